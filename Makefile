@@ -1,0 +1,104 @@
+# Shiplock. Everything made lands under $(B). `make help` lists the targets.
+SHELL := /bin/bash
+B ?= build
+prefix ?= /usr/local
+bindir = $(prefix)/bin
+mandir = $(prefix)/share/man
+unitdir = $(prefix)/lib/systemd/system
+CC ?= gcc
+VERSION ?= 0.1.0
+
+# Layers of pkg/, lowest first: a folder may include only folders that stand on an earlier line.
+LAYERS := \
+	base:0 \
+	yaml:1 git:1 ssh:1 loop:1 codec:1 objects:1 \
+	plan:2 job:2 web:2 http:2 \
+	store:3 creds:3 \
+	sim:4 policy:4 telemetry:4 kube:4 \
+	saga:5 providers:6 steps:7 fleet:8
+WORKER_ONLY := yaml git ssh
+layer_of = $(word 2,$(subst :, ,$(filter $(1):%,$(LAYERS))))
+FOLDERS := $(foreach l,$(LAYERS),$(if $(wildcard pkg/$(firstword $(subst :, ,$(l)))/*.c),$(firstword $(subst :, ,$(l)))))
+PROGRAMS := $(notdir $(wildcard cmd/*))
+
+PKGS := glib-2.0 jansson libcurl libsystemd sqlite3 libmicrohttpd libcrypto
+WORKER_PKGS := libfyaml libgit2 libssh2 libseccomp
+WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla -Wimplicit-fallthrough -Wno-unused-parameter -Wno-missing-field-initializers
+CFLAGS ?= -O2 -g
+BASE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DSL_VERSION='"$(VERSION)"' -Ipkg $(WARN) $(PKG_CFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(WORKER_PKGS) 2>/dev/null)
+LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+WORKER_LIBS := $(LIBS) $(shell pkg-config --libs $(WORKER_PKGS) 2>/dev/null)
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# Two builds from the same sources: plain ($(B)/obj) and with sanitizers ($(B)/san).
+srcs_of = $(filter-out pkg/$(1)/test-% pkg/$(1)/fuzz-% pkg/$(1)/bench-%,$(wildcard pkg/$(1)/*.c))
+tests_of = $(wildcard pkg/$(1)/test-*.c)
+reverse = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
+LIB_FOLDERS := $(filter-out $(WORKER_ONLY),$(FOLDERS))
+archives = $(foreach f,$(call reverse,$(LIB_FOLDERS)),$(1)/pkg/$(f).a)
+worker_archives = $(foreach f,$(call reverse,$(filter $(WORKER_ONLY),$(FOLDERS))),$(1)/pkg/$(f).a)
+
+# $(call upto,FOLDER): the folders that a test of FOLDER may link, highest first.
+layer_le = $(shell test $(call layer_of,$(1)) -le $(call layer_of,$(2)) && echo $(1))
+upto = $(call reverse,$(foreach f,$(LIB_FOLDERS),$(if $(filter $(f),$(1)),,$(call layer_le,$(f),$(1)))) $(1))
+
+.PHONY: help all deps demo demo-keep test check check-long e2e range bench lint asan man install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(foreach p,$(PROGRAMS),$(B)/$(p))
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+clean: ## remove what was made
+	rm -rf $(B)
+
+define compile_rules
+$(B)/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(BASE_CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+endef
+$(eval $(call compile_rules,obj,$$(CFLAGS)))
+$(eval $(call compile_rules,san,$$(SAN)))
+
+define folder_rules
+$(B)/$(1)/pkg/$(2).a: $(patsubst %.c,$(B)/$(1)/%.o,$(call srcs_of,$(2)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,obj,$(f)))$(eval $(call folder_rules,san,$(f))))
+
+# Tests and fuzz replays: built with sanitizers (make test runs those) and plain (for deadlines and benches).
+define test_rules
+$(B)/san/test/$(1)-$(2): $(B)/san/pkg/$(1)/test-$(2).o $(foreach f,$(call upto,$(1)),$(B)/san/pkg/$(f).a)
+	@mkdir -p $$(@D)
+	$$(CC) $$(SAN) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
+$(B)/obj/test/$(1)-$(2): $(B)/obj/pkg/$(1)/test-$(2).o $(foreach f,$(call upto,$(1)),$(B)/obj/pkg/$(f).a)
+	@mkdir -p $$(@D)
+	$$(CC) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
+TEST_PROGRAMS += $(B)/san/test/$(1)-$(2)
+test-$(1): $(B)/san/test/$(1)-$(2)
+endef
+$(foreach f,$(FOLDERS),$(foreach t,$(call tests_of,$(f)),$(eval $(call test_rules,$(f),$(patsubst pkg/$(f)/test-%.c,%,$(t))))))
+
+TEST_ENV = G_SLICE=always-malloc ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 SHIPLOCK_BUILD=$(abspath $(B)) SHIPLOCK_SRC=$(CURDIR)
+.PHONY: $(foreach f,$(FOLDERS),test-$(f))
+$(foreach f,$(FOLDERS),test-$(f)):
+	@.ci/run-tests $(filter $(B)/san/test/$(patsubst test-%,%,$@)-%,$(TEST_PROGRAMS))
+
+define program_rules
+$(B)/$(1): $(patsubst %.c,$(B)/obj/%.o,$(filter-out cmd/$(1)/test-%.c cmd/$(1)/fuzz-%.c,$(wildcard cmd/$(1)/*.c))) $(if $(filter shiplock-worker,$(1)),$(call worker_archives,$(B)/obj)) $(call archives,$(B)/obj)
+	$$(CC) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
+$(B)/san/$(1): $(patsubst %.c,$(B)/san/%.o,$(filter-out cmd/$(1)/test-%.c cmd/$(1)/fuzz-%.c,$(wildcard cmd/$(1)/*.c))) $(if $(filter shiplock-worker,$(1)),$(call worker_archives,$(B)/san)) $(call archives,$(B)/san)
+	$$(CC) $$(SAN) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
+
+test: all $(TEST_PROGRAMS) ## unit, simulation and wire tests, with sanitizers
+	@$(TEST_ENV) .ci/run-tests $(TEST_PROGRAMS)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

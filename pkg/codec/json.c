@@ -1,0 +1,90 @@
+#include "codec/json.h"
+#include <openssl/evp.h>
+#include <string.h>
+
+enum { KEY_MAX = 255 };
+
+static json_t *step(json_t *at, const char *key, size_t len)
+{
+	if (json_is_object(at)) {
+		char name[KEY_MAX + 1];
+		if (len > KEY_MAX)
+			return NULL;
+		memcpy(name, key, len);
+		name[len] = '\0';
+		return json_object_get(at, name);
+	}
+	if (!json_is_array(at) || len == 0 || len > 9)
+		return NULL;
+	size_t index = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (!g_ascii_isdigit(key[i]))
+			return NULL;
+		index = index * 10 + (size_t)(key[i] - '0');
+	}
+	return json_array_get(at, index);
+}
+
+json_t *json_path(const json_t *root, const char *path)
+{
+	json_t *at = (json_t *)root;
+	while (at && *path) {
+		size_t len = strcspn(path, ".");
+		at = step(at, path, len);
+		path += len + (path[len] == '.');
+	}
+	return at;
+}
+
+const char *json_path_str(const json_t *root, const char *path, const char *def)
+{
+	const char *s = json_string_value(json_path(root, path));
+	return s ? s : def;
+}
+
+int64_t json_path_int(const json_t *root, const char *path, int64_t def)
+{
+	json_t *v = json_path(root, path);
+	return json_is_integer(v) ? json_integer_value(v) : def;
+}
+
+bool json_path_bool(const json_t *root, const char *path, bool def)
+{
+	json_t *v = json_path(root, path);
+	return json_is_boolean(v) ? json_is_true(v) : def;
+}
+
+char *json_canonical(const json_t *v)
+{
+	char *text = json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+	g_assert(text);
+	char *copy = g_strdup(text);
+	free(text);
+	return copy;
+}
+
+char *sl_sha256(const void *data, size_t len)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	g_assert(EVP_Digest(data, len, md, &n, EVP_sha256(), NULL) == 1);
+	GString *s = g_string_new("sha256:");
+	for (unsigned i = 0; i < n; i++)
+		g_string_append_printf(s, "%02x", md[i]);
+	return g_string_free(s, FALSE);
+}
+
+char *json_digest(const json_t *v)
+{
+	g_autofree char *text = json_canonical(v);
+	return sl_sha256(text, strlen(text));
+}
+
+json_t *json_parse(const char *text, size_t len, GError **err)
+{
+	json_error_t e;
+	json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	if (!v)
+		sl_fail(err, SL_ERR_INVALID, "line %d, column %d: %s", e.line, e.column, e.text);
+	return v;
+}
