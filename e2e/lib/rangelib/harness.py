@@ -1,0 +1,292 @@
+"""Tests, their fixtures, and the runner that prints TAP.
+
+A test is a function with @test in a file e2e/test_*.py; it gets a Context:
+
+    @test("a name", needs=["clusters:2", "prometheus"], timeout=60)
+    def test_it(t):
+        a, b = t.clusters
+
+needs (a fixture is made at the first test that needs it and ended after the last test of the run):
+    clusters:N        N clusters shared by all tests of the run: leave them as they were found
+    own-clusters:N    N new clusters for this test alone
+    alertmanager      t.alertmanager
+    prometheus        t.prometheus (brings the Alertmanager along)
+    git               t.git, servers over http and ssh
+    binaries:A,B      programs of the product in $SHIPLOCK_BUILD
+A missing part that belongs to the range is a failure where a Go toolchain is on PATH, else a skip.
+"""
+
+import faulthandler
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+from . import product
+from .cluster import Clusters
+from .gitserver import GitServers
+from .proc import Registry
+from .prom import Alertmanager, Prometheus
+
+TESTS = []
+DEFAULT_TIMEOUT_SEC = 120
+BUILD_SKIPS = 77
+RANGE_BUILD = os.path.join(product.REPO, "e2e", "range", "build")
+TOOLS = {
+    "alertmanager": ["prometheus-alertmanager"], "prometheus": ["prometheus", "prometheus-alertmanager"],
+    "git": ["git", "git-shell", "sshd", "ssh", "ssh-keygen"], "clusters": ["openssl"],
+}
+
+
+class Skip(Exception):
+    """Not run, and why."""
+
+
+class TestTimeout(BaseException):
+    """The test took longer than it may. Not an Exception: no test swallows it by accident."""
+
+
+class Test:
+    def __init__(self, name, function, needs, timeout):
+        self.name, self.function, self.needs, self.timeout = name, function, needs, timeout
+
+    def clusters(self):
+        """How many shared clusters it wants."""
+        return max((int(n.split(":")[1]) for n in self.needs if n.startswith("clusters:")), default=0)
+
+
+def test(name, needs=(), timeout=DEFAULT_TIMEOUT_SEC):
+    """Registers a test. timeout: seconds for the test itself, its fixtures apart."""
+    def register(function):
+        if any(t.name == name for t in TESTS):
+            raise ValueError(f"two tests are called {name!r}")
+        TESTS.append(Test(name, function, list(needs), timeout))
+        return function
+    return register
+
+
+def check(condition, message):
+    """An assertion that -O cannot take away."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def equal(got, want, what):
+    check(got == want, f"{what}: got {got!r}, want {want!r}")
+
+
+class Context:
+    """What a test may use. Attributes appear as its needs say; folder is its own."""
+
+    def __init__(self, run, folder):
+        self.registry = run.registry
+        self.folder = folder
+        self.deferred = []
+        os.makedirs(folder)
+
+    def defer(self, function, *args, **options):
+        """Called when the test ended, however it ended; latest first."""
+        self.deferred.append((function, args, options))
+
+    def note(self, text):
+        """A comment in the TAP output."""
+        for line in str(text).splitlines():
+            print(f"# {line}", flush=True)
+
+    def close(self):
+        """Runs what was deferred; returns the errors."""
+        errors = []
+        for function, args, options in reversed(self.deferred):
+            try:
+                function(*args, **options)
+            except Exception:
+                errors.append(traceback.format_exc())
+        self.deferred = []
+        return errors
+
+
+class Run:
+    """One run: a work directory, its processes, and the fixtures that tests share."""
+
+    def __init__(self, tests):
+        self.tests = tests
+        self.folder = tempfile.mkdtemp(prefix="shiplock-e2e-")
+        self.registry = Registry(os.path.join(self.folder, "logs"))
+        self.parts = {}
+        self.failed_parts = {}
+
+    def part(self, name, make):
+        """A shared fixture: made once; when that failed, it fails again at once with the same words."""
+        if name in self.failed_parts:
+            raise RuntimeError(f"{name} could not be started earlier: {self.failed_parts[name]}")
+        if name not in self.parts:
+            began = time.monotonic()
+            try:
+                self.parts[name] = make()
+            except Skip:
+                raise
+            except Exception as e:
+                self.failed_parts[name] = e
+                raise
+            print(f"# {name} up after {time.monotonic() - began:.1f} s", flush=True)
+        return self.parts[name]
+
+    def _binaries(self):
+        """Builds the range's servers where they are missing; returns (etcd folder, Kubernetes folder)."""
+        done = subprocess.run([RANGE_BUILD], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode == BUILD_SKIPS:
+            raise Skip("the servers are not built and there is no usable Go toolchain on PATH")
+        if done.returncode:
+            raise RuntimeError(f"{RANGE_BUILD} failed with {done.returncode}")
+        return done.stdout.split()
+
+    def clusters_pool(self):
+        return self.part("servers", lambda: self._binaries()) and self.part(
+            "etcd", lambda: Clusters(self.registry, self.folder, *self.parts["servers"]))
+
+    def shared_clusters(self, n):
+        """The first n of the shared clusters; all that any chosen test wants are started together."""
+        pool = self.clusters_pool()
+        most = max(t.clusters() for t in self.tests)
+        return self.part(f"{most} clusters", lambda: pool.make(most))[:n]
+
+    def alertmanager(self):
+        return self.part("alertmanager", lambda: Alertmanager(self.registry, self._sub("alertmanager")))
+
+    def prometheus(self):
+        manager = self.alertmanager()
+        return self.part("prometheus", lambda: Prometheus(self.registry, self._sub("prometheus"), manager))
+
+    def git(self):
+        return self.part("git", lambda: GitServers(self.registry, self._sub("git")))
+
+    def _sub(self, name):
+        path = os.path.join(self.folder, name)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def equip(self, t, need):
+        """Gives the test one of the things that it needs."""
+        kind, _, value = need.partition(":")
+        need_tools(TOOLS.get(kind.replace("own-", ""), []))
+        if kind == "clusters":
+            t.clusters = self.shared_clusters(int(value))
+        elif kind == "own-clusters":
+            t.clusters = self.clusters_pool().make(int(value))
+            for c in t.clusters:
+                t.defer(c.stop)
+        elif kind == "binaries":
+            gone = product.missing(*value.split(","))
+            if gone:
+                raise RuntimeError(f"not built: {', '.join(gone)} (looked in {product.binary('')})")
+        elif kind == "prometheus":
+            t.prometheus, t.alertmanager = self.prometheus(), self.alertmanager()
+        elif kind == "alertmanager":
+            t.alertmanager = self.alertmanager()
+        elif kind == "git":
+            t.git = self.git()
+        else:
+            raise ValueError(f"unknown need {need!r}")
+
+    def close(self, keep):
+        """Ends every process and removes the work directory, unless it is to be kept."""
+        if "git" in self.parts:
+            self.parts["git"].http.stop()
+        self.registry.stop_all()
+        if keep:
+            print(f"# kept: {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def need_tools(names):
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    gone = [n for n in names if not shutil.which(n, path=path)]
+    if not gone:
+        return
+    words = f"not installed: {', '.join(gone)}"
+    if shutil.which("go"):
+        raise RuntimeError(words)
+    raise Skip(words)
+
+
+def _on_alarm(number, frame):
+    raise TestTimeout()
+
+
+def _on_end(number, frame):
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def run_one(run, index, one):
+    """Runs a test with its fixtures; returns "ok", "not ok" or "skip" and prints its TAP lines."""
+    t = Context(run, os.path.join(run.folder, f"test-{index}"))
+    began, problem, skipped = time.monotonic(), None, None
+    try:
+        for need in one.needs:
+            run.equip(t, need)
+        began = time.monotonic()
+        signal.alarm(one.timeout)
+        one.function(t)
+    except Skip as e:
+        skipped = str(e)
+    except TestTimeout:
+        problem = f"took longer than {one.timeout} s\n{traceback.format_exc()}"
+    except Exception:
+        problem = traceback.format_exc()
+    finally:
+        signal.alarm(0)
+        errors = t.close()
+    took = time.monotonic() - began
+    if errors:
+        problem = "\n".join(filter(None, [problem, *errors]))
+    if problem:
+        t.note(problem)
+        print(f"not ok {index} - {one.name}", flush=True)
+        return "not ok"
+    if skipped is not None:
+        print(f"ok {index} - {one.name} # SKIP {skipped}", flush=True)
+        return "skip"
+    print(f"ok {index} - {one.name}\n# {took:.1f} s", flush=True)
+    return "ok"
+
+
+def run_all(tests):
+    """Runs them in order; returns the exit code."""
+    faulthandler.enable()
+    signal.signal(signal.SIGALRM, _on_alarm)
+    signal.signal(signal.SIGTERM, _on_end)
+    signal.signal(signal.SIGINT, _on_end)
+    results = []
+    run = Run(tests)
+    print(f"TAP version 13\n1..{len(tests)}", flush=True)
+    try:
+        for i, one in enumerate(tests, 1):
+            results.append(run_one(run, i, one))
+    except KeyboardInterrupt as e:
+        print(f"Bail out! {e}", flush=True)
+        results.append("not ok")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)       # the tear-down is bounded: let it end
+        failed = results.count("not ok")
+        run.close(keep=bool(failed) and os.environ.get("KEEP") == "1")
+    passed, skipped = results.count("ok"), results.count("skip")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed or not results else 0
+
+
+def choose(names):
+    """The tests whose name or file contains one of the words; all when there are none."""
+    if not names:
+        return list(TESTS)
+    chosen = [t for t in TESTS
+              if any(n in t.name or n in t.function.__module__ for n in names)]
+    for n in names:
+        if not any(n in t.name or n in t.function.__module__ for t in TESTS):
+            sys.exit(f"e2e/run: no test matches {n!r}, see --list")
+    return chosen
