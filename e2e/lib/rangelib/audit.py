@@ -1,4 +1,4 @@
-"""What an API server's audit log says was written: the oracle of a test, independent of the product's log."""
+"""What an API server's audit log says was written: an oracle apart from the product's log."""
 
 import json
 import os
@@ -25,7 +25,8 @@ class Write:
         self.at = event["requestReceivedTimestamp"]
         self.done_at = event["stageTimestamp"]
         body_dry = isinstance(self.body, dict) and (
-            self.body.get("dryRun") or self.body.get("deleteOptions", {}).get("dryRun"))
+            self.body.get("dryRun") or self.body.get("deleteOptions", {}).get("dryRun")
+        )
         self.dry_run = "dryRun=" in self.uri or bool(body_dry)
 
     @property
@@ -55,10 +56,27 @@ class AuditLog:
         except OSError:
             return 0
 
-    def writes(self, user=None, resource=None, name=None, ns=None, sub=None, verb=None, agent=None,
-               accepted=None, since=0):
+    def writes(
+        self,
+        user=None,
+        resource=None,
+        name=None,
+        ns=None,
+        sub=None,
+        verb=None,
+        agent=None,
+        accepted=None,
+        since=0,
+    ):
         """Writes in the order of the log, filtered; user and agent match exactly and by prefix."""
-        want = {"user": user, "resource": resource, "name": name, "ns": ns, "sub": sub, "verb": verb}
+        want = {
+            "user": user,
+            "resource": resource,
+            "name": name,
+            "ns": ns,
+            "sub": sub,
+            "verb": verb,
+        }
         out = []
         for w in self._all(since):
             if any(v is not None and getattr(w, k) != v for k, v in want.items()):
@@ -79,7 +97,7 @@ class AuditLog:
             f.seek(since)
             for line in f:
                 if not line.endswith(b"\n"):
-                    return                      # still being written
+                    return  # still being written
                 event = json.loads(line)
                 if event.get("stage") == "ResponseComplete":
                     yield Write(event)
@@ -92,5 +110,7 @@ class AuditLog:
         return out
 
     def wait(self, timeout=10.0, **filters):
-        """Waits for at least one such write (the log may be some milliseconds behind the answer)."""
-        return wait_for(f"audit log: a write with {filters}", lambda: self.writes(**filters), timeout)
+        """Waits for at least one such write (the log may be milliseconds behind the answer)."""
+        return wait_for(
+            f"audit log: a write with {filters}", lambda: self.writes(**filters), timeout
+        )

@@ -1,11 +1,13 @@
 """etcd, and clusters on it: an API server each, with controller-manager and scheduler.
 
-No kubelets: nodes and the running of pods are played by actors. What is real: admission, RBAC, storage,
-watches, the scheduler's bindings, ReplicaSets, PodDisruptionBudget status, evictions, garbage collection.
+No kubelets: nodes and the running of pods are played by actors. What is real: admission, RBAC,
+storage, watches, the scheduler's bindings, ReplicaSets, PodDisruptionBudget status, evictions,
+garbage collection.
 """
 
 import json
 import os
+import signal
 
 from . import crds, rbac
 from .audit import AuditLog
@@ -15,16 +17,26 @@ from .proc import free_port
 from .wait import wait_for
 
 START_SEC = 90.0
+STOP_SEC = 3.0  # an API server waits for its watches much longer
 
 AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
     "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
     "omitManagedFields": True,
     "rules": [
         {"level": "None", "verbs": ["get", "list", "watch"]},
-        {"level": "None", "resources": [{"group": "", "resources": ["events"]},
-                                        {"group": "events.k8s.io", "resources": ["events"]}]},
-        {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets", "serviceaccounts/token"]}]},
+        {
+            "level": "None",
+            "resources": [
+                {"group": "", "resources": ["events"]},
+                {"group": "events.k8s.io", "resources": ["events"]},
+            ],
+        },
+        {
+            "level": "Metadata",
+            "resources": [{"group": "", "resources": ["secrets", "serviceaccounts/token"]}],
+        },
         {"level": "Request"},
     ],
 }
@@ -44,26 +56,46 @@ class Etcd:
         client, peer = free_port(), free_port()
         self.url = f"http://127.0.0.1:{client}"
         peer_url = f"http://127.0.0.1:{peer}"
-        self.process = registry.spawn("etcd", [
-            os.path.join(binaries, "etcd"), "--name=range", f"--data-dir={folder}/etcd",
-            f"--listen-client-urls={self.url}", f"--advertise-client-urls={self.url}",
-            f"--listen-peer-urls={peer_url}", f"--initial-advertise-peer-urls={peer_url}",
-            f"--initial-cluster=range={peer_url}", "--unsafe-no-fsync", "--log-level=warn"])
+        self.process = registry.spawn(
+            "etcd",
+            [
+                os.path.join(binaries, "etcd"),
+                "--name=range",
+                f"--data-dir={folder}/etcd",
+                f"--listen-client-urls={self.url}",
+                f"--advertise-client-urls={self.url}",
+                f"--listen-peer-urls={peer_url}",
+                f"--initial-advertise-peer-urls={peer_url}",
+                f"--initial-cluster=range={peer_url}",
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+            ],
+        )
 
 
 class Cluster:
-    """One API server with its helpers. start() returns at once, wait_ready() waits and prepares it.
+    """One API server with its helpers. start_apiserver() returns at once, prepare() does the rest.
 
     name, url, client (administrator), audit (AuditLog), kubeconfig paths by user in .kubeconfigs:
     admin (system:masters), shiplock (the product's rights, rbac.py), actors (plays the cluster).
     """
 
-    USERS = {"admin": ("range-admin", ["system:masters"]), "shiplock": ("shiplock", []),
-             "actors": ("actors", []),
-             "kcm": ("system:kube-controller-manager", []), "scheduler": ("system:kube-scheduler", [])}
+    USERS = {
+        "admin": ("range-admin", ["system:masters"]),
+        "shiplock": ("shiplock", []),
+        "actors": ("actors", []),
+        "kcm": ("system:kube-controller-manager", []),
+        "scheduler": ("system:kube-scheduler", []),
+    }
 
     def __init__(self, name, registry, folder, binaries, etcd, ca):
-        self.name, self.registry, self.binaries, self.etcd, self.ca = name, registry, binaries, etcd, ca
+        self.name, self.registry, self.binaries, self.etcd, self.ca = (
+            name,
+            registry,
+            binaries,
+            etcd,
+            ca,
+        )
         self.folder = os.path.join(folder, name)
         os.makedirs(self.folder, mode=0o700)
         self.port = free_port()
@@ -82,54 +114,94 @@ class Cluster:
 
     def _write_kubeconfig(self, user):
         crt, key = self.certs[user]
-        return write_json(os.path.join(self.folder, user + ".kubeconfig"), {
-            "apiVersion": "v1", "kind": "Config", "current-context": self.name,
-            "clusters": [{"name": self.name, "cluster": {
-                "server": self.url, "certificate-authority": self.ca.crt}}],
-            "users": [{"name": user, "user": {"client-certificate": crt, "client-key": key}}],
-            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": user}}]})
+        return write_json(
+            os.path.join(self.folder, user + ".kubeconfig"),
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": self.name,
+                "clusters": [
+                    {
+                        "name": self.name,
+                        "cluster": {"server": self.url, "certificate-authority": self.ca.crt},
+                    }
+                ],
+                "users": [{"name": user, "user": {"client-certificate": crt, "client-key": key}}],
+                "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": user}}],
+            },
+        )
 
     def _spawn(self, program, *flags):
         self.processes[program] = self.registry.spawn(
-            f"{self.name}-{program}", [os.path.join(self.binaries, program), *flags])
+            f"{self.name}-{program}", [os.path.join(self.binaries, program), *flags]
+        )
 
     def start_apiserver(self):
         crt, key = self.ca.serving
         pub, priv = self.ca.tokens
         self._spawn(
-            "kube-apiserver", f"--etcd-servers={self.etcd.url}", f"--etcd-prefix=/{self.name}",
-            "--bind-address=127.0.0.1", f"--secure-port={self.port}", "--endpoint-reconciler-type=none",
-            f"--client-ca-file={self.ca.crt}", f"--tls-cert-file={crt}", f"--tls-private-key-file={key}",
-            f"--service-account-key-file={pub}", f"--service-account-signing-key-file={priv}",
-            "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=Node,RBAC",
-            "--service-cluster-ip-range=10.96.0.0/16", "--profiling=false",
-            f"--audit-policy-file={self.audit_policy}", f"--audit-log-path={self.audit_path}",
-            "--audit-log-maxsize=1000")
+            "kube-apiserver",
+            f"--etcd-servers={self.etcd.url}",
+            f"--etcd-prefix=/{self.name}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            "--endpoint-reconciler-type=none",
+            f"--client-ca-file={self.ca.crt}",
+            f"--tls-cert-file={crt}",
+            f"--tls-private-key-file={key}",
+            f"--service-account-key-file={pub}",
+            f"--service-account-signing-key-file={priv}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--authorization-mode=Node,RBAC",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--profiling=false",
+            f"--audit-policy-file={self.audit_policy}",
+            f"--audit-log-path={self.audit_path}",
+            "--audit-log-maxsize=1000",
+        )
 
-    def start(self):
-        """Starts all three; the helpers retry until their server answers."""
-        self.start_apiserver()
+    def start_helpers(self):
+        """Controller-manager and scheduler; before the server is ready they would back off."""
         self._spawn(
-            "kube-controller-manager", f"--kubeconfig={self.kubeconfigs['kcm']}", "--secure-port=0",
-            "--leader-elect=false", "--use-service-account-credentials=true",
-            f"--root-ca-file={self.ca.crt}", f"--service-account-private-key-file={self.ca.tokens[1]}")
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfigs['kcm']}",
+            "--secure-port=0",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=1000",  # the default of 20 a second costs four seconds at the start
+            f"--root-ca-file={self.ca.crt}",
+            f"--service-account-private-key-file={self.ca.tokens[1]}",
+        )
         self._spawn(
-            "kube-scheduler", f"--kubeconfig={self.kubeconfigs['scheduler']}", "--secure-port=0",
-            "--leader-elect=false")
+            "kube-scheduler",
+            f"--kubeconfig={self.kubeconfigs['scheduler']}",
+            "--secure-port=0",
+            "--leader-elect=false",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=1000",
+        )
 
     def wait_answering(self):
         """Waits until the API server says ready."""
         self.processes["kube-apiserver"].wait_ready(self.client.ready, START_SEC)
 
-    def wait_ready(self):
-        """Waits until the cluster answers, then brings in CRDs and rights and waits until they work."""
+    def prepare(self):
+        """Once it answers: starts the helpers and brings in CRDs and rights."""
         self.wait_answering()
+        self.start_helpers()
         for crd in crds.definitions():
             self.client.create("customresourcedefinitions", crd)
         rbac.install(self.client)
+
+    def wait_ready(self):
+        """Waits until CRDs are served and the controllers work."""
         wait_for(f"{self.name}: CRDs served", self._crds_served, START_SEC, ignore=(ApiError,))
-        wait_for(f"{self.name}: default service account",
-                 lambda: self.client.find("serviceaccounts", "default", "default"), START_SEC)
+        wait_for(
+            f"{self.name}: default service account",
+            lambda: self.client.find("serviceaccounts", "default", "default"),
+            START_SEC,
+        )
 
     def _crds_served(self):
         names = [k[0] for k in crds.KINDS]
@@ -144,14 +216,16 @@ class Cluster:
         return p.kill() if kill else p.stop()
 
     def stop(self):
-        for program in ("kube-scheduler", "kube-controller-manager", "kube-apiserver"):
-            if program in self.processes:
-                self.processes[program].stop()
+        """Ends all three; what they stored stays in etcd."""
         self.client.close()
+        for p in self.processes.values():
+            p.signal(signal.SIGTERM)
+        for p in self.processes.values():
+            p.stop(STOP_SEC)
 
 
 class RangeAuthority(Authority):
-    """The certificates of all clusters of a run: one CA, one serving certificate, a client each user."""
+    """The certificates of all clusters of a run: one CA, one for serving, one for each user."""
 
     def __init__(self, folder):
         super().__init__(folder, "range")
@@ -180,9 +254,15 @@ class Clusters:
         new = []
         for _ in range(n):
             self.made += 1
-            new.append(Cluster(f"c{self.made}", self.registry, self.folder, self.k8s_dir, self.etcd, self.ca))
+            new.append(
+                Cluster(
+                    f"c{self.made}", self.registry, self.folder, self.k8s_dir, self.etcd, self.ca
+                )
+            )
         for c in new:
-            c.start()
+            c.start_apiserver()
+        for c in new:
+            c.prepare()
         for c in new:
             c.wait_ready()
         return new

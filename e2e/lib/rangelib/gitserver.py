@@ -1,4 +1,4 @@
-"""Bare Git repositories on loopback: over http (git http-backend) and over ssh (sshd of the machine)."""
+"""Bare Git repositories on loopback: over http (git http-backend) and over ssh (sshd)."""
 
 import base64
 import getpass
@@ -16,17 +16,29 @@ START_SEC = 20.0
 BRANCH = "main"
 CGI_SEC = 60
 ENV = {
-    "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": "/nonexistent", "LC_ALL": "C",
-    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0",
-    "GIT_AUTHOR_NAME": "Range", "GIT_AUTHOR_EMAIL": "range@example.com",
-    "GIT_COMMITTER_NAME": "Range", "GIT_COMMITTER_EMAIL": "range@example.com",
+    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    "HOME": "/nonexistent",
+    "LC_ALL": "C",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "Range",
+    "GIT_AUTHOR_EMAIL": "range@example.com",
+    "GIT_COMMITTER_NAME": "Range",
+    "GIT_COMMITTER_EMAIL": "range@example.com",
 }
 
 
 def git(*args, cwd=None, env=None):
     """Runs git and returns its stdout; raises with its words when it fails."""
-    done = subprocess.run(["git", *args], cwd=cwd, env={**ENV, **(env or {})}, capture_output=True,
-                          text=True, timeout=CGI_SEC)
+    done = subprocess.run(
+        ["git", *args],
+        cwd=cwd,
+        env={**ENV, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=CGI_SEC,
+    )
     if done.returncode:
         raise RuntimeError(f"git {' '.join(args)}: {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -89,7 +101,7 @@ class _Cgi(http.server.BaseHTTPRequestHandler):
             parts.append(self.rfile.read(size))
             self.rfile.readline()
         while self.rfile.readline().strip():
-            pass                                # trailers
+            pass  # trailers
         return b"".join(parts)
 
     def _answer(self, code, headers, body):
@@ -112,14 +124,27 @@ class _Cgi(http.server.BaseHTTPRequestHandler):
             return self._answer(401, [("WWW-Authenticate", 'Basic realm="range"')], b"")
         self.server.requests.append(f"{self.command} {self.path}")
         path, _, query = self.path.partition("?")
-        env = {**ENV, "GIT_PROJECT_ROOT": self.server.folder, "GIT_HTTP_EXPORT_ALL": "1",
-               "REQUEST_METHOD": self.command, "PATH_INFO": path, "QUERY_STRING": query,
-               "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
-               "REMOTE_ADDR": "127.0.0.1", "REMOTE_USER": self.server.login[0] if self.server.login else "",
-               "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-               "GIT_PROTOCOL": self.headers.get("Git-Protocol", "")}
-        done = subprocess.run(["git", "-c", "safe.directory=*", "http-backend"], input=body, env=env,
-                              capture_output=True, timeout=CGI_SEC)
+        env = {
+            **ENV,
+            "GIT_PROJECT_ROOT": self.server.folder,
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_USER": self.server.login[0] if self.server.login else "",
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        done = subprocess.run(
+            ["git", "-c", "safe.directory=*", "http-backend"],
+            input=body,
+            env=env,
+            capture_output=True,
+            timeout=CGI_SEC,
+        )
         head, _, out = done.stdout.partition(b"\r\n\r\n")
         code, headers = 200 if head else 500, []
         for line in head.decode().split("\r\n"):
@@ -134,9 +159,11 @@ class _Cgi(http.server.BaseHTTPRequestHandler):
 
 
 class GitHttp:
-    """Serves all repositories of a folder. login: (user, password) for basic authentication, or None.
+    """Serves all repositories of a folder.
 
-    tls: (certificate path, key path), or None. requests: what was asked, for tests that count.
+    login: (user, password) for basic authentication, or None.
+    tls: (certificate path, key path), or None.
+    requests: what was asked, for tests that count.
     """
 
     def __init__(self, folder, login=None, tls=None):
@@ -145,14 +172,16 @@ class GitHttp:
         self.server.folder, self.server.login, self.server.requests = folder, login, []
         if tls:
             import ssl
+
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         # libgit2 insists on a name in the certificate, so https goes by name.
         self.base = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05},
-                                       daemon=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         self.thread.start()
 
     @property
@@ -168,10 +197,10 @@ class GitHttp:
 
 
 class Sshd:
-    """The machine's sshd with a configuration, host key and user key of its own, for the current user.
+    """The machine's sshd with configuration and keys of its own, for the current user.
 
     commands: None lets the user run anything (node commands), else a program that gets the wish in
-    SSH_ORIGINAL_COMMAND. key: the user's private key; known_hosts: a file that names this server.
+    SSH_ORIGINAL_COMMAND. key: the user's private key; known_hosts: a file that names the server.
     """
 
     def __init__(self, registry, folder, name="sshd", commands=None):
@@ -182,16 +211,33 @@ class Sshd:
         self.key = self._keygen("id_ed25519")
         host_key = self._keygen("host_ed25519")
         self.known_hosts = self._write(
-            "known_hosts", f"[127.0.0.1]:{self.port} {self._public(host_key)}\n")
+            "known_hosts", f"[127.0.0.1]:{self.port} {self._public(host_key)}\n"
+        )
         forced = f'restrict,command="{commands}" ' if commands else "restrict,pty "
         authorized = self._write("authorized_keys", forced + self._public(self.key) + "\n")
-        config = self._write("sshd_config", "\n".join([
-            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {host_key}",
-            f"AuthorizedKeysFile {authorized}", "PidFile none", "UsePAM no", "StrictModes no",
-            "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-            "PermitRootLogin prohibit-password", "LogLevel VERBOSE", f"AllowUsers {self.user}", ""]))
+        config = self._write(
+            "sshd_config",
+            "\n".join(
+                [
+                    f"Port {self.port}",
+                    "ListenAddress 127.0.0.1",
+                    f"HostKey {host_key}",
+                    f"AuthorizedKeysFile {authorized}",
+                    "PidFile none",
+                    "UsePAM no",
+                    "StrictModes no",
+                    "PasswordAuthentication no",
+                    "KbdInteractiveAuthentication no",
+                    "PermitRootLogin prohibit-password",
+                    "LogLevel VERBOSE",
+                    f"AllowUsers {self.user}",
+                    "",
+                ]
+            ),
+        )
         if os.geteuid() == 0:
-            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)     # sshd refuses to start without it
+            # sshd refuses to start without it
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         sshd = shutil.which("sshd", path=ENV["PATH"] + ":/usr/sbin")
         self.process = registry.spawn(name, [sshd, "-D", "-e", "-f", config])
         self.process.wait_ready(lambda: self.run("true", probe=True), START_SEC)
@@ -205,8 +251,11 @@ class Sshd:
         return self._path(name)
 
     def _keygen(self, name):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self._path(name)],
-                       check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", self._path(name)],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
         return self._path(name)
 
     @staticmethod
@@ -216,14 +265,35 @@ class Sshd:
 
     def command(self):
         """The ssh command line up to the host, for GIT_SSH_COMMAND too."""
-        return ["ssh", "-F", "/dev/null", "-i", self.key, "-p", str(self.port), "-o", "BatchMode=yes",
-                "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
-                "-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+        return [
+            "ssh",
+            "-F",
+            "/dev/null",
+            "-i",
+            self.key,
+            "-p",
+            str(self.port),
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "IdentityAgent=none",
+            "-o",
+            f"UserKnownHostsFile={self.known_hosts}",
+            "-o",
+            "StrictHostKeyChecking=yes",
+        ]
 
     def run(self, text, probe=False):
         """Runs a command there; probe: only tells whether the login worked."""
-        done = subprocess.run([*self.command(), f"{self.user}@127.0.0.1", text], capture_output=True,
-                              text=True, timeout=CGI_SEC, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [*self.command(), f"{self.user}@127.0.0.1", text],
+            capture_output=True,
+            text=True,
+            timeout=CGI_SEC,
+            stdin=subprocess.DEVNULL,
+        )
         return done.returncode != 255 if probe else done
 
 
@@ -231,8 +301,7 @@ class GitSsh(Sshd):
     """An sshd that lets its user do nothing but git's own transfers."""
 
     def __init__(self, registry, folder):
-        super().__init__(registry, folder, "git-sshd",
-                         "git-shell -c \\\"$SSH_ORIGINAL_COMMAND\\\"")
+        super().__init__(registry, folder, "git-sshd", 'git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"')
 
     def url(self, repository):
         return f"ssh://{self.user}@127.0.0.1:{self.port}{repository.bare}"

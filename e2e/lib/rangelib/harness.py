@@ -35,10 +35,13 @@ from .prom import Alertmanager, Prometheus
 TESTS = []
 DEFAULT_TIMEOUT_SEC = 120
 BUILD_SKIPS = 77
+EXIT_USAGE = 64
 RANGE_BUILD = os.path.join(product.REPO, "e2e", "range", "build")
 TOOLS = {
-    "alertmanager": ["prometheus-alertmanager"], "prometheus": ["prometheus", "prometheus-alertmanager"],
-    "git": ["git", "git-shell", "sshd", "ssh", "ssh-keygen"], "clusters": ["openssl"],
+    "alertmanager": ["prometheus-alertmanager"],
+    "prometheus": ["prometheus", "prometheus-alertmanager"],
+    "git": ["git", "git-shell", "sshd", "ssh", "ssh-keygen"],
+    "clusters": ["openssl"],
 }
 
 
@@ -56,16 +59,20 @@ class Test:
 
     def clusters(self):
         """How many shared clusters it wants."""
-        return max((int(n.split(":")[1]) for n in self.needs if n.startswith("clusters:")), default=0)
+        return max(
+            (int(n.split(":")[1]) for n in self.needs if n.startswith("clusters:")), default=0
+        )
 
 
 def test(name, needs=(), timeout=DEFAULT_TIMEOUT_SEC):
     """Registers a test. timeout: seconds for the test itself, its fixtures apart."""
+
     def register(function):
         if any(t.name == name for t in TESTS):
             raise ValueError(f"two tests are called {name!r}")
         TESTS.append(Test(name, function, list(needs), timeout))
         return function
+
     return register
 
 
@@ -120,7 +127,7 @@ class Run:
         self.failed_parts = {}
 
     def part(self, name, make):
-        """A shared fixture: made once; when that failed, it fails again at once with the same words."""
+        """A shared fixture, made once; when that failed it fails again at once, saying why."""
         if name in self.failed_parts:
             raise RuntimeError(f"{name} could not be started earlier: {self.failed_parts[name]}")
         if name not in self.parts:
@@ -136,8 +143,10 @@ class Run:
         return self.parts[name]
 
     def _binaries(self):
-        """Builds the range's servers where they are missing; returns (etcd folder, Kubernetes folder)."""
-        done = subprocess.run([RANGE_BUILD], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        """Builds missing servers of the range; returns [etcd folder, Kubernetes folder]."""
+        done = subprocess.run(
+            [RANGE_BUILD], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        )
         if done.returncode == BUILD_SKIPS:
             raise Skip("the servers are not built and there is no usable Go toolchain on PATH")
         if done.returncode:
@@ -146,20 +155,25 @@ class Run:
 
     def clusters_pool(self):
         return self.part("servers", lambda: self._binaries()) and self.part(
-            "etcd", lambda: Clusters(self.registry, self.folder, *self.parts["servers"]))
+            "etcd", lambda: Clusters(self.registry, self.folder, *self.parts["servers"])
+        )
 
     def shared_clusters(self, n):
-        """The first n of the shared clusters; all that any chosen test wants are started together."""
+        """The first n of the shared clusters; as many as any test wants are started together."""
         pool = self.clusters_pool()
         most = max(t.clusters() for t in self.tests)
         return self.part(f"{most} clusters", lambda: pool.make(most))[:n]
 
     def alertmanager(self):
-        return self.part("alertmanager", lambda: Alertmanager(self.registry, self._sub("alertmanager")))
+        return self.part(
+            "alertmanager", lambda: Alertmanager(self.registry, self._sub("alertmanager"))
+        )
 
     def prometheus(self):
         manager = self.alertmanager()
-        return self.part("prometheus", lambda: Prometheus(self.registry, self._sub("prometheus"), manager))
+        return self.part(
+            "prometheus", lambda: Prometheus(self.registry, self._sub("prometheus"), manager)
+        )
 
     def git(self):
         return self.part("git", lambda: GitServers(self.registry, self._sub("git")))
@@ -272,7 +286,7 @@ def run_all(tests):
         results.append("not ok")
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)       # the tear-down is bounded: let it end
+            signal.signal(number, signal.SIG_IGN)  # the tear-down is bounded: let it end
         failed = results.count("not ok")
         run.close(keep=bool(failed) and os.environ.get("KEEP") == "1")
     passed, skipped = results.count("ok"), results.count("skip")
@@ -284,9 +298,9 @@ def choose(names):
     """The tests whose name or file contains one of the words; all when there are none."""
     if not names:
         return list(TESTS)
-    chosen = [t for t in TESTS
-              if any(n in t.name or n in t.function.__module__ for n in names)]
+    chosen = [t for t in TESTS if any(n in t.name or n in t.function.__module__ for n in names)]
     for n in names:
         if not any(n in t.name or n in t.function.__module__ for t in TESTS):
-            sys.exit(f"e2e/run: no test matches {n!r}, see --list")
+            print(f"e2e/run: no test matches {n!r}, see --list", file=sys.stderr)
+            sys.exit(EXIT_USAGE)
     return chosen

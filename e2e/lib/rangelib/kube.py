@@ -69,7 +69,7 @@ def path_of(plural, name=None, ns=None, sub=None):
 
 
 class KubeClient:
-    """One identity against one server. Safe to use from several threads: each has its connection."""
+    """One identity against one server. Threads may share it: each has its own connection."""
 
     def __init__(self, host, port, ca, cert=None, key=None, agent="range-harness"):
         self.host, self.port = host, port
@@ -82,7 +82,8 @@ class KubeClient:
     def _connection(self):
         if getattr(self.local, "connection", None) is None:
             self.local.connection = http.client.HTTPSConnection(
-                self.host, self.port, context=self.context, timeout=30)
+                self.host, self.port, context=self.context, timeout=30
+            )
         return self.local.connection
 
     def close(self):
@@ -92,7 +93,7 @@ class KubeClient:
             self.local.connection = None
 
     def raw(self, verb, path, body=None, content_type="application/json", query=None):
-        """One request; returns (status, text). A connection that went stale is opened again for GET."""
+        """One request; returns (status, text). A GET on a stale connection is sent again."""
         if query:
             path += "?" + urllib.parse.urlencode(query)
         data = None if body is None else json.dumps(body).encode()
@@ -158,7 +159,7 @@ class KubeClient:
         return self.request("PATCH", path_of(plural, name, ns, sub), body, kind, query)
 
     def status(self, plural, name, status, ns=None):
-        """Merge-patches the status subresource. A None removes its field: to store null use replace()."""
+        """Merge-patches the status subresource. None removes a field; replace() stores a null."""
         return self.patch(plural, name, {"status": status}, ns, "status")
 
     def delete(self, plural, name, ns=None, **options):
@@ -180,6 +181,15 @@ class KubeClient:
             options["preconditions"] = {"uid": uid}
         if dry_run:
             options["dryRun"] = ["All"]
-        return self.create("pods", {"apiVersion": "policy/v1", "kind": "Eviction",
-                                    "metadata": {"name": pod, "namespace": ns},
-                                    "deleteOptions": options}, ns, "eviction", pod)
+        return self.create(
+            "pods",
+            {
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": pod, "namespace": ns},
+                "deleteOptions": options,
+            },
+            ns,
+            "eviction",
+            pod,
+        )

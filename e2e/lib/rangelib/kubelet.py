@@ -1,4 +1,4 @@
-"""A small kubelet actor for tests of the range itself: keeps nodes Ready and runs what is bound to them.
+"""A small kubelet actor for tests of the range: keeps nodes Ready, runs what is bound to them.
 
 It polls: good for a handful of nodes and pods. Tests of the product use shiplock-sim play instead.
 """
@@ -19,8 +19,13 @@ def now_text(micro=False):
 
 
 def ready_condition(status="True"):
-    return {"type": "Ready", "status": status, "reason": "Actor", "lastHeartbeatTime": now_text(),
-            "lastTransitionTime": now_text()}
+    return {
+        "type": "Ready",
+        "status": status,
+        "reason": "Actor",
+        "lastHeartbeatTime": now_text(),
+        "lastTransitionTime": now_text(),
+    }
 
 
 class TinyKubelet:
@@ -51,14 +56,38 @@ class TinyKubelet:
 
     def _register(self, name):
         room = {"cpu": "8", "memory": "16Gi", "pods": "110"}
-        self.client.create("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {
-            "name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}}})
-        self.client.status("nodes", name, {
-            "capacity": room, "allocatable": room, "conditions": [ready_condition()],
-            "nodeInfo": {"kubeletVersion": "v1.36.3", "operatingSystem": "linux", "architecture": "amd64",
-                         "machineID": name, "systemUUID": name, "bootID": name, "kernelVersion": "0",
-                         "osImage": "actor", "containerRuntimeVersion": "actor://0",
-                         "kubeProxyVersion": ""}})
+        self.client.create(
+            "nodes",
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "name": name,
+                    "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+                },
+            },
+        )
+        self.client.status(
+            "nodes",
+            name,
+            {
+                "capacity": room,
+                "allocatable": room,
+                "conditions": [ready_condition()],
+                "nodeInfo": {
+                    "kubeletVersion": "v1.36.3",
+                    "operatingSystem": "linux",
+                    "architecture": "amd64",
+                    "machineID": name,
+                    "systemUUID": name,
+                    "bootID": name,
+                    "kernelVersion": "0",
+                    "osImage": "actor",
+                    "containerRuntimeVersion": "actor://0",
+                    "kubeProxyVersion": "",
+                },
+            },
+        )
 
     def _run(self):
         elapsed = 0.0
@@ -71,42 +100,77 @@ class TinyKubelet:
                 for name in self.names:
                     for pod in self.client.list("pods", fieldSelector=f"spec.nodeName={name}"):
                         self._pod(pod, elapsed)
-            except (OSError, ApiError) as e:     # the server may be away for a while: go on
+            except (OSError, ApiError) as e:  # the server may be away for a while: go on
                 self.errors.append(e)
         self.client.close()
 
     def _leases(self):
         for name in self.names:
-            spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now_text(micro=True)}
+            spec = {
+                "holderIdentity": name,
+                "leaseDurationSeconds": 40,
+                "renewTime": now_text(micro=True),
+            }
             if self.client.find("leases", name, LEASE_NS):
                 self.client.patch("leases", name, {"spec": spec}, LEASE_NS)
             else:
-                self.client.create("leases", {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                                              "metadata": {"name": name, "namespace": LEASE_NS},
-                                              "spec": spec})
+                self.client.create(
+                    "leases",
+                    {
+                        "apiVersion": "coordination.k8s.io/v1",
+                        "kind": "Lease",
+                        "metadata": {"name": name, "namespace": LEASE_NS},
+                        "spec": spec,
+                    },
+                )
 
     def _pod(self, pod, elapsed):
         m = pod["metadata"]
         if m.get("deletionTimestamp"):
             began = self.ending.setdefault(m["uid"], elapsed)
             if elapsed - began >= self.grace_sec:
-                self.client.delete_if_there("pods", m["name"], m["namespace"], gracePeriodSeconds=0,
-                                            preconditions={"uid": m["uid"]})
+                self.client.delete_if_there(
+                    "pods",
+                    m["name"],
+                    m["namespace"],
+                    gracePeriodSeconds=0,
+                    preconditions={"uid": m["uid"]},
+                )
         elif pod.get("status", {}).get("phase") == "Pending":
             self._start(pod)
 
     def _start(self, pod):
         m, stamp = pod["metadata"], now_text()
-        conditions = [{"type": t, "status": "True", "lastTransitionTime": stamp}
-                      for t in ("PodScheduled", "Initialized", "ContainersReady", "Ready")]
-        containers = [{"name": c["name"], "image": c.get("image", ""), "imageID": "", "ready": True,
-                       "started": True, "restartCount": 0, "state": {"running": {"startedAt": stamp}}}
-                      for c in pod["spec"]["containers"]]
+        conditions = [
+            {"type": t, "status": "True", "lastTransitionTime": stamp}
+            for t in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+        ]
+        containers = [
+            {
+                "name": c["name"],
+                "image": c.get("image", ""),
+                "imageID": "",
+                "ready": True,
+                "started": True,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": stamp}},
+            }
+            for c in pod["spec"]["containers"]
+        ]
         try:
-            self.client.status("pods", m["name"], {
-                "phase": "Running", "startTime": stamp, "conditions": conditions,
-                "containerStatuses": containers, "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]},
-                m["namespace"])
+            self.client.status(
+                "pods",
+                m["name"],
+                {
+                    "phase": "Running",
+                    "startTime": stamp,
+                    "conditions": conditions,
+                    "containerStatuses": containers,
+                    "podIP": "10.0.0.1",
+                    "podIPs": [{"ip": "10.0.0.1"}],
+                },
+                m["namespace"],
+            )
         except ApiError as e:
             if e.status != 404:
                 raise

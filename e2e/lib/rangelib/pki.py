@@ -20,27 +20,65 @@ class Authority:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.crt = self.path("ca.crt")
         self.key = self.path("ca.key")
-        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                 "-nodes", "-days", str(DAYS), "-subj", f"/CN={common_name}",
-                 "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                 "-keyout", self.key, "-out", self.crt)
+        _openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            str(DAYS),
+            "-subj",
+            f"/CN={common_name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-keyout",
+            self.key,
+            "-out",
+            self.crt,
+        )
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def _issue(self, name, subject, usage, extra=()):
         crt, key = self.path(name + ".crt"), self.path(name + ".key")
-        _openssl("req", "-x509", "-CA", self.crt, "-CAkey", self.key, "-newkey", "ec",
-                 "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", str(DAYS),
-                 "-subj", subject, "-addext", "basicConstraints=critical,CA:FALSE",
-                 "-addext", f"extendedKeyUsage={usage}", *extra, "-keyout", key, "-out", crt)
+        _openssl(
+            "req",
+            "-x509",
+            "-CA",
+            self.crt,
+            "-CAkey",
+            self.key,
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            str(DAYS),
+            "-subj",
+            subject,
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-addext",
+            f"extendedKeyUsage={usage}",
+            *extra,
+            "-keyout",
+            key,
+            "-out",
+            crt,
+        )
         return crt, key
 
     def server(self, name, dns=("localhost",), addresses=("127.0.0.1",)):
         """A server certificate; returns (certificate path, key path)."""
         names = [f"DNS:{d}" for d in dns] + [f"IP:{a}" for a in addresses]
-        return self._issue(name, f"/CN={name}", "serverAuth",
-                           ("-addext", "subjectAltName=" + ",".join(names)))
+        return self._issue(
+            name, f"/CN={name}", "serverAuth", ("-addext", "subjectAltName=" + ",".join(names))
+        )
 
     def client(self, name, user, groups=()):
         """A client certificate for a Kubernetes user; returns (certificate path, key path)."""

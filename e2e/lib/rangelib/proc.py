@@ -1,8 +1,8 @@
 """Every process of a run: started here, ended here by pid.
 
-Processes are put in their own session, so that Ctrl-C reaches only the runner, and are killed by the
-kernel when the runner itself is killed (setpriv --pdeathsig). Start them from the main thread only:
-the death signal follows the thread that forked.
+Processes are put in their own session, so that Ctrl-C reaches only the runner, and are killed by
+the kernel when the runner itself is killed (setpriv --pdeathsig). Start them from the main thread
+only: the death signal follows the thread that forked.
 """
 
 import os
@@ -15,7 +15,7 @@ import threading
 from .wait import Timeout, wait_for
 
 STOP_SEC = 10.0
-STOP_ALL_SEC = 3.0         # at the end of a run nobody needs a server's last words
+STOP_ALL_SEC = 3.0  # at the end of a run nobody needs a server's last words
 TAIL_BYTES = 4000
 
 
@@ -64,14 +64,18 @@ class Process:
     def check(self):
         """Raises ProcessEnded with the end of the log when the program is gone."""
         if not self.running():
-            raise ProcessEnded(f"{self.name} ended with {self.popen.returncode}, "
-                               f"log {self.log} ends:\n{self.tail()}")
+            raise ProcessEnded(
+                f"{self.name} ended with {self.popen.returncode}, "
+                f"log {self.log} ends:\n{self.tail()}"
+            )
 
     def wait_ready(self, condition, timeout, ignore=()):
         """Waits for condition() while the program lives."""
+
         def probe():
             self.check()
             return condition()
+
         try:
             return wait_for(f"{self.name} ready", probe, timeout, ignore=ignore)
         except Timeout as e:
@@ -86,7 +90,9 @@ class Process:
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise Timeout(f"{self.name} (pid {self.pid}) did not end within {timeout:g} s") from None
+            raise Timeout(
+                f"{self.name} (pid {self.pid}) did not end within {timeout:g} s"
+            ) from None
 
     def stop(self, timeout=STOP_SEC):
         """SIGTERM, and SIGKILL after timeout seconds; returns the exit code."""
@@ -117,9 +123,15 @@ class Registry:
         log = os.path.join(self.log_dir, name + ".log")
         wrap = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with open(log, "ab") as out:
-            popen = subprocess.Popen(wrap + [str(a) for a in argv], stdout=out, stderr=out,
-                                     stdin=stdin or subprocess.DEVNULL, env=env, cwd=cwd,
-                                     start_new_session=True)
+            popen = subprocess.Popen(
+                wrap + [str(a) for a in argv],
+                stdout=out,
+                stderr=out,
+                stdin=stdin or subprocess.DEVNULL,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
         p = Process(name, popen, log)
         self.processes.append(p)
         return p

@@ -32,7 +32,33 @@ def missing(*names):
 
 def documents(*docs):
     """Documents as the text of one file. JSON is YAML; apiVersion is filled in."""
-    return "".join("---\n" + json.dumps({"apiVersion": API_VERSION, **d}, indent=1) + "\n" for d in docs)
+    return "".join(
+        "---\n" + json.dumps({"apiVersion": API_VERSION, **d}, indent=1) + "\n" for d in docs
+    )
+
+
+def cluster_document(
+    cluster, provider="openshift", labels=None, prometheus=None, alertmanager=None, **spec
+):
+    """The Cluster document of one cluster of the range, with the product's own kubeconfig.
+
+    prometheus, alertmanager: the servers that answer for it; spec: more fields of the document.
+    """
+    full = {
+        "provider": provider,
+        "access": {"kubeconfig": {"file": cluster.kubeconfigs["shiplock"]}},
+    }
+    if prometheus:
+        full["telemetry"] = [
+            {"name": "local", "url": prometheus.url, "matcher": f'cluster="{cluster.name}"'}
+        ]
+    if alertmanager:
+        full["alertmanager"] = {"url": alertmanager.url}
+    return {
+        "kind": "Cluster",
+        "metadata": {"name": cluster.name, "labels": labels or {}},
+        "spec": {**full, **spec},
+    }
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -66,19 +92,29 @@ class Daemon:
         defaults = {"state": self.state, "listen": {"api": self.api, "web": self.web}}
         self.env = {**os.environ, **(env or {})}
         self.config = os.path.join(self.folder, "controller.yaml")
-        write_json(self.config, {"apiVersion": API_VERSION, "kind": "ControllerConfig",
-                                 "metadata": {"name": "range"}, "spec": {**defaults, **spec}})
+        write_json(
+            self.config,
+            {
+                "apiVersion": API_VERSION,
+                "kind": "ControllerConfig",
+                "metadata": {"name": "range"},
+                "spec": {**defaults, **spec},
+            },
+        )
         self.process = None
 
     def start(self, wait=True):
-        self.process = self.registry.spawn(self.name, [binary("shiplockd"), "--config", self.config],
-                                           env=self.env)
+        self.process = self.registry.spawn(
+            self.name, [binary("shiplockd"), "--config", self.config], env=self.env
+        )
         if wait:
             self.wait_ready()
         return self
 
     def wait_ready(self):
-        self.process.wait_ready(lambda: self.get_web("/readyz")[0] == 200, START_SEC, ignore=(OSError,))
+        self.process.wait_ready(
+            lambda: self.get_web("/readyz")[0] == 200, START_SEC, ignore=(OSError,)
+        )
 
     def crash(self):
         """kill -9, as a power cut would."""
@@ -121,6 +157,7 @@ class Daemon:
             self.process.check()
             seen["is"] = self.cluster(name)
             return seen["is"] is not None and condition(seen["is"])
+
         wait_for(f"{name}: {what}", probe, timeout, ignore=(OSError,))
         return seen["is"]
 
@@ -161,5 +198,11 @@ class FakeKubeletsAndOperators:
 
 def cli(*args, env=None, stdin=None, timeout=60):
     """Runs shiplock to its end; returns the CompletedProcess with text streams."""
-    return subprocess.run([binary("shiplock"), *map(str, args)], capture_output=True, text=True,
-                          input=stdin, timeout=timeout, env={**os.environ, "NO_COLOR": "1", **(env or {})})
+    return subprocess.run(
+        [binary("shiplock"), *map(str, args)],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=timeout,
+        env={**os.environ, "NO_COLOR": "1", **(env or {})},
+    )

@@ -16,11 +16,15 @@ START_SEC = 30.0
 SCRAPE = "500ms"
 
 
+# Whatever proxy the environment names: everything here is on loopback.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def fetch(url, body=None, method=None, timeout=10):
-    """One request of JSON; returns the parsed answer, raises urllib.error.HTTPError on 400 and above."""
+    """One request of JSON; returns the parsed answer, raises HTTPError from 400 up."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=timeout) as r:
+    with _opener.open(request, timeout=timeout) as r:
         text = r.read()
     return json.loads(text) if text[:1] in (b"{", b"[", b'"') else text.decode()
 
@@ -28,7 +32,7 @@ def fetch(url, body=None, method=None, timeout=10):
 def answers(url):
     """True when a GET of url answers 200."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as r:
+        with _opener.open(url, timeout=5) as r:
             return r.status == 200
     except OSError:
         return False
@@ -56,8 +60,9 @@ class Exporter:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05},
-                                       daemon=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         self.thread.start()
 
     def set(self, metric, value, **labels):
@@ -85,12 +90,23 @@ class Alertmanager:
     def __init__(self, registry, folder):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        config = write_json(os.path.join(folder, "alertmanager.yml"), {
-            "route": {"receiver": "none", "group_wait": "1s", "group_interval": "1s"},
-            "receivers": [{"name": "none"}]})
-        self.process = registry.spawn("alertmanager", [
-            "prometheus-alertmanager", f"--config.file={config}", f"--storage.path={folder}/alertmanager",
-            f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="])
+        config = write_json(
+            os.path.join(folder, "alertmanager.yml"),
+            {
+                "route": {"receiver": "none", "group_wait": "1s", "group_interval": "1s"},
+                "receivers": [{"name": "none"}],
+            },
+        )
+        self.process = registry.spawn(
+            "alertmanager",
+            [
+                "prometheus-alertmanager",
+                f"--config.file={config}",
+                f"--storage.path={folder}/alertmanager",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--cluster.listen-address=",
+            ],
+        )
         self.process.wait_ready(lambda: answers(self.url + "/-/ready"), START_SEC)
 
     def alerts(self):
@@ -115,17 +131,42 @@ class Prometheus:
         self.rules_path = os.path.join(folder, "rules.json")
         self._write(self.sd_path, [])
         self._write(self.rules_path, {"groups": []})
-        managers = [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]}] \
-            if alertmanager else []
-        config = write_json(os.path.join(folder, "prometheus.yml"), {
-            "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": scrape},
-            "rule_files": [self.rules_path], "alerting": {"alertmanagers": managers},
-            "scrape_configs": [{"job_name": "range", "file_sd_configs": [
-                {"files": [self.sd_path], "refresh_interval": "1s"}]}]})
-        self.process = registry.spawn("prometheus", [
-            "prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
-            f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-lifecycle",
-            "--storage.tsdb.retention.time=1d", "--rules.alert.resend-delay=1s", "--log.level=warn"])
+        managers = (
+            [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager.port}"]}]}]
+            if alertmanager
+            else []
+        )
+        config = write_json(
+            os.path.join(folder, "prometheus.yml"),
+            {
+                "global": {
+                    "scrape_interval": scrape,
+                    "scrape_timeout": scrape,
+                    "evaluation_interval": scrape,
+                },
+                "rule_files": [self.rules_path],
+                "alerting": {"alertmanagers": managers},
+                "scrape_configs": [
+                    {
+                        "job_name": "range",
+                        "file_sd_configs": [{"files": [self.sd_path], "refresh_interval": "1s"}],
+                    }
+                ],
+            },
+        )
+        self.process = registry.spawn(
+            "prometheus",
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder}/tsdb",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--web.enable-lifecycle",
+                "--storage.tsdb.retention.time=1d",
+                "--rules.alert.resend-delay=1s",
+                "--log.level=warn",
+            ],
+        )
         self.process.wait_ready(lambda: answers(self.url + "/-/ready"), START_SEC)
 
     @staticmethod
@@ -143,7 +184,9 @@ class Prometheus:
         self._write_targets()
 
     def _write_targets(self):
-        self._write(self.sd_path, [{"targets": [a], "labels": v} for a, v in sorted(self.targets.items())])
+        self._write(
+            self.sd_path, [{"targets": [a], "labels": v} for a, v in sorted(self.targets.items())]
+        )
 
     def rules(self, groups):
         """Replaces all rule groups, in the shape of a rule file."""
@@ -162,6 +205,7 @@ class Prometheus:
         def probe():
             seen["result"] = self.query(text)
             return condition(seen["result"])
+
         wait_for(f"prometheus: {text}", probe, timeout, ignore=(urllib.error.URLError,))
         return seen["result"]
 

@@ -1,20 +1,62 @@
-"""Rights of the users of the range: the product gets what it needs and no more, the actors everything."""
+"""Rights of the range's users: the product gets what it needs, the actors everything."""
 
 READ = ["get", "list", "watch"]
 
 # (API groups, resources, verbs)
 PRODUCT_RULES = (
-    (["", "apps", "batch", "policy", "storage.k8s.io", "scheduling.k8s.io", "autoscaling",
-      "apiregistration.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io",
-      "certificates.k8s.io", "discovery.k8s.io", "config.openshift.io",
-      "machineconfiguration.openshift.io"],
-     ["nodes", "pods", "namespaces", "configmaps", "services", "persistentvolumes",
-      "persistentvolumeclaims", "events", "replicationcontrollers", "deployments", "replicasets",
-      "statefulsets", "daemonsets", "jobs", "cronjobs", "poddisruptionbudgets", "storageclasses",
-      "volumeattachments", "csinodes", "priorityclasses", "horizontalpodautoscalers", "apiservices",
-      "customresourcedefinitions", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
-      "certificatesigningrequests", "endpointslices", "clusterversions", "clusteroperators",
-      "machineconfigpools", "machineconfigs", "apirequestcounts"], READ),
+    (
+        [
+            "",
+            "apps",
+            "batch",
+            "policy",
+            "storage.k8s.io",
+            "scheduling.k8s.io",
+            "autoscaling",
+            "apiregistration.k8s.io",
+            "apiextensions.k8s.io",
+            "admissionregistration.k8s.io",
+            "certificates.k8s.io",
+            "discovery.k8s.io",
+            "config.openshift.io",
+            "machineconfiguration.openshift.io",
+        ],
+        [
+            "nodes",
+            "pods",
+            "namespaces",
+            "configmaps",
+            "services",
+            "persistentvolumes",
+            "persistentvolumeclaims",
+            "events",
+            "replicationcontrollers",
+            "deployments",
+            "replicasets",
+            "statefulsets",
+            "daemonsets",
+            "jobs",
+            "cronjobs",
+            "poddisruptionbudgets",
+            "storageclasses",
+            "volumeattachments",
+            "csinodes",
+            "priorityclasses",
+            "horizontalpodautoscalers",
+            "apiservices",
+            "customresourcedefinitions",
+            "validatingwebhookconfigurations",
+            "mutatingwebhookconfigurations",
+            "certificatesigningrequests",
+            "endpointslices",
+            "clusterversions",
+            "clusteroperators",
+            "machineconfigpools",
+            "machineconfigs",
+            "apirequestcounts",
+        ],
+        READ,
+    ),
     ([""], ["nodes"], ["patch", "update"]),
     ([""], ["pods/eviction"], ["create"]),
     ([""], ["pods"], ["delete"]),
@@ -25,8 +67,19 @@ PRODUCT_RULES = (
     (["config.openshift.io"], ["clusterversions"], ["patch", "update"]),
     (["machineconfiguration.openshift.io"], ["machineconfigpools"], ["patch", "update"]),
 )
-PRODUCT_PATHS = ["/readyz", "/readyz/*", "/livez", "/livez/*", "/healthz", "/version", "/metrics", "/api",
-                 "/api/*", "/apis", "/apis/*"]
+PRODUCT_PATHS = [
+    "/readyz",
+    "/readyz/*",
+    "/livez",
+    "/livez/*",
+    "/healthz",
+    "/version",
+    "/metrics",
+    "/api",
+    "/api/*",
+    "/apis",
+    "/apis/*",
+]
 
 API = "rbac.authorization.k8s.io/v1"
 
@@ -39,9 +92,13 @@ def role(name):
 
 def binding(user, cluster_role):
     group = API.partition("/")[0]
-    return {"apiVersion": API, "kind": "ClusterRoleBinding", "metadata": {"name": f"range:{user}"},
-            "subjects": [{"kind": "User", "name": user, "apiGroup": group}],
-            "roleRef": {"kind": "ClusterRole", "name": cluster_role, "apiGroup": group}}
+    return {
+        "apiVersion": API,
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"range:{user}"},
+        "subjects": [{"kind": "User", "name": user, "apiGroup": group}],
+        "roleRef": {"kind": "ClusterRole", "name": cluster_role, "apiGroup": group},
+    }
 
 
 def install(client):
