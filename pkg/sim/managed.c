@@ -130,10 +130,10 @@ static json_t *entry_new(const ManagedWrite *w, json_t *fields)
 	return e;
 }
 
-/* The entries of all writers, where the leaves in touched belong to w alone. With Apply what w
- * owned before is forgotten: the body says all. */
-static json_t *entries_after(
-	const json_t *now, json_t *touched, const ManagedWrite *w, bool keep_own)
+/* The entries of all writers, where w owns the leaves in owned and nobody else those in taken. With
+ * Apply what w owned before is forgotten: the body says all. */
+static json_t *entries_after(const json_t *now, const json_t *taken, const json_t *owned,
+	const ManagedWrite *w, bool keep_own)
 {
 	json_t *out = json_array();
 	const json_t *list = tree_get(now, "metadata.managedFields");
@@ -148,14 +148,14 @@ static json_t *entries_after(
 				unite(own, fields, now);
 			continue;
 		}
-		subtract(fields, touched);
+		subtract(fields, taken);
 		if (json_object_size(fields) == 0)
 			continue;
 		json_t *copy = json_copy(e);
 		json_object_set(copy, "fieldsV1", fields);
 		json_array_append_new(out, copy);
 	}
-	unite(own, touched, now);
+	unite(own, owned, now);
 	if (json_object_size(own) > 0)
 		json_array_append_new(out, entry_new(w, json_incref(own)));
 	return out;
@@ -165,7 +165,7 @@ json_t *managed_update(const json_t *was, const json_t *now, const ManagedWrite 
 {
 	g_autoptr(json_t) touched = json_object();
 	changed(was, now, touched, 0);
-	return entries_after(now, touched, w, true);
+	return entries_after(now, touched, touched, w, true);
 }
 
 /* Every leaf of the body. */
@@ -242,9 +242,10 @@ bool managed_apply(json_t *was, json_t *body, const ManagedWrite *w, bool force,
 	json_array_foreach(tree_get(was, "metadata.managedFields"), i, e)
 	{
 		const json_t *fields = json_object_get(e, "fieldsV1");
-		if (same_writer(e, w))
-			json_object_update_recursive(dropped, (json_t *)fields);
-		else if (!force)
+		if (same_writer(e, w)) {
+			json_decref(dropped);
+			dropped = json_deep_copy(fields);
+		} else if (!force)
 			find_conflicts(
 				fields, wanted, was, body, "", tree_str(e, "manager"), causes);
 	}
@@ -262,7 +263,7 @@ bool managed_apply(json_t *was, json_t *body, const ManagedWrite *w, bool force,
 	g_autoptr(json_t) merged = tree_merge(base, body);
 	g_autoptr(json_t) touched = json_object();
 	changed(was, merged, touched, 0);
-	json_object_update_recursive(touched, wanted);
-	*ret = tree_set(merged, "metadata.managedFields", entries_after(merged, touched, w, false));
+	*ret = tree_set(
+		merged, "metadata.managedFields", entries_after(merged, touched, wanted, w, false));
 	return true;
 }
