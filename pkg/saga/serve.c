@@ -1,0 +1,155 @@
+/* One item, one decision: an open act first, else the deadline, else the tick of its step. */
+#include "saga/internal.h"
+#include <string.h>
+
+enum { UNREADABLE_AFTER_FAILURES = 5 };
+
+static const StepOps *current_step(const Item *it)
+{
+	const StateRow *row = &it->kind->states[it->state];
+	const StepOps *const *list = row->list ? row->list(it) : row->steps;
+	for (unsigned i = 0; list && list[i]; i++)
+		if (i == it->step)
+			return list[i];
+	return NULL;
+}
+
+static int64_t deadline_left(const Item *it, int64_t now)
+{
+	int sec = it->kind->states[it->state].deadline_sec;
+	if (!sec || item_find_hold(it, "deadline"))
+		return INT64_MAX;
+	return sec * SL_USEC_PER_SEC - item_observed_at(it, now);
+}
+
+static StepResult passed_deadline(Item *it, int64_t now, Batch *b)
+{
+	const StateRow *row = &it->kind->states[it->state];
+	if (it->kind->on_deadline && !it->frozen) {
+		StepResult r = it->kind->on_deadline(it, now, b);
+		if (r.verb != STEP_WAIT)
+			return r;
+	}
+	g_autofree char *text =
+		g_strdup_printf("%s took longer than its deadline of %d s; last: %s", row->name,
+			row->deadline_sec, item_reason(it));
+	batch_hold(b, it, "deadline", "engine", true, text);
+	return step_read(it);
+}
+
+/* A fact that fails again and again becomes a hold with the server's own words. */
+static StepResult unreadable(Item *it)
+{
+	for (guint i = 0; i < it->uses->len; i++) {
+		const Fact *f = g_ptr_array_index(it->uses, i);
+		if (!f->err)
+			continue;
+		item_set_reason(it, "reading %s %s: %s", f->row->name, f->key, f->err->message);
+		if (f->n_failures < UNREADABLE_AFTER_FAILURES)
+			continue;
+		bool refused = g_error_matches(f->err, SL_ERROR, SL_ERR_REFUSED);
+		return step_hold(it, refused ? "credentials" : "unreachable",
+			"reading %s %s fails: %s", f->row->name, f->key, f->err->message);
+	}
+	return step_read(it);
+}
+
+static StepResult decide(Item *it, int64_t now, Batch *b)
+{
+	StepResult r = { .verb = STEP_WAIT };
+	Act *open = item_open_act(it);
+	if (open) {
+		act_serve(open, now, b, &r);
+	} else if (deadline_left(it, now) <= 0) {
+		r = passed_deadline(it, now, b);
+	} else {
+		const StepOps *step = current_step(it);
+		if (step)
+			r = step->tick(it, now, b);
+	}
+	if (r.verb == STEP_READ && it->n_wanted_reads > 0)
+		r = unreadable(it);
+	return r;
+}
+
+static const Hold *tick_hold(const Item *it)
+{
+	for (guint i = 0; i < it->holds->len; i++) {
+		const Hold *h = g_ptr_array_index(it->holds, i);
+		if (strcmp(h->by, "tick") == 0)
+			return h;
+	}
+	return NULL;
+}
+
+static void keep_holds(Item *it, const StepResult *r, Batch *b)
+{
+	const Hold *h = tick_hold(it);
+	if (r->verb == STEP_HOLD) {
+		if (h && strcmp(h->cause, r->cause) == 0)
+			return;
+		if (h && !h->person)
+			batch_unhold(b, it, h->cause, "another cause now");
+		batch_hold(b, it, r->cause, "tick", r->person, it->reason);
+	} else if (h && !h->person && r->verb != STEP_READ) {
+		batch_unhold(b, it, h->cause, "its cause is gone");
+	}
+}
+
+static void finish_step(Item *it, const StepResult *r, Batch *b)
+{
+	if (r->next)
+		batch_move(b, it, r->next, "%s", item_reason(it));
+	else
+		batch_move(b, it, it->state, "%s", item_reason(it));
+}
+
+static void on_timer(void *ud)
+{
+	Item *it = ud;
+	it->timer = 0;
+	it->wake_usec = 0;
+	item_ready(it);
+}
+
+static void arm(Item *it, const StepResult *r, int64_t now)
+{
+	int64_t at = INT64_MAX;
+	if (r->until_usec)
+		at = r->until_usec;
+	if (it->retry_usec)
+		at = MIN(at, it->retry_usec);
+	int64_t left = deadline_left(it, now);
+	if (left < INT64_MAX)
+		at = MIN(at, now + MAX(left, 0));
+	if (!it->kind->states[it->state].untimed)
+		at = MIN(at, it->recorded_usec + NOTE_EVERY_SEC * SL_USEC_PER_SEC);
+	if (at == it->wake_usec)
+		return;
+	loop_cancel(it->saga->loop, &it->timer);
+	it->wake_usec = at == INT64_MAX ? 0 : at;
+	if (it->wake_usec)
+		it->timer = loop_timer(it->saga->loop, at, on_timer, it);
+}
+
+void item_serve(Item *it, int64_t now, Batch *b)
+{
+	if (it->moved_in == b->serial || item_ended(it))
+		return;
+	item_forget_uses(it);
+	it->n_wanted_reads = 0;
+	it->retry_usec = 0;
+	it->frozen = item_held(it);
+	guint n_before = b->records->len;
+	StepResult r = decide(it, now, b);
+	bool frozen = it->frozen;
+	it->frozen = false;
+	keep_holds(it, &r, b);
+	if (r.verb == STEP_DONE && !frozen)
+		finish_step(it, &r, b);
+	bool silent = b->records->len == n_before;
+	bool untimed = it->kind->states[it->state].untimed;
+	if (silent && !untimed && now - it->recorded_usec >= NOTE_EVERY_SEC * SL_USEC_PER_SEC)
+		batch_add(b, "note", batch_body(b, it));
+	arm(it, &r, now);
+}
