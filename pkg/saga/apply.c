@@ -18,6 +18,7 @@ Item *item_new(
 	it->holds = g_ptr_array_new();
 	it->looks = json_array();
 	it->pivots = json_array();
+	it->memo = json_object();
 	it->uses = g_ptr_array_new();
 	it->obs_mark_usec = it->recorded_usec = loop_boot_usec(s->loop);
 	it->obs_lost_mark = s->lost_usec;
@@ -59,6 +60,7 @@ void item_free(Item *it)
 	json_decref(it->data);
 	json_decref(it->looks);
 	json_decref(it->pivots);
+	json_decref(it->memo);
 	g_free(it->name);
 	g_free(it->why);
 	g_free(it->end);
@@ -209,6 +211,9 @@ static void apply_to_item(Saga *s, Item *it, const Record *r, const json_t *body
 	it->obs_base_usec = json_path_int(body, "obs", it->obs_base_usec);
 	it->obs_mark_usec = it->recorded_usec = now;
 	it->obs_lost_mark = s->lost_usec;
+	json_t *memo = json_object_get(body, "memo");
+	if (memo)
+		json_object_update(it->memo, memo);
 	if (strcmp(r->kind, "move") == 0)
 		apply_move(it, r, body);
 	else if (strcmp(r->kind, "intent") == 0)
@@ -223,11 +228,12 @@ static void apply_to_item(Saga *s, Item *it, const Record *r, const json_t *body
 		drop_holds(it, json_path_str(body, "cause", ""), false);
 	else if (strcmp(r->kind, "pivot") == 0)
 		json_array_append(it->pivots, (json_t *)body);
+	if (strcmp(r->kind, "note") == 0 && !memo)
+		return;
 	if (strcmp(r->kind, "hold") == 0 || strcmp(r->kind, "unhold") == 0)
 		wake_tree(it);
-	else if (strcmp(r->kind, "note") != 0)
-		item_ready(it);
-	if (it->parent && strcmp(r->kind, "note") != 0)
+	item_ready(it);
+	if (it->parent)
 		item_ready(it->parent);
 }
 

@@ -94,32 +94,54 @@ Item *batch_item(Batch *b, Item *parent, const ItemKind *kind, Site *site, const
 	return NULL;
 }
 
-static void add_move(Batch *b, Item *it, unsigned state, unsigned step, const char *why)
+static void add_move(Batch *b, Item *it, unsigned state, json_t *memo, const char *why)
 {
 	json_t *body = batch_body(b, it);
 	json_object_set_new(body, "from", json_string(it->kind->states[it->state].name));
 	json_object_set_new(body, "to", json_string(it->kind->states[state].name));
-	json_object_set_new(body, "step", json_integer(step));
+	json_object_set_new(body, "step", json_integer(state == it->state ? it->step + 1 : 0));
 	json_object_set_new(body, "why", json_string(why));
+	if (memo)
+		json_object_set(body, "memo", memo);
 	it->moved_in = b->serial;
 	batch_add(b, "move", body);
 }
 
-void batch_move(Batch *b, Item *it, unsigned state, const char *fmt, ...)
+static void try_move(Batch *b, Item *it, unsigned state, json_t *memo, const char *why)
 {
 	if (it->frozen || (it->parent && it->parent->frozen) || it->moved_in == b->serial)
 		return;
 	g_assert(state > 0 && state < it->kind->n_states);
+	g_assert(state == it->state || (it->kind->states[it->state].next & TO(state)));
+	add_move(b, it, state, memo, why);
+}
+
+void batch_move(Batch *b, Item *it, unsigned state, const char *fmt, ...)
+{
 	va_list ap;
 	va_start(ap, fmt);
 	g_autofree char *why = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
-	if (state == it->state) {
-		add_move(b, it, state, it->step + 1, why);
-		return;
-	}
-	g_assert(it->kind->states[it->state].next & TO(state));
-	add_move(b, it, state, 0, why);
+	try_move(b, it, state, NULL, why);
+}
+
+void batch_move_memo(Batch *b, Item *it, unsigned state, json_t *memo, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	g_autofree char *why = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	try_move(b, it, state, memo, why);
+	json_decref(memo);
+}
+
+void batch_memo(Batch *b, Item *it, const char *name, json_t *value)
+{
+	json_t *body = batch_body(b, it);
+	json_t *memo = json_object();
+	json_object_set_new(memo, name, value);
+	json_object_set_new(body, "memo", memo);
+	batch_add(b, "note", body);
 }
 
 void batch_look(Batch *b, Item *it, json_t *look)

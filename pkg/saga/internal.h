@@ -72,7 +72,7 @@ struct Item {
 	int64_t since_wall_usec;
 	int64_t obs_base_usec; /* observed in this state up to obs_mark */
 	GPtrArray *acts, *holds;
-	json_t *looks, *pivots;
+	json_t *looks, *pivots, *memo;
 	/* volatile */
 	int64_t obs_mark_usec, obs_lost_mark;
 	int64_t recorded_usec; /* boot time of its last record */

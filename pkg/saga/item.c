@@ -126,6 +126,11 @@ void item_set_reason(Item *it, const char *fmt, ...)
 	va_end(ap);
 }
 
+const json_t *item_memo(const Item *it)
+{
+	return it->memo;
+}
+
 const json_t *item_looks(const Item *it)
 {
 	return it->looks;

@@ -66,6 +66,9 @@ Item *item_find_child(const Item *it, const char *name);
 const json_t *item_data(const Item *it); /* given at creation, never changed; borrowed */
 void item_set_reason(Item *it, const char *fmt, ...) SL_PRINTF(2, 3);
 
+/* What was noted for good about the item: an object, never NULL; later notes replace single
+ * members. */
+const json_t *item_memo(const Item *it);
 /* Looks: records of samples and proofs, kept while the item stays in its state. Array of objects,
  * oldest first. */
 const json_t *item_looks(const Item *it);
@@ -102,6 +105,10 @@ Item *batch_item(Batch *b, Item *parent, const ItemKind *kind, Site *site, const
 	unsigned state, json_t *data); /* takes data (may be NULL); the item exists when the batch
 					  is durable: returns NULL */
 void batch_move(Batch *b, Item *it, unsigned state, const char *fmt, ...) SL_PRINTF(4, 5);
+/* The same, with members of the memo that become true in the same instant; takes memo. */
+void batch_move_memo(Batch *b, Item *it, unsigned state, json_t *memo, const char *fmt, ...)
+	SL_PRINTF(5, 6);
+void batch_memo(Batch *b, Item *it, const char *name, json_t *value); /* takes value */
 void batch_look(Batch *b, Item *it,
 	json_t *look); /* takes look: an object with at least "gate" and "verdict" */
 void batch_pivot(Batch *b, Item *it, const char *name);
