@@ -258,7 +258,7 @@ typedef struct Fleet {
 	Loop loop;
 	Saga *saga;
 	Site *site;
-	char *end;
+	GPtrArray *contexts; /* of completions under way: they go with the process */
 } Fleet;
 
 typedef struct {
@@ -270,9 +270,22 @@ typedef struct {
 
 static const HttpEndpoint endpoint = { .base_url = (char *)"sim" };
 
+static Ctx *ctx_new(Fleet *f)
+{
+	Ctx *c = g_new0(Ctx, 1);
+	c->f = f;
+	g_ptr_array_add(f->contexts, c);
+	return c;
+}
+
+static void ctx_done(Ctx *c)
+{
+	g_ptr_array_remove_fast(c->f->contexts, c);
+}
+
 static void on_read(const HttpAnswer *a, void *ud)
 {
-	g_autofree Ctx *c = ud;
+	Ctx *c = ud;
 	if (a->outcome == HTTP_ANSWERED && a->status == 404) {
 		fact_read_done(c->read, view_new_missing(), NULL);
 	} else if (a->outcome == HTTP_ANSWERED && a->status == 200) {
@@ -281,13 +294,14 @@ static void on_read(const HttpAnswer *a, void *ud)
 		g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_RETRY, "no answer");
 		fact_read_done(c->read, NULL, err);
 	}
+	ctx_done(c);
 }
 
 static void read_object(Site *site, const char *key, FactRead *r)
 {
 	Fleet *f = site_ctx(site);
-	Ctx *c = g_new0(Ctx, 1);
-	*c = (Ctx){ .f = f, .read = r };
+	Ctx *c = ctx_new(f);
+	c->read = r;
 	HttpRequest req = {
 		.endpoint = &endpoint, .method = "GET", .path = key, .timeout_msec = 5000
 	};
@@ -300,7 +314,7 @@ static const FactRow fact_metric = { .name = "metric", .max_age_sec = 0, .read =
 
 static void on_act(const HttpAnswer *a, void *ud)
 {
-	g_autofree Ctx *c = ud;
+	Ctx *c = ud;
 	ActAnswer answer = { .class = ANSWER_UNKNOWN, .retry_after_sec = -1, .status = a->status };
 	if (a->outcome == HTTP_NOT_SENT)
 		answer.class = ANSWER_NOT_APPLIED;
@@ -311,13 +325,15 @@ static void on_act(const HttpAnswer *a, void *ud)
 	else if (a->outcome == HTTP_ANSWERED && a->status < 500)
 		answer.class = ANSWER_NOT_APPLIED;
 	c->done(&answer, c->ud);
+	ctx_done(c);
 }
 
 static uint64_t site_send(Site *site, const ActRequest *r, ActDone *done, void *ud)
 {
 	Fleet *f = site_ctx(site);
-	Ctx *c = g_new0(Ctx, 1);
-	*c = (Ctx){ .f = f, .done = done, .ud = ud };
+	Ctx *c = ctx_new(f);
+	c->done = done;
+	c->ud = ud;
 	g_autofree char *text = json_canonical(r->body);
 	HttpRequest req = { .endpoint = &endpoint,
 		.method = r->method,
@@ -691,6 +707,7 @@ static void fleet_start(void *ud)
 	w->fleet = f;
 	w->n_starts++;
 	f->w = w;
+	f->contexts = g_ptr_array_new_with_free_func(g_free);
 	f->proc = loop_sim_proc_new(w->sim);
 	f->loop = loop_sim_proc_loop(f->proc);
 	f->saga = saga_new(f->loop, store_mem_store(w->disk), &hooks, f);
@@ -705,6 +722,7 @@ static void fleet_stop(World *w)
 	if (!f)
 		return;
 	saga_free(f->saga);
+	g_ptr_array_free(f->contexts, TRUE);
 	loop_sim_proc_free(f->proc);
 	g_free(f);
 	w->fleet = NULL;
