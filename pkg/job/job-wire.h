@@ -4,7 +4,7 @@
 #pragma once
 #include "base/error.h"
 
-enum { JOB_EXIT_ERROR = 10, JOB_MAX_REQUEST_BYTES = 128 << 20, JOB_MAX_ANSWER_BYTES = 64 << 20 };
+enum { JOB_EXIT_ERROR = 10, JOB_MAX_REQUEST_BYTES = 128 << 20, JOB_MAX_ANSWER_BYTES = 128 << 20 };
 
 const char *job_error_name(SlErr code); /* "invalid", "notFound", ... */
 /* The text of an error answer. Caller frees. */

@@ -214,7 +214,7 @@ static const struct {
 	{ "garbled", SL_ERR_UNKNOWN_OUTCOME, "gave no reason" },
 	{ "hang", SL_ERR_UNKNOWN_OUTCOME,
 		"worker hang: no answer within 2.500 s, killed: still thinking" },
-	{ "flood", SL_ERR_UNKNOWN_OUTCOME, "larger than 67108864 bytes, killed" },
+	{ "flood", SL_ERR_UNKNOWN_OUTCOME, "larger than 134217728 bytes, killed" },
 	{ "grumble", SL_ERR_UNKNOWN_OUTCOME,
 		"worker grumble: exit code 3:   bad \xef\xbf\xbd things" },
 	{ "crash", SL_ERR_UNKNOWN_OUTCOME, "ended by signal SEGV" },
