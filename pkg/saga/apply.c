@@ -52,6 +52,7 @@ static void drop_holds(Item *it, const char *cause, bool all_but_person)
 void item_free(Item *it)
 {
 	loop_cancel(it->saga->loop, &it->timer);
+	item_set_ctx(it, NULL, NULL);
 	drop_holds(it, NULL, false);
 	g_ptr_array_free(it->holds, TRUE);
 	g_ptr_array_free(it->acts, TRUE);

@@ -74,6 +74,8 @@ struct Item {
 	GPtrArray *acts, *holds;
 	json_t *looks, *pivots, *memo;
 	/* volatile */
+	void *ctx;
+	void (*free_ctx)(void *ctx);
 	int64_t obs_mark_usec, obs_lost_mark;
 	int64_t recorded_usec; /* boot time of its last record */
 	char *reason;

@@ -107,6 +107,19 @@ const json_t *item_data(const Item *it)
 	return it->data;
 }
 
+void *item_ctx(const Item *it)
+{
+	return it->ctx;
+}
+
+void item_set_ctx(Item *it, void *ctx, void (*free_ctx)(void *ctx))
+{
+	if (it->free_ctx)
+		it->free_ctx(it->ctx);
+	it->ctx = ctx;
+	it->free_ctx = free_ctx;
+}
+
 static void set_reason(Item *it, char *text)
 {
 	if (it->reason && strcmp(it->reason, text) == 0) {

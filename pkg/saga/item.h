@@ -64,6 +64,9 @@ size_t item_n_children(const Item *it);
 Item *item_child(const Item *it, size_t i); /* in order of creation */
 Item *item_find_child(const Item *it, const char *name);
 const json_t *item_data(const Item *it); /* given at creation, never changed; borrowed */
+/* A cache of the upper layer, derived from durable data; freed with the item. NULL when none was set. */
+void *item_ctx(const Item *it);
+void item_set_ctx(Item *it, void *ctx, void (*free_ctx)(void *ctx));
 void item_set_reason(Item *it, const char *fmt, ...) SL_PRINTF(2, 3);
 
 /* What was noted for good about the item: an object, never NULL; later notes replace single
