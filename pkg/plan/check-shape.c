@@ -129,8 +129,9 @@ static bool is_later(const Shape *s, const json_t *v)
 static void report_later(Checker *c, const char *what)
 {
 	g_autofree char *path = doc_path_text(c->steps, c->n_steps);
-	g_autofree char *message = g_strdup_printf(
-		"%s has no effect in this version: a run that uses it is refused", what);
+	bool ours = strcmp(doc_kind(c->doc), "ControllerConfig") == 0;
+	g_autofree char *message = g_strdup_printf("%s has no effect in this version%s", what,
+		ours ? "" : ": a run that uses it is refused");
 	doc_add_later(c->doc, path);
 	check_report_here(c, FINDING_NOTICE, CODE_LATER, true, message, NULL);
 }
@@ -420,9 +421,10 @@ static void check_api_version(Checker *c, const json_t *v)
 		return;
 	c->steps[0] = (DocStep){ .key = "apiVersion" };
 	c->n_steps = 1;
+	g_autofree char *written = v ? written_text(c, v) : NULL;
+	g_autofree char *message = v ? g_strdup_printf("%.70s is not known", written) : NULL;
 	check_report_here(c, FINDING_ERROR, v ? CODE_VALUE : CODE_MISSING, false,
-		v ? "is not one that is known" : "is missing",
-		"write apiVersion: " DOC_API_VERSION);
+		message ? message : "is missing", "write apiVersion: " DOC_API_VERSION);
 	c->n_steps = 0;
 }
 

@@ -97,7 +97,7 @@ int doc_distance(const char *a, const char *b, int limit)
 
 void nearest_try(Nearest *n, const char *candidate)
 {
-	int limit = MAX(1, (int)strlen(n->wanted) / 3);
+	int len = (int)strlen(n->wanted), limit = len < 3 ? 0 : MAX(1, len / 3);
 	int d = doc_distance(n->wanted, candidate, limit);
 	if (d > limit || (n->best && d >= n->distance))
 		return;

@@ -262,24 +262,33 @@ static void on_end(Reader *r, struct fy_event *e)
 	grow_parents(r, p->end);
 }
 
+/* Decimal, with the separator that follows it; much cheaper than printf, and there are many. */
+static void append_number(GString *s, int64_t v, char after)
+{
+	char buf[24], *p = buf + sizeof(buf);
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	*--p = after;
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	g_string_append_len(s, p, buf + sizeof(buf) - p);
+}
+
 static json_t *positions_text(const Reader *r)
 {
 	GString *s = g_string_sized_new(r->pos->len * 10);
-	int line = 0, column = 0;
-	size_t start = 0;
+	Pos last = { 0 };
 	for (size_t i = 0; i < r->pos->len; i++) {
 		const Pos *p = pos_at(r, i);
-		char buf[96];
-		int n = g_snprintf(buf, sizeof(buf),
-			"%s%d %d %" G_GINT64_FORMAT " %" G_GSIZE_FORMAT, i ? " " : "",
-			p->line - line, p->line == line ? p->column - column : p->column,
-			(int64_t)p->start - (int64_t)start, p->end - p->start);
-		g_string_append_len(s, buf, n);
-		line = p->line;
-		column = p->column;
-		start = p->start;
+		append_number(s, p->line - last.line, ' ');
+		append_number(s, p->line == last.line ? p->column - last.column : p->column, ' ');
+		append_number(s, (int64_t)p->start - (int64_t)last.start, ' ');
+		append_number(s, (int64_t)(p->end - p->start), ' ');
+		last = *p;
 	}
-	json_t *text = json_stringn_nocheck(s->str, s->len);
+	json_t *text = json_stringn_nocheck(s->str, s->len > 0 ? s->len - 1 : 0);
 	g_string_free(s, TRUE);
 	return text;
 }
