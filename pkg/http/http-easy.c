@@ -1,5 +1,6 @@
 #include "http/http-private.h"
 #include <string.h>
+#include <sys/socket.h>
 
 /* Called each time the request is about to be written to a connection. libcurl repeats a request by
  * itself when a kept connection turns out to be closed; for a write that would hide that the first
@@ -14,6 +15,12 @@ static int on_before_send(
 	}
 	req->n_tries++;
 	return CURL_PREREQFUNC_OK;
+}
+
+/* Plugins and workers that we start must not inherit connections. */
+static curl_socket_t on_open_socket(void *ud, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
 static void received(HttpReq *req)
@@ -255,6 +262,7 @@ static void set_transfer(HttpReq *req)
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, req);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "shiplock/" SL_VERSION);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
