@@ -35,6 +35,8 @@ typedef struct DrainPod {
 	bool node_unreachable; /* its kubelet does not answer */
 	PodAct act;
 	const EvictVerdict *refusal; /* the newest answer that was no acceptance; NULL: none */
+	int64_t refused_usec; /* when it came, on the clock of since_usec */
+	int n_refusals; /* in a row */
 } DrainPod;
 
 static inline bool pod_is_finished(const DrainPod *p)
