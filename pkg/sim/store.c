@@ -9,7 +9,7 @@ typedef struct Table {
 	SimObj **objs; /* sorted by key */
 	size_t n, size;
 	SimChange *ring; /* the last n_ring changes, from index first on */
-	size_t n_ring, first;
+	size_t n_ring, first, cap_ring;
 	int64_t compacted; /* rv up to which changes were forgotten */
 } Table;
 
@@ -76,10 +76,15 @@ static void obj_free(SimObj *o)
 	g_free(o);
 }
 
+static SimChange *ring_at(const Table *t, size_t i)
+{
+	return &t->ring[(t->first + i) % t->cap_ring];
+}
+
 static void ring_clear(Table *t)
 {
 	for (size_t i = 0; i < t->n_ring; i++) {
-		SimChange *c = &t->ring[(t->first + i) % SIM_HISTORY];
+		SimChange *c = ring_at(t, i);
 		sim_snap_unref(c->was);
 		sim_snap_unref(c->now);
 	}
@@ -185,21 +190,32 @@ static SimPod pod_view(const json_t *pod)
 	return v;
 }
 
+static void ring_grow(Table *t)
+{
+	size_t cap = t->cap_ring ? 2 * t->cap_ring : 64;
+	SimChange *next = g_new(SimChange, cap);
+	for (size_t i = 0; i < t->n_ring; i++)
+		next[i] = *ring_at(t, i);
+	g_free(t->ring);
+	t->ring = next;
+	t->first = 0;
+	t->cap_ring = cap;
+}
+
 static void announce(SimStore *s, const SimKind *k, SimSnap *was, SimSnap *now, SimObj *obj)
 {
 	Table *t = &s->tables[k->id];
-	if (!t->ring)
-		t->ring = g_new0(SimChange, SIM_HISTORY);
-	SimChange *c = &t->ring[(t->first + t->n_ring) % SIM_HISTORY];
+	if (t->n_ring == t->cap_ring && t->cap_ring < SIM_HISTORY)
+		ring_grow(t);
 	if (t->n_ring == SIM_HISTORY) {
-		c = &t->ring[t->first];
-		t->compacted = c->rv;
-		sim_snap_unref(c->was);
-		sim_snap_unref(c->now);
-		t->first = (t->first + 1) % SIM_HISTORY;
-	} else {
-		t->n_ring++;
+		SimChange *old = ring_at(t, 0);
+		t->compacted = old->rv;
+		sim_snap_unref(old->was);
+		sim_snap_unref(old->now);
+		t->first = (t->first + 1) % t->cap_ring;
+		t->n_ring--;
 	}
+	SimChange *c = ring_at(t, t->n_ring++);
 	*c = (SimChange){ .rv = s->rv, .kind = k, .was = was, .now = now };
 	SimChange copy = *c;
 	for (size_t i = 0; i < s->n_listeners; i++)
@@ -275,7 +291,7 @@ bool sim_store_since(const SimStore *s, SimKindId k, int64_t rv, size_t *ret_fir
 	size_t lo = 0, hi = t->n_ring;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		if (t->ring[(t->first + mid) % SIM_HISTORY].rv <= rv)
+		if (ring_at(t, mid)->rv <= rv)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -287,7 +303,7 @@ bool sim_store_since(const SimStore *s, SimKindId k, int64_t rv, size_t *ret_fir
 const SimChange *sim_store_change(const SimStore *s, SimKindId k, size_t i)
 {
 	const Table *t = &s->tables[k];
-	return i < t->n_ring ? &t->ring[(t->first + i) % SIM_HISTORY] : NULL;
+	return i < t->n_ring ? ring_at(t, i) : NULL;
 }
 
 void sim_store_compact(SimStore *s)

@@ -28,8 +28,9 @@ typedef struct SimPod {
 
 /* The actors' memory about an object: not part of the world, lost when they restart. */
 typedef struct SimMemo {
-	int64_t since_usec, due_usec;
-	int phase;
+	int64_t since_usec, due_usec, lease_usec;
+	int phase, drain; /* drain: of nodes, beside what their daemon does */
+	int64_t drain_usec, window_usec, retry_usec;
 	bool busy; /* a write is under way (real servers only) */
 	int64_t seen_rv;
 } SimMemo;

@@ -271,7 +271,8 @@ static json_t *new_meta(SimStore *s, const SimWrite *w, const char *name, int64_
 	json_object_set_new(meta, "name", json_string(name));
 	if (w->kind->namespaced)
 		json_object_set_new(meta, "namespace", json_string(w->ns));
-	json_object_set_new(meta, "uid", json_string(uid));
+	if (!w->whole || !json_object_get(meta, "uid"))
+		json_object_set_new(meta, "uid", json_string(uid));
 	if (!w->whole || !json_object_get(meta, "creationTimestamp"))
 		json_object_set_new(meta, "creationTimestamp", json_string(time));
 	json_object_del(meta, "managedFields");

@@ -1,0 +1,394 @@
+/* Scheduler, ReplicaSet controller, disruption controller, kubelets. Only what a drain meets. */
+#include "codec/json.h"
+#include "objects/intstr.h"
+#include "objects/selector.h"
+#include "objects/time.h"
+#include "sim/actor-private.h"
+#include "sim/tree.h"
+#include <string.h>
+
+enum { DISRUPTED_SEC = 120 };
+
+static bool text_is(const char *a, const char *b)
+{
+	return a && strcmp(a, b) == 0;
+}
+
+static bool finished(const SimPod *p)
+{
+	return text_is(p->phase, "Succeeded") || text_is(p->phase, "Failed");
+}
+
+/* NoSchedule or NoExecute taints keep every pod of this world away: none tolerates any. */
+static bool tainted(const SimObj *node)
+{
+	size_t i;
+	json_t *t;
+	json_array_foreach(tree_get(node->json, "spec.taints"), i, t)
+	{
+		const char *effect = tree_str(t, "effect");
+		if (text_is(effect, "NoSchedule") || text_is(effect, "NoExecute"))
+			return true;
+	}
+	return false;
+}
+
+static bool may_take(const SimObj *node)
+{
+	return node_ready(node) && !node_cordoned(node) && !tainted(node);
+}
+
+/* Pods on each node, in the order of the nodes. Caller frees. */
+static size_t *count_pods(const SimActors *a)
+{
+	size_t n = sim_store_n(a->store, SIM_NODES);
+	size_t *counts = g_new0(size_t, n + 1);
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_PODS); i++) {
+		const SimObj *p = sim_store_at(a->store, SIM_PODS, i);
+		if (!p->pod.node)
+			continue;
+		size_t at = sim_store_lower(a->store, SIM_NODES, p->pod.node);
+		if (at < n)
+			counts[at]++;
+	}
+	return counts;
+}
+
+static const SimObj *emptiest(const SimActors *a, size_t *counts)
+{
+	const SimObj *best = NULL;
+	size_t at = 0;
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++) {
+		const SimObj *n = sim_store_at(a->store, SIM_NODES, i);
+		if (may_take(n) && (!best || counts[i] < counts[at])) {
+			best = n;
+			at = i;
+		}
+	}
+	counts[at]++;
+	return best;
+}
+
+int64_t scheduler_tick(SimActors *a)
+{
+	g_autofree size_t *counts = NULL;
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_PODS); i++) {
+		SimObj *p = sim_store_at(a->store, SIM_PODS, i);
+		if (p->pod.node || p->pod.deleting || finished(&p->pod))
+			continue;
+		if (!counts)
+			counts = count_pods(a);
+		const SimObj *n = emptiest(a, counts);
+		if (!n)
+			break;
+		out_sub(a, p, SIM_SUB_BINDING, "kube-scheduler",
+			json_pack("{s:{s:s, s:s}}", "target", "kind", "Node", "name", n->name));
+	}
+	return INT64_MAX;
+}
+
+static bool owned_by(const SimObj *pod, const SimObj *rs)
+{
+	return text_is(pod->pod.owner, rs->name) && text_is(pod->pod.owner_kind, "ReplicaSet") &&
+	       strcmp(pod->ns, rs->ns) == 0;
+}
+
+static json_t *pod_of(SimActors *a, const SimObj *rs)
+{
+	const json_t *t = tree_get(rs->json, "spec.template");
+	g_autofree char *suffix = sim_store_suffix(a->store);
+	g_autofree char *name = g_strdup_printf("%s-%s", rs->name, suffix);
+	json_t *meta = json_object_get(t, "metadata");
+	meta = meta ? json_copy(meta) : json_object();
+	json_object_set_new(meta, "name", json_string(name));
+	json_object_set_new(meta, "ownerReferences",
+		json_pack("[{s:s, s:s, s:s, s:s, s:b}]", "apiVersion", "apps/v1", "kind",
+			"ReplicaSet", "name", rs->name, "uid", tree_str(rs->json, "metadata.uid"),
+			"controller", 1));
+	return json_pack("{s:o, s:O}", "metadata", meta, "spec", json_object_get(t, "spec"));
+}
+
+int64_t replicasets_tick(SimActors *a)
+{
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_REPLICASETS); i++) {
+		SimObj *rs = sim_store_at(a->store, SIM_REPLICASETS, i);
+		int64_t want = tree_int(rs->json, "spec.replicas", 1), have = 0, ready = 0;
+		g_autofree char *first = g_strconcat(rs->ns, "/", NULL);
+		for (size_t j = sim_store_lower(a->store, SIM_PODS, first);
+			j < sim_store_n(a->store, SIM_PODS); j++) {
+			const SimObj *p = sim_store_at(a->store, SIM_PODS, j);
+			if (strcmp(p->ns, rs->ns) != 0)
+				break;
+			if (!owned_by(p, rs) || p->pod.deleting || finished(&p->pod))
+				continue;
+			have++;
+			ready += p->pod.ready ? 1 : 0;
+		}
+		for (int64_t n = have; n < want; n++)
+			out_create(a, SIM_PODS, rs->ns, "kube-controller-manager", pod_of(a, rs));
+		if (tree_int(rs->json, "status.readyReplicas", -1) != ready)
+			out_merge(a, rs, SIM_SUB_STATUS, "kube-controller-manager",
+				json_pack("{s:{s:I, s:I, s:I}}", "status", "replicas",
+					MAX(have, want), "readyReplicas", ready,
+					"availableReplicas", ready));
+	}
+	return INT64_MAX;
+}
+
+/* Replicas that the controllers of the matching pods want; each controller counts once. */
+static int expected_pods(const SimActors *a, SimObj *const *pods, size_t n)
+{
+	int expected = 0;
+	const SimObj *seen[64];
+	size_t n_seen = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *owner = pods[i]->pod.owner;
+		const SimObj *rs = owner ? find(a, SIM_REPLICASETS, pods[i]->ns, owner) : NULL;
+		bool again = false;
+		for (size_t j = 0; j < n_seen; j++)
+			again |= seen[j] == rs;
+		if (!rs) {
+			expected++;
+		} else if (!again && n_seen < G_N_ELEMENTS(seen)) {
+			seen[n_seen++] = rs;
+			expected += (int)tree_int(rs->json, "spec.replicas", 1);
+		}
+	}
+	return expected;
+}
+
+static int desired_healthy(const json_t *spec, int expected, int n_pods)
+{
+	IntStr v;
+	if (intstr_from_json(json_object_get(spec, "maxUnavailable"), &v))
+		return MAX(expected - intstr_of_pdb(v, expected), 0);
+	if (intstr_from_json(json_object_get(spec, "minAvailable"), &v))
+		return v.percent ? intstr_of_pdb(v, expected) : v.value;
+	return MAX(n_pods - 1, 0);
+}
+
+/* Entries whose pod is still there, not going, and not yet too old. */
+static json_t *keep_disrupted(SimActors *a, const SimObj *pdb, int64_t *ret_due)
+{
+	json_t *out = json_object();
+	const char *name;
+	json_t *v;
+	json_object_foreach(tree_get(pdb->json, "status.disruptedPods"), name, v)
+	{
+		const SimObj *p = find(a, SIM_PODS, pdb->ns, name);
+		int64_t at = 0;
+		sl_time_parse(json_string_value(v), &at);
+		int64_t left = at + DISRUPTED_SEC * SL_USEC_PER_SEC - a->now.wall_usec;
+		if (!p || p->pod.deleting || left <= 0)
+			continue;
+		json_object_set(out, name, v);
+		*ret_due = MIN(*ret_due, a->now.boot_usec + left);
+	}
+	return out;
+}
+
+static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n)
+{
+	int64_t due = INT64_MAX;
+	const json_t *spec = json_object_get(pdb->json, "spec");
+	json_t *disrupted = keep_disrupted(a, pdb, &due);
+	int expected = expected_pods(a, pods, n), healthy = 0;
+	for (size_t i = 0; i < n; i++)
+		if (pods[i]->pod.ready && !pods[i]->pod.deleting &&
+			!json_object_get(disrupted, pods[i]->name))
+			healthy++;
+	int desired = desired_healthy(spec, expected, (int)n);
+	int allowed = expected > 0 ? MAX(healthy - desired, 0) : 0;
+	const json_t *old = json_object_get(pdb->json, "status");
+	json_t *cond = condition_new(a, old, "DisruptionAllowed", allowed ? "True" : "False",
+		allowed ? "SufficientPods" : "InsufficientPods", "");
+	g_autoptr(json_t) st = json_pack("{s:I, s:i, s:i, s:i, s:i, s:[o], s:o}",
+		"observedGeneration", tree_int(pdb->json, "metadata.generation", 1),
+		"disruptionsAllowed", allowed, "currentHealthy", healthy, "desiredHealthy", desired,
+		"expectedPods", expected, "conditions", cond, "disruptedPods", disrupted);
+	if (old && json_equal(st, old))
+		return due;
+	/* A merge patch keeps entries of a map that it does not name: the whole status goes out. */
+	json_t *gone = json_object_get(old, "disruptedPods");
+	const char *name;
+	json_t *v;
+	json_object_foreach(gone, name, v)
+	{
+		if (!json_object_get(disrupted, name))
+			json_object_set_new(disrupted, name, json_null());
+	}
+	out_merge(a, pdb, SIM_SUB_STATUS, "kube-controller-manager",
+		json_pack("{s:O}", "status", st));
+	return due;
+}
+
+/* The pods a budget is about. Caller frees. */
+static SimObj **pods_of(const SimActors *a, const SimObj *pdb, size_t *ret_n)
+{
+	g_autoptr(Selector) sel = NULL;
+	*ret_n = 0;
+	if (!selector_from_json(tree_get(pdb->json, "spec.selector"), &sel, NULL))
+		return NULL;
+	SimObj **out = g_new(SimObj *, sim_store_n(a->store, SIM_PODS) + 1);
+	g_autofree char *first = g_strconcat(pdb->ns, "/", NULL);
+	for (size_t i = sim_store_lower(a->store, SIM_PODS, first);
+		i < sim_store_n(a->store, SIM_PODS); i++) {
+		SimObj *p = sim_store_at(a->store, SIM_PODS, i);
+		if (strcmp(p->ns, pdb->ns) != 0)
+			break;
+		if (!finished(&p->pod) &&
+			selector_matches(sel, tree_get(p->json, "metadata.labels")))
+			out[(*ret_n)++] = p;
+	}
+	return out;
+}
+
+int64_t pdbs_tick(SimActors *a)
+{
+	int64_t due = INT64_MAX;
+	bool zero = has_fault(a, SIM_FAULT_PDB_ZERO) ||
+		    (has_fault(a, SIM_FAULT_PDB_ZERO_LATE) && sim_actors_moved(a));
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_PDBS); i++) {
+		SimObj *pdb = sim_store_at(a->store, SIM_PDBS, i);
+		if (i == 0 && zero && tree_int(pdb->json, "spec.maxUnavailable", -1) != 0)
+			out_merge(a, pdb, SIM_SUB_NONE, "kubectl-edit",
+				json_pack("{s:{s:i, s:n}}", "spec", "maxUnavailable", 0,
+					"minAvailable"));
+		size_t n;
+		g_autofree SimObj **pods = pods_of(a, pdb, &n);
+		due = MIN(due, pdb_tick(a, pdb, pods, n));
+	}
+	return due;
+}
+
+typedef enum {
+	STAGE_UNBOUND,
+	STAGE_BOUND,
+	STAGE_RUNNING,
+	STAGE_READY,
+	STAGE_GOING,
+	STAGE_DONE
+} Stage;
+
+static Stage stage_of(const SimPod *p)
+{
+	if (!p->node)
+		return STAGE_UNBOUND;
+	if (p->deleting)
+		return STAGE_GOING;
+	if (finished(p))
+		return STAGE_DONE;
+	if (text_is(p->phase, "Running"))
+		return p->ready ? STAGE_READY : STAGE_RUNNING;
+	return STAGE_BOUND;
+}
+
+/* A pod may say by annotation how long it takes, in virtual time. */
+static int64_t lasts(const SimActors *a, const SimObj *p, const char *key, int64_t def)
+{
+	const char *v = tree_annotation(p->json, key);
+	int64_t sec;
+	if (!v || !sl_duration_parse(v, &sec))
+		return def;
+	return sec * a->t.second_usec;
+}
+
+static json_t *pod_conditions(const SimActors *a, const SimObj *p, bool ready)
+{
+	const json_t *old = json_object_get(p->json, "status");
+	return json_pack("[o, o, o]", condition_new(a, old, "PodScheduled", "True", NULL, NULL),
+		condition_new(a, old, "ContainersReady", ready ? "True" : "False", NULL, NULL),
+		condition_new(a, old, "Ready", ready ? "True" : "False", NULL, NULL));
+}
+
+static void set_running(SimActors *a, SimObj *p, bool ready)
+{
+	json_t *st = json_pack(
+		"{s:s, s:o}", "phase", "Running", "conditions", pod_conditions(a, p, ready));
+	if (!tree_str(p->json, "status.startTime"))
+		json_object_set_new(st, "startTime", time_json(a));
+	out_merge(a, p, SIM_SUB_STATUS, "kubelet", json_pack("{s:o}", "status", st));
+}
+
+static int64_t stage_usec(const SimActors *a, const SimObj *p, Stage s)
+{
+	switch (s) {
+	case STAGE_BOUND:
+		return lasts(a, p, "sim/start", a->t.pod_start_usec);
+	case STAGE_RUNNING:
+		return lasts(a, p, "sim/ready", a->t.pod_ready_usec);
+	case STAGE_GOING: {
+		int64_t grace = tree_int(p->json, "metadata.deletionGracePeriodSeconds", 0);
+		return MIN(lasts(a, p, "sim/exit", a->t.pod_exit_usec), grace * SL_USEC_PER_SEC);
+	}
+	default:
+		return INT64_MAX;
+	}
+}
+
+static int64_t pod_tick(SimActors *a, SimObj *p)
+{
+	Stage s = stage_of(&p->pod);
+	SimMemo *m = &p->memo;
+	if (m->phase != (int)s + 1) {
+		m->phase = (int)s + 1;
+		m->since_usec = a->now.boot_usec;
+		int64_t wait = stage_usec(a, p, s);
+		m->due_usec = wait == INT64_MAX ? INT64_MAX : a->now.boot_usec + wait;
+	}
+	if (m->due_usec > a->now.boot_usec)
+		return m->due_usec;
+	if (s == STAGE_BOUND)
+		set_running(a, p, false);
+	else if (s == STAGE_RUNNING)
+		set_running(a, p, true);
+	else if (s == STAGE_GOING)
+		out_delete(a, p,
+			json_pack("{s:i, s:{s:s}}", "gracePeriodSeconds", 0, "preconditions", "uid",
+				tree_str(p->json, "metadata.uid")));
+	return INT64_MAX;
+}
+
+/* What a node that is down runs does not answer, and nothing moves on it. */
+static bool node_down(const SimActors *a, const SimObj *p)
+{
+	const SimObj *n = p->pod.node ? find(a, SIM_NODES, NULL, p->pod.node) : NULL;
+	return !n || !node_ready(n);
+}
+
+int64_t kubelets_tick(SimActors *a)
+{
+	int64_t due = INT64_MAX;
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_PODS); i++) {
+		SimObj *p = sim_store_at(a->store, SIM_PODS, i);
+		if (p->memo.phase == STAGE_READY + 1 && p->pod.ready && !p->pod.deleting)
+			continue;
+		if (!p->pod.node || node_down(a, p))
+			continue;
+		due = MIN(due, pod_tick(a, p));
+	}
+	return due;
+}
+
+int64_t leases_tick(SimActors *a)
+{
+	g_autofree char *now = sl_time_format_micro(a->now.wall_usec);
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++) {
+		SimObj *n = sim_store_at(a->store, SIM_NODES, i);
+		if (!node_ready(n))
+			continue;
+		SimObj *l = find(a, SIM_LEASES, "kube-node-lease", n->name);
+		if (n->memo.lease_usec > a->now.boot_usec)
+			continue;
+		n->memo.lease_usec = a->now.boot_usec + a->t.lease_usec;
+		json_t *spec = json_pack("{s:s, s:i, s:s}", "holderIdentity", n->name,
+			"leaseDurationSeconds", 40, "renewTime", now);
+		if (l)
+			out_merge(a, l, SIM_SUB_NONE, "kubelet", json_pack("{s:o}", "spec", spec));
+		else
+			out_create(a, SIM_LEASES, "kube-node-lease", "kubelet",
+				json_pack("{s:{s:s}, s:o}", "metadata", "name", n->name, "spec",
+					spec));
+	}
+	return a->now.boot_usec + a->t.lease_usec;
+}
