@@ -103,7 +103,8 @@ static void check_query(const Gate *g)
 				"placeholders are not replaced in %s", *key);
 }
 
-/* Fields that only one kind of gate uses. */
+/* Fields that only one kind of gate uses: one that is given elsewhere is an error, one that is only
+ * a default is taken out again. */
 static void check_strays(const Gate *g, const json_t *written)
 {
 	static const struct {
@@ -117,8 +118,12 @@ static void check_strays(const Gate *g, const json_t *written)
 		{ "stableFor", "invariant" },
 	};
 	for (size_t i = 0; g->kind && i < G_N_ELEMENTS(only); i++) {
-		if (is_kind(g, only[i].kind) || !json_object_get(written, only[i].field))
+		if (is_kind(g, only[i].kind))
 			continue;
+		if (!json_object_get(written, only[i].field)) {
+			json_object_del((json_t *)g->gate, only[i].field);
+			continue;
+		}
 		At at = at_key(g, only[i].field, CODE_CONFLICT);
 		at.at_key = true;
 		check_report(g->c, at, "only a gate with %s uses %s", only[i].kind, only[i].field);

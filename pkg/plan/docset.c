@@ -35,6 +35,7 @@ static void add_builtin(DocSet *s, const char *text)
 	g_autoptr(Findings) quiet = findings_new();
 	Checker c = { .out = quiet, .zones = s->zones, .doc = d };
 	check_shape(&c);
+	check_kind(&c);
 	g_ptr_array_add(s->builtin, d);
 }
 
