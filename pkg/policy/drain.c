@@ -336,23 +336,26 @@ static int free_slots(const Work *w, size_t budget)
 	return w->free[budget];
 }
 
-/* Whether another pod of the same rule (or of the last tier) is on its way. */
+/* Two pods that may not be on their way together. */
+static bool excludes(const Work *w, const DrainVerdict *v, const DrainVerdict *u)
+{
+	const DrainRule *rule = rule_at(w, v->rule);
+	if (v->tier == TIER_LAST && u->tier == TIER_LAST)
+		return true;
+	return rule && rule->one_at_a_time && u->rule == v->rule;
+}
+
 static bool is_alone(const Work *w, size_t index)
 {
 	const DrainVerdict *v = &w->plan->pods[index];
-	const DrainRule *rule = rule_at(w, v->rule);
-	bool by_rule = rule && rule->one_at_a_time, by_tier = v->tier == TIER_LAST;
-	for (size_t i = 0; (by_rule || by_tier) && i < w->in->n_pods; i++) {
+	for (size_t i = 0; i < w->in->n_pods; i++) {
 		const DrainVerdict *u = &w->plan->pods[i];
-		bool same = (by_rule && u->rule == v->rule) || (by_tier && u->tier == TIER_LAST);
-		if (same && is_leaving(&w->in->pods[i], u))
+		if (is_leaving(&w->in->pods[i], u) && excludes(w, v, u))
 			return false;
 	}
-	for (size_t i = 0; (by_rule || by_tier) && i < w->plan->n_take; i++) {
-		const DrainVerdict *u = &w->plan->pods[w->plan->take[i]];
-		if ((by_rule && u->rule == v->rule) || (by_tier && u->tier == TIER_LAST))
+	for (size_t i = 0; i < w->plan->n_take; i++)
+		if (excludes(w, v, &w->plan->pods[w->plan->take[i]]))
 			return false;
-	}
 	return true;
 }
 
