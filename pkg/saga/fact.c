@@ -61,7 +61,7 @@ static int fact_compare(const Fact *f, const FactRow *row, const char *key)
 }
 
 /* The index where the fact stands, or should stand. */
-static guint fact_index(const Site *site, const FactRow *row, const char *key, bool *ret_found)
+static unsigned fact_index(const Site *site, const FactRow *row, const char *key, bool *ret_found)
 {
 	guint lo = 0, hi = site->facts->len;
 	while (lo < hi) {
@@ -99,7 +99,7 @@ static Fact *fact_get(Site *site, const FactRow *row, const char *key)
 	f->key = g_strdup(key);
 	f->min_sent_usec = site->saga->prove_after_usec;
 	f->users = g_ptr_array_new();
-	g_ptr_array_insert(site->facts, (gint)i, f);
+	g_ptr_array_insert(site->facts, (int)i, f);
 	return f;
 }
 
