@@ -40,6 +40,7 @@ int verb_check(int argc, char **argv)
 	};
 	bool json = false;
 	optind = 1;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, EXIT_OK);

@@ -51,6 +51,7 @@ int verb_schema(int argc, char **argv)
 	};
 	int what = 0;
 	optind = 1;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		if (c == 'h')
 			return usage(stdout, EXIT_OK);

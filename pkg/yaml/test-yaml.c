@@ -214,6 +214,10 @@ static void test_hostile(void)
 	t = g_malloc0(YAML_MAX_BYTES + 2);
 	memset(t, '#', YAML_MAX_BYTES + 1);
 	assert_one_error(t, YAML_MAX_BYTES + 1, "1:1: the file is larger than 16 MiB");
+	t = repeat("---\na\n", YAML_MAX_DOCUMENTS + 1, "");
+	assert_one_error(t, strlen(t), "more than 49999 documents in one file");
+	t = repeat("- a\n", YAML_MAX_NODES + 1, "");
+	assert_one_error(t, strlen(t), "more than 1000000 values and keys in one file");
 	t = repeat("a: 1\n", 1000, "");
 	g_autofree char *owned = t;
 	g_autoptr(json_t) out = yaml_to_json(t, strlen(t), true);

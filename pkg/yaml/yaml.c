@@ -30,7 +30,7 @@ typedef struct Reader {
 	GArray *pos; /* Pos of the document */
 	Frame frames[YAML_MAX_DEPTH];
 	unsigned depth;
-	size_t n_nodes;
+	size_t n_nodes, n_documents;
 	bool stop;
 } Reader;
 
@@ -300,6 +300,12 @@ static void on_document_end(Reader *r)
 		if (r->positions)
 			json_object_set_new(doc, "positions", positions_text(r));
 		json_array_append_new(r->documents, doc);
+	}
+	if (++r->n_documents == YAML_MAX_DOCUMENTS) {
+		Pos last = r->pos->len > 0 ? *pos_at(r, 0) : (Pos){ 1, 1, 0, 0, 0 };
+		report(r, last.line, last.column, "more than %d documents in one file",
+			YAML_MAX_DOCUMENTS - 1);
+		r->stop = true;
 	}
 	g_clear_pointer(&r->root, json_decref);
 	g_array_set_size(r->pos, 0);

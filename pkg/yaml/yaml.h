@@ -24,7 +24,8 @@ enum {
 	YAML_MAX_BYTES = 16 << 20, /* a file */
 	YAML_MAX_LINE = 1 << 20, /* bytes in a line */
 	YAML_MAX_DEPTH = 64,
-	YAML_MAX_NODES = 2000000, /* a file, keys counted too */
+	YAML_MAX_NODES = 1000000, /* a file, keys counted too */
+	YAML_MAX_DOCUMENTS = 50000, /* a file */
 	YAML_MAX_ERRORS = 100, /* a file; the rest is not reported */
 };
 
