@@ -32,37 +32,32 @@
 #define DISRUPTION_BUDGETS                                                                         \
 	INVARIANT("disruption-budgets", "disruptionBudgets", "\"verify\",\"soak\"",                \
 		"\"stableFor\":\"5m\",\"onFail\":\"halt\"")
+#define CLUSTER_VERSION                                                                            \
+	INVARIANT("cluster-version", "clusterVersion", "\"cp-verify\",\"verify\",\"soak\"",        \
+		"\"onFail\":\"rollback\"")
+#define CLUSTER_OPERATORS                                                                          \
+	INVARIANT("cluster-operators", "clusterOperators",                                         \
+		"\"preflight\",\"cp-verify\",\"cp-soak\",\"verify\",\"soak\"",                     \
+		"\"stableFor\":\"5m\",\"onFail\":\"rollback\"")
+#define POOLS                                                                                      \
+	INVARIANT("machine-config-pools", "machineConfigPools",                                    \
+		"\"preflight\",\"verify\",\"soak\"", "\"stableFor\":\"1m\",\"onFail\":\"hold\"")
+#define INGRESS_ERRORS                                                                             \
+	ERROR_RATIO("ingress-error-ratio",                                                         \
+		"haproxy_backend_http_responses_total{code=\\\"5xx\\\"}",                          \
+		"haproxy_backend_http_responses_total", "0.01", "0.05")
 #define APISERVER_ERRORS                                                                           \
 	ERROR_RATIO("apiserver-error-ratio", "apiserver_request_total{code=~\\\"5..\\\"}",         \
 		"apiserver_request_total", "0.01", "0.05")
 
+#define KUBERNETES_GATES API_SERVER "," NODES "," DISRUPTION_BUDGETS "," APISERVER_ERRORS
+#define OPENSHIFT_GATES CLUSTER_VERSION "," CLUSTER_OPERATORS "," POOLS "," INGRESS_ERRORS
+#define GATES(list) "\"gates\":[" TELEMETRY_ALIVE "," list "]"
+
 const char *const builtin_documents[] = {
 	DOCUMENT("DrainPolicy", "default", ""),
-	DOCUMENT("GatePolicy", "kubeadm",
-		"\"gates\":[" TELEMETRY_ALIVE "," API_SERVER "," NODES "," DISRUPTION_BUDGETS
-		"," APISERVER_ERRORS "]"),
-	DOCUMENT("GatePolicy", "openshift",
-		"\"gates\":[" TELEMETRY_ALIVE "," INVARIANT("cluster-version", "clusterVersion",
-			"\"cp-verify\",\"verify\",\"soak\"",
-			"\"onFail\":\"rollback\"") "," INVARIANT("cluster-operators",
-			"clusterOperators",
-			"\"preflight\",\"cp-verify\",\"cp-soak\",\"verify\",\"soak\"",
-			"\"stableFor\":\"5m\",\"onFail\":\"rollback\"") "," INVARIANT("machine-"
-										      "config-"
-										      "pools",
-			"machineConfigPools", "\"preflight\",\"verify\",\"soak\"",
-			"\"stableFor\":\"1m\",\"onFail\":\"hold\"") "," API_SERVER "," NODES
-								    "," DISRUPTION_BUDGETS
-								    "," ERROR_RATIO(
-									    "ingress-error-ratio",
-									    "haproxy_backend_http_"
-									    "responses_total{code="
-									    "\\\"5xx\\\"}",
-									    "haproxy_backend_http_"
-									    "responses_total",
-									    "0.01",
-									    "0.05") "," APISERVER_ERRORS
-										    "]"),
+	DOCUMENT("GatePolicy", "kubeadm", GATES(KUBERNETES_GATES)),
+	DOCUMENT("GatePolicy", "openshift", GATES(OPENSHIFT_GATES "," KUBERNETES_GATES)),
 	DOCUMENT("RollbackPolicy", "default", ""),
 	NULL,
 };

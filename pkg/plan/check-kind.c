@@ -213,44 +213,45 @@ static void check_plan(Checker *c, const json_t *spec)
 	check_image(c, target);
 }
 
+static void check_rule(Checker *c, const json_t *rule, const json_t *deadlines)
+{
+	const json_t *match = json_object_get(rule, "match");
+	const char *behaviour = text_at(rule, "behaviour");
+	int64_t node = seconds_at(deadlines, "node");
+	if (node >= 0 && seconds_at(rule, "deadline") > node)
+		check_report(c, (At){ .parent = rule, .key = "deadline", .code = CODE_CONFLICT },
+			"%s is above deadlines.node, %s", text_at(rule, "deadline"),
+			text_at(deadlines, "node"));
+	if (json_is_object(match) && json_object_size(match) == 0)
+		missing(c, rule, "match", "matches every pod; name what it matches");
+	if (g_strcmp0(behaviour, "deleteAfter") == 0 && !json_object_get(rule, "deadline"))
+		missing(c, rule, "deadline", "is missing: deleteAfter needs it");
+}
+
+static void check_order(Checker *c, const json_t *deadlines, const char *inner, const char *outer)
+{
+	int64_t in = seconds_at(deadlines, inner), out = seconds_at(deadlines, outer);
+	if (out >= 0 && in > out)
+		check_report(c, (At){ .parent = deadlines, .key = inner, .code = CODE_CONFLICT },
+			"%s is above deadlines.%s, %s", text_at(deadlines, inner), outer,
+			text_at(deadlines, outer));
+}
+
 static void check_drain(Checker *c, const json_t *spec)
 {
-	const json_t *deadlines = json_object_get(spec, "deadlines"),
-		     *rules = json_object_get(spec, "rules"), *rule;
-	int64_t pod = seconds_at(deadlines, "pod"), node = seconds_at(deadlines, "node"),
-		pool = seconds_at(deadlines, "pool");
-	const char *on = text_at(spec, "onDeadline");
+	const json_t *deadlines = json_object_get(spec, "deadlines"), *rule;
 	size_t i;
-	if (pod > node && node >= 0)
-		check_report(c, (At){ .parent = deadlines, .key = "pod", .code = CODE_CONFLICT },
-			"%s is above deadlines.node, %s", text_at(deadlines, "pod"),
-			text_at(deadlines, "node"));
-	if (node > pool && pool >= 0)
-		check_report(c, (At){ .parent = deadlines, .key = "node", .code = CODE_CONFLICT },
-			"%s is above deadlines.pool, %s", text_at(deadlines, "node"),
-			text_at(deadlines, "pool"));
-	if (on && strcmp(on, "force") == 0 && !json_path_bool(spec, "consent.force", false))
+	check_order(c, deadlines, "pod", "node");
+	check_order(c, deadlines, "node", "pool");
+	if (g_strcmp0(text_at(spec, "onDeadline"), "force") == 0 &&
+		!json_path_bool(spec, "consent.force", false))
 		check_report(c,
 			(At){ .parent = spec,
 				.key = "onDeadline",
 				.code = CODE_CONFLICT,
 				.hint = "set consent.force: true, or onDeadline: hold" },
 			"force is not consented to");
-	json_array_foreach(rules, i, rule)
-	{
-		const json_t *match = json_object_get(rule, "match");
-		const char *behaviour = text_at(rule, "behaviour");
-		if (seconds_at(rule, "deadline") > node && node >= 0)
-			check_report(c,
-				(At){ .parent = rule, .key = "deadline", .code = CODE_CONFLICT },
-				"%s is above deadlines.node, %s", text_at(rule, "deadline"),
-				text_at(deadlines, "node"));
-		if (json_is_object(match) && json_object_size(match) == 0)
-			missing(c, rule, "match", "matches every pod; name what it matches");
-		if (behaviour && strcmp(behaviour, "deleteAfter") == 0 &&
-			!json_object_get(rule, "deadline"))
-			missing(c, rule, "deadline", "is missing: deleteAfter needs it");
-	}
+	json_array_foreach(json_object_get(spec, "rules"), i, rule) check_rule(c, rule, deadlines);
 }
 
 static int64_t opening_minutes(const json_t *open)

@@ -114,33 +114,55 @@ static bool policy_name_ok(const char *text)
 	"use lower-case letters, digits and \"-\", at most 63, with a letter or digit at both "    \
 	"ends"
 
+static bool duration_ok(const char *text)
+{
+	int64_t sec;
+	return sl_duration_parse(text, &sec);
+}
+
+static bool percent_ok(const char *text)
+{
+	double percent;
+	return doc_percent(text, &percent);
+}
+
+static bool date_ok(const char *text)
+{
+	int64_t days;
+	return sl_date_parse(text, &days);
+}
+
+static bool clock_ok(const char *text)
+{
+	int minutes;
+	return doc_clock(text, &minutes);
+}
+
+/* Forms that a function knows, and how to write them. */
+static const struct Form {
+	bool (*ok)(const char *text);
+	const char *what, *hint;
+} forms[] = {
+	[SHAPE_LABEL] = { doc_label_ok, "is not a valid name", NAME_HINT },
+	[SHAPE_POLICY] = { policy_name_ok, "is not a valid name", NAME_HINT },
+	[SHAPE_DURATION] = { duration_ok, "is not a duration", "write it as 90s, 15m, 3h or 7d" },
+	[SHAPE_PERCENT] = { percent_ok, "is not a percentage", "write it as \"10%\"" },
+	[SHAPE_DATE] = { date_ok, "is not a date", "write it as 2027-06-01" },
+	[SHAPE_CLOCK] = { clock_ok, "is not a time of day", "write it as \"08:00\"" },
+	[SHAPE_ANY] = { NULL, NULL, NULL },
+};
+
 static bool text_ok(
 	ZoneCache *zones, const Shape *s, const char *text, const char *written, Problem *p)
 {
-	int64_t number;
-	double percent;
-	int minutes;
+	const struct Form *form = &forms[s->kind];
+	if (form->ok)
+		return form->ok(text) || bad(p, written, form->what, form->hint);
 	switch (s->kind) {
-	case SHAPE_LABEL:
-		return doc_label_ok(text) || bad(p, written, "is not a valid name", NAME_HINT);
-	case SHAPE_POLICY:
-		return policy_name_ok(text) || bad(p, written, "is not a valid name", NAME_HINT);
 	case SHAPE_ENUM:
 		return enum_ok(s, text, written, p);
-	case SHAPE_DURATION:
-		return sl_duration_parse(text, &number) ||
-		       bad(p, written, "is not a duration", "write it as 90s, 15m, 3h or 7d");
-	case SHAPE_PERCENT:
-		return doc_percent(text, &percent) ||
-		       bad(p, written, "is not a percentage", "write it as \"10%\"");
 	case SHAPE_VERSION:
 		return version_ok(text, written, p);
-	case SHAPE_DATE:
-		return sl_date_parse(text, &number) ||
-		       bad(p, written, "is not a date", "write it as 2027-06-01");
-	case SHAPE_CLOCK:
-		return doc_clock(text, &minutes) ||
-		       bad(p, written, "is not a time of day", "write it as \"08:00\"");
 	case SHAPE_ZONE:
 		return zone_ok(zones, text) || bad(p, written, "is not a known time zone",
 						       "write it as Europe/Berlin or UTC");

@@ -1,8 +1,12 @@
 /* For tests: documents from YAML by the real worker, which `make` builds beside the tests. */
 #pragma once
-#include "job/job-worker.h"
+#include "base/file.h"
 #include "plan/docset.h"
+#include <fcntl.h>
+#include <spawn.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* $SHIPLOCK_WORKER, or shiplock-worker of the build folder: the test is in BUILD/san/test. */
 static inline char *test_worker(void)
@@ -24,16 +28,43 @@ static inline char *test_worker(void)
 	return path;
 }
 
+/* Runs WORKER yaml with the request; the answer by way of two files. */
+static inline char *test_ask_worker(const char *request, size_t *ret_len)
+{
+	g_autoptr(GError) err = NULL;
+	g_autofree char *worker = test_worker(), *dir = g_dir_make_tmp("sl-docs-XXXXXX", &err);
+	g_assert_no_error(err);
+	g_autofree char *in = g_build_filename(dir, "in", NULL),
+			*out = g_build_filename(dir, "out", NULL);
+	g_assert_true(sl_write_file(in, request, strlen(request), 0600, &err));
+	posix_spawn_file_actions_t files;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, in, O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out, O_WRONLY | O_CREAT, 0600);
+	char verb[] = "yaml", *argv[] = { worker, verb, NULL }, *envp[] = { NULL };
+	pid_t pid;
+	int status = -1;
+	g_assert_cmpint(posix_spawn(&pid, worker, &files, NULL, argv, envp), ==, 0);
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	posix_spawn_file_actions_destroy(&files);
+	char *answer = sl_read_file(out, 128 << 20, ret_len, &err);
+	g_assert_no_error(err);
+	unlink(in);
+	unlink(out);
+	rmdir(dir);
+	if (status != 0)
+		g_error("%s yaml: status %d: %s", worker, status, answer);
+	return answer;
+}
+
 /* files: [{"name", "text"}]. Checked. */
 static inline DocSet *test_load_files(json_t *files)
 {
 	g_autoptr(GError) err = NULL;
-	g_autofree char *worker = test_worker();
 	g_autoptr(json_t) request = json_pack("{s:O}", "files", files);
 	g_autofree char *text = json_canonical(request);
 	size_t len = 0;
-	g_autofree char *out = job_run_sync(worker, "yaml", text, strlen(text), 60000, &len, &err);
-	g_assert_no_error(err);
+	g_autofree char *out = test_ask_worker(text, &len);
 	g_autoptr(json_t) answer = json_parse(out, len, &err);
 	g_assert_no_error(err);
 	DocSet *set = docset_new();

@@ -4,7 +4,7 @@
  *	===
  *	what check says */
 #include "base/file.h"
-#include "test-docs.h"
+#include "plan/test-docs.h"
 
 static void run_case(const char *name, const char *documents, const char *want)
 {

@@ -2,7 +2,7 @@
  */
 #include "base/file.h"
 #include "plan/snapshot.h"
-#include "test-docs.h"
+#include "plan/test-docs.h"
 
 static const char *const samples[] = {
 	"plans/clusters.yaml",

@@ -3,7 +3,7 @@
 #include "plan/schema.h"
 #include "plan/shape.h"
 #include "plan/snapshot.h"
-#include "test-docs.h"
+#include "plan/test-docs.h"
 
 /* Every object of the schema is closed, every array has items: nothing slips through unchecked. */
 static void assert_closed(const json_t *v)

@@ -1,6 +1,6 @@
 /* Replays the fuzzer's corpus: files that once broke the parser, and what people write. */
 #include "base/file.h"
-#include "fuzz-yaml.c"
+#include "yaml/fuzz-yaml.c"
 
 static void test_replay(void)
 {

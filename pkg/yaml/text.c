@@ -6,54 +6,61 @@
 
 enum { NUMBER_MAX = 64 };
 
-/* Length of the well-formed UTF-8 character at p (Unicode 15, table 3-7), 0 when there is none. */
+/* Well-formed UTF-8 by its first byte: Unicode 15, table 3-7. */
+static const struct Lead {
+	unsigned char first, last, n, lo, hi; /* n bytes, the second of which is lo to hi */
+} leads[] = {
+	{ 0x00, 0x7f, 1, 0, 0 },
+	{ 0xc2, 0xdf, 2, 0x80, 0xbf },
+	{ 0xe0, 0xe0, 3, 0xa0, 0xbf },
+	{ 0xe1, 0xec, 3, 0x80, 0xbf },
+	{ 0xed, 0xed, 3, 0x80, 0x9f },
+	{ 0xee, 0xef, 3, 0x80, 0xbf },
+	{ 0xf0, 0xf0, 4, 0x90, 0xbf },
+	{ 0xf1, 0xf3, 4, 0x80, 0xbf },
+	{ 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
+/* Length of the character at p, 0 when there is none. */
 static size_t utf8_len(const unsigned char *p, size_t left)
 {
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t n = p[0] < 0x80                    ? 1
-		   : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-		   : (p[0] & 0xf0) == 0xe0        ? 3
-		   : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-						  : 0;
-	if (n < 2 || n > left)
-		return n > left ? 0 : n;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
+	const struct Lead *l = leads, *end = leads + G_N_ELEMENTS(leads);
+	while (l < end && (p[0] < l->first || p[0] > l->last))
+		l++;
+	if (l == end || l->n > left)
 		return 0;
-	for (size_t i = 2; i < n; i++)
+	if (l->n > 1 && (p[1] < l->lo || p[1] > l->hi))
+		return 0;
+	for (size_t i = 2; i < l->n; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	return n;
+	return l->n;
 }
 
-/* What YAML calls printable, less the byte order mark, DEL and what looks like a line break but is
- * none. */
+/* What YAML does not call printable, the byte order mark, DEL, and what looks like a line break
+ * but is none. */
+static const struct Refused {
+	uint32_t first, last;
+	const char *why;
+} refused[] = {
+	{ 0, 0, "NUL byte" },
+	{ 0x01, 0x08, "control character" },
+	{ 0x0b, 0x0c, "control character" },
+	{ 0x0e, 0x1f, "control character" },
+	{ 0x7f, 0x9f, "control character" },
+	{ 0x2028, 0x2029, "Unicode line separator" },
+	{ 0xfeff, 0xfeff, "byte order mark inside the text" },
+	{ 0xfffe, 0xffff, "not a character" },
+};
+
 static const char *refuse_char(const unsigned char *p, size_t n)
 {
-	if (n == 1) {
-		if (p[0] == 0)
-			return "NUL byte";
-		return (p[0] < 0x20 && !memchr("\t\n\r", p[0], 3)) || p[0] == 0x7f
-			       ? "control character"
-			       : NULL;
-	}
-	if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-		return "control character";
-	if (n != 3)
+	if (*p >= 0x20 && *p < 0x7f)
 		return NULL;
-	if (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf)
-		return "byte order mark inside the text";
-	if (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)
-		return "not a character";
-	if (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9))
-		return "Unicode line separator";
+	uint32_t c = n == 1 ? *p : g_utf8_get_char((const char *)p);
+	for (size_t i = 0; i < G_N_ELEMENTS(refused); i++)
+		if (c >= refused[i].first && c <= refused[i].last)
+			return refused[i].why;
 	return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* What is checked and decided without the YAML library: raw bytes before it, scalars after it. */
 #pragma once
-#include "codec/json.h"
+#include "base/error.h"
+#include <jansson.h>
 
 /* False when the text may not reach the parser: line and column (from 1) and the reason. */
 bool yaml_text_ok(

@@ -146,10 +146,12 @@ static void report_twice(Reader *r, const Frame *f, const char *key, const Pos *
 static bool key_ok(Reader *r, const char *text, size_t len, bool plain, const Pos *at)
 {
 	const char *why = NULL;
-	g_autoptr(json_t) v = plain ? yaml_plain(text, len, &why) : NULL;
+	json_t *v = plain ? yaml_plain(text, len, &why) : NULL;
+	bool empty = json_is_null(v);
+	json_decref(v);
 	if (plain && len == 2 && memcmp(text, "<<", 2) == 0)
 		report_at(r, at, "merge keys (<<) are not used here; write the fields out");
-	else if (json_is_null(v))
+	else if (empty)
 		report_at(r, at, "a key is missing before the colon");
 	else if (len > KEY_MAX)
 		report(r, at->line, at->column, "the key is longer than %d bytes", KEY_MAX);
@@ -383,12 +385,17 @@ static void run_parser(Reader *r, const char *text, size_t len)
 	fy_diag_destroy(diag);
 }
 
+static json_int_t number_at(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
 static int by_place(const void *a, const void *b)
 {
 	json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	int64_t d = json_path_int(x, "line", 0) - json_path_int(y, "line", 0);
+	json_int_t d = number_at(x, "line") - number_at(y, "line");
 	if (d == 0)
-		d = json_path_int(x, "column", 0) - json_path_int(y, "column", 0);
+		d = number_at(x, "column") - number_at(y, "column");
 	return d < 0 ? -1 : d > 0;
 }
 
@@ -472,17 +479,18 @@ json_t *yaml_verb(const json_t *request, GError **err)
 		sl_fail(err, SL_ERR_INVALID, "yaml: the request needs a list \"files\"");
 		return NULL;
 	}
-	g_autoptr(json_t) out = json_array();
+	json_t *out = json_array();
 	size_t i;
 	json_array_foreach(files, i, file)
 	{
 		json_t *answer = read_file_entry(file, !json_is_false(positions));
 		if (!answer) {
+			json_decref(out);
 			sl_fail(err, SL_ERR_INVALID,
 				"yaml: files[%zu] needs a name and one of text and base64", i);
 			return NULL;
 		}
 		json_array_append_new(out, answer);
 	}
-	return json_pack("{s:O}", "files", out);
+	return json_pack("{s:o}", "files", out);
 }

@@ -18,7 +18,8 @@
  * so comments after it do not belong to it. An empty value stands at its key, with length 0 at the
  * key's end. */
 #pragma once
-#include "codec/json.h"
+#include "base/error.h"
+#include <jansson.h>
 
 enum {
 	YAML_MAX_BYTES = 16 << 20, /* a file */
