@@ -20,6 +20,18 @@ const char *mco_version(const SimActors *a)
 	return co ? operator_version(co) : a->first;
 }
 
+const char *rendered_for(SimObj *pool, const char *version)
+{
+	SimMemo *m = &pool->memo;
+	if (!m->rendered || strcmp(m->rendered_version, version) != 0) {
+		g_free(m->rendered);
+		g_free(m->rendered_version);
+		m->rendered = sim_rendered_name(pool->name, version);
+		m->rendered_version = g_strdup(version);
+	}
+	return m->rendered;
+}
+
 static bool selects(const SimObj *pool, const SimObj *node)
 {
 	const char *key;
@@ -89,17 +101,15 @@ static Count count(const SimActors *a, const SimObj *pool, const char *rendered)
 		const SimObj *n = sim_store_at(a->store, SIM_NODES, i);
 		if (pool_of(a, n) != pool)
 			continue;
-		const char *current = node_mc(n, "currentConfig"),
-			   *desired = node_mc(n, "desiredConfig");
-		bool done =
-			strcmp(node_mc(n, "state"), "Done") == 0 && strcmp(current, desired) == 0;
-		bool up = node_ready(n) && !node_cordoned(n);
+		const char *current = n->node.current, *desired = n->node.desired;
+		bool done = strcmp(n->node.state, "Done") == 0 && strcmp(current, desired) == 0;
+		bool up = n->node.ready && !n->node.cordoned;
 		bool there = done && strcmp(current, rendered) == 0;
 		c.machines++;
 		c.updated += there ? 1 : 0;
 		c.ready += there && up ? 1 : 0;
 		c.unavailable += !up || !done ? 1 : 0;
-		c.degraded += strcmp(node_mc(n, "state"), "Degraded") == 0 ? 1 : 0;
+		c.degraded += strcmp(n->node.state, "Degraded") == 0 ? 1 : 0;
 		c.moving |= !done;
 		if (up && done && !there && !n->memo.busy)
 			add_candidate(&c, n);
@@ -142,9 +152,33 @@ static json_t *pool_conditions(
 		condition_new(a, st, "Updating", is_updating, "", updated ? "" : text));
 }
 
+/* Whether the status says this already; cheaper than to build it. */
+static bool published(const SimObj *pool, const Count *c, const char *rendered)
+{
+	const json_t *st = json_object_get(pool->json, "status");
+	bool updated = c->updated == c->machines && c->ready == c->machines && c->unavailable == 0;
+	bool paused = tree_true(pool->json, "spec.paused");
+	const char *is_updating = !updated && (!paused || c->moving) ? "True" : "False";
+	const char *message =
+		tree_str(condition_of(st, updated ? "Updated" : "Updating"), "message");
+	return tree_int(st, "machineCount", -1) == c->machines &&
+	       tree_int(st, "updatedMachineCount", -1) == c->updated &&
+	       tree_int(st, "readyMachineCount", -1) == c->ready &&
+	       tree_int(st, "unavailableMachineCount", -1) == c->unavailable &&
+	       tree_int(st, "degradedMachineCount", -1) == c->degraded &&
+	       tree_int(st, "observedGeneration", -1) ==
+		       tree_int(pool->json, "metadata.generation", 1) &&
+	       condition_is(st, "Updated", updated ? "True" : "False") &&
+	       condition_is(st, "Updating", is_updating) && message &&
+	       g_str_has_suffix(message, rendered) &&
+	       (updated || strstr(message, "paused") != NULL) == (updated || paused);
+}
+
 static void publish(SimActors *a, SimObj *pool, const Count *c, const char *rendered)
 {
 	const json_t *st = json_object_get(pool->json, "status");
+	if (published(pool, c, rendered))
+		return;
 	json_t *conditions = pool_conditions(a, pool, c, rendered);
 	json_t *next = json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:o}", "observedGeneration",
 		tree_int(pool->json, "metadata.generation", 1), "machineCount", c->machines,
@@ -185,7 +219,7 @@ static void pool_tick(SimActors *a, SimObj *pool)
 	const char *version = mco_version(a);
 	if (!version || !version[0])
 		return;
-	g_autofree char *rendered = sim_rendered_name(pool->name, version);
+	const char *rendered = rendered_for(pool, version);
 	if (!render(a, pool, rendered))
 		return;
 	Count c = count(a, pool, rendered);
@@ -197,7 +231,9 @@ static void pool_tick(SimActors *a, SimObj *pool)
 int64_t mco_tick(SimActors *a)
 {
 	int64_t due = INT64_MAX;
-	for (size_t i = 0; i < sim_store_n(a->store, SIM_POOLS); i++)
+	bool pools = a->pools_dirty;
+	a->pools_dirty = false;
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_POOLS) && pools; i++)
 		pool_tick(a, sim_store_at(a->store, SIM_POOLS, i));
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++)
 		due = MIN(due, node_tick(a, sim_store_at(a->store, SIM_NODES, i)));

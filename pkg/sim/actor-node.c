@@ -88,7 +88,7 @@ static int64_t daemon_drained(SimActors *a, SimObj *n)
 	}
 	if (!lasted(a, n, DAEMON_STAGING, a->t.os_usec))
 		return n->memo.due_usec;
-	if (node_ready(n))
+	if (n->node.ready)
 		set_ready(a, n, false);
 	else
 		annotate(a, n, DAEMON, "state", "Rebooting", NULL, NULL);
@@ -97,15 +97,14 @@ static int64_t daemon_drained(SimActors *a, SimObj *n)
 
 static int64_t daemon_tick(SimActors *a, SimObj *n)
 {
-	const char *current = node_mc(n, "currentConfig"), *desired = node_mc(n, "desiredConfig");
-	const char *state = node_mc(n, "state");
+	const char *current = n->node.current, *desired = n->node.desired, *state = n->node.state;
 	if (!desired[0] || (text_is(current, desired) && text_is(state, "Done"))) {
 		n->memo.phase = DAEMON_IDLE;
 		return INT64_MAX;
 	}
 	g_autofree char *drain = g_strconcat("drain-", desired, NULL);
 	g_autofree char *uncordon = g_strconcat("uncordon-", desired, NULL);
-	const char *asked = node_mc(n, "desiredDrain"), *applied = node_mc(n, "lastAppliedDrain");
+	const char *asked = n->node.asked, *applied = n->node.applied;
 	bool rebooting = text_is(state, "Rebooting");
 	if (!rebooting && !text_is(asked, drain)) {
 		annotate(a, n, DAEMON, "state", "Working", "desiredDrain", drain);
@@ -113,7 +112,7 @@ static int64_t daemon_tick(SimActors *a, SimObj *n)
 	}
 	if (!rebooting)
 		return text_is(applied, drain) ? daemon_drained(a, n) : INT64_MAX;
-	if (!node_ready(n))
+	if (!n->node.ready)
 		return daemon_down(a, n);
 	if (!text_is(asked, uncordon))
 		annotate(a, n, DAEMON, "desiredDrain", uncordon, NULL, NULL);
@@ -160,8 +159,7 @@ static int64_t drain_window(SimActors *a, SimObj *n)
 	bool ask = m->retry_usec <= a->now.boot_usec;
 	size_t left = evict_all(a, n, ask && m->window_usec > a->now.boot_usec);
 	if (left == 0) {
-		annotate(a, n, CONTROLLER, "lastAppliedDrain", node_mc(n, "desiredDrain"), NULL,
-			NULL);
+		annotate(a, n, CONTROLLER, "lastAppliedDrain", n->node.asked, NULL, NULL);
 		return INT64_MAX;
 	}
 	if (m->window_usec <= a->now.boot_usec) {
@@ -179,20 +177,20 @@ static int64_t drain_window(SimActors *a, SimObj *n)
 static int64_t drain_tick(SimActors *a, SimObj *n)
 {
 	SimMemo *m = &n->memo;
-	const char *asked = node_mc(n, "desiredDrain");
-	if (text_is(asked, node_mc(n, "lastAppliedDrain"))) {
+	const char *asked = n->node.asked;
+	if (text_is(asked, n->node.applied)) {
 		m->drain = DRAIN_IDLE;
 		return INT64_MAX;
 	}
 	if (g_str_has_prefix(asked, "uncordon-")) {
-		if (node_cordoned(n))
+		if (n->node.cordoned)
 			out_merge(a, n, SIM_SUB_NONE, CONTROLLER,
 				json_pack("{s:{s:n}}", "spec", "unschedulable"));
 		else
 			annotate(a, n, CONTROLLER, "lastAppliedDrain", asked, NULL, NULL);
 		return INT64_MAX;
 	}
-	if (!node_cordoned(n)) {
+	if (!n->node.cordoned) {
 		out_merge(a, n, SIM_SUB_NONE, CONTROLLER,
 			json_pack("{s:{s:b}}", "spec", "unschedulable", 1));
 		return INT64_MAX;
@@ -211,7 +209,7 @@ static int64_t drain_tick(SimActors *a, SimObj *n)
 
 int64_t node_tick(SimActors *a, SimObj *n)
 {
-	if (n->memo.busy || !node_mc(n, "currentConfig")[0])
+	if (n->memo.busy || !n->node.current[0])
 		return INT64_MAX;
 	int64_t due = daemon_tick(a, n);
 	return MIN(due, drain_tick(a, n));

@@ -19,23 +19,9 @@ static bool finished(const SimPod *p)
 	return text_is(p->phase, "Succeeded") || text_is(p->phase, "Failed");
 }
 
-/* NoSchedule or NoExecute taints keep every pod of this world away: none tolerates any. */
-static bool tainted(const SimObj *node)
-{
-	size_t i;
-	json_t *t;
-	json_array_foreach(tree_get(node->json, "spec.taints"), i, t)
-	{
-		const char *effect = tree_str(t, "effect");
-		if (text_is(effect, "NoSchedule") || text_is(effect, "NoExecute"))
-			return true;
-	}
-	return false;
-}
-
 static bool may_take(const SimObj *node)
 {
-	return node_ready(node) && !node_cordoned(node) && !tainted(node);
+	return node->node.ready && !node->node.cordoned && !node->node.tainted;
 }
 
 /* Pods on each node, in the order of the nodes. Caller frees. */
@@ -222,13 +208,49 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 	return due;
 }
 
-/* The pods a budget is about. Caller frees. */
-static SimObj **pods_of(const SimActors *a, const SimObj *pdb, size_t *ret_n)
+/* Parsed once for each tree. NULL matches nothing. */
+static const Selector *selector_of(SimObj *pdb)
 {
-	g_autoptr(Selector) sel = NULL;
+	SimMemo *m = &pdb->memo;
+	const json_t *sel = tree_get(pdb->json, "spec.selector");
+	if (m->selector_of != sel || !sel) {
+		selector_free(m->selector);
+		m->selector = NULL;
+		if (!selector_from_json(sel, &m->selector, NULL))
+			m->selector = NULL;
+		m->selector_of = sel;
+	}
+	return m->selector;
+}
+
+static bool is_about(SimObj *pdb, const SimSnap *pod)
+{
+	return pod && strcmp(pdb->ns, tree_str(pod->json, "metadata.namespace")) == 0 &&
+	       selector_matches(selector_of(pdb), tree_get(pod->json, "metadata.labels"));
+}
+
+void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
+{
+	bool spec = !c->was || !c->now ||
+		    json_object_get(c->was->json, "spec") != json_object_get(c->now->json, "spec");
+	if ((c->kind->id == SIM_PDBS || c->kind->id == SIM_REPLICASETS) && spec)
+		a->pdbs_dirty = true;
+	else if (c->kind->id == SIM_PDBS && obj)
+		obj->memo.dirty = true;
+	if (c->kind->id != SIM_PODS || a->pdbs_dirty)
+		return;
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_PDBS); i++) {
+		SimObj *pdb = sim_store_at(a->store, SIM_PDBS, i);
+		if (!pdb->memo.dirty)
+			pdb->memo.dirty = is_about(pdb, c->was) || is_about(pdb, c->now);
+	}
+}
+
+/* The pods a budget is about. Caller frees. */
+static SimObj **pods_of(const SimActors *a, SimObj *pdb, size_t *ret_n)
+{
+	const Selector *sel = selector_of(pdb);
 	*ret_n = 0;
-	if (!selector_from_json(tree_get(pdb->json, "spec.selector"), &sel, NULL))
-		return NULL;
 	SimObj **out = g_new(SimObj *, sim_store_n(a->store, SIM_PODS) + 1);
 	g_autofree char *first = g_strconcat(pdb->ns, "/", NULL);
 	for (size_t i = sim_store_lower(a->store, SIM_PODS, first);
@@ -243,20 +265,34 @@ static SimObj **pods_of(const SimActors *a, const SimObj *pdb, size_t *ret_n)
 	return out;
 }
 
+/* A budget that a person set to nothing in the middle of it all. */
+static void zero_fault(SimActors *a)
+{
+	bool zero = has_fault(a, SIM_FAULT_PDB_ZERO) ||
+		    (has_fault(a, SIM_FAULT_PDB_ZERO_LATE) && sim_actors_moved(a));
+	if (!zero || sim_store_n(a->store, SIM_PDBS) == 0)
+		return;
+	SimObj *pdb = sim_store_at(a->store, SIM_PDBS, 0);
+	if (tree_int(pdb->json, "spec.maxUnavailable", -1) != 0)
+		out_merge(a, pdb, SIM_SUB_NONE, "kubectl-edit",
+			json_pack("{s:{s:i, s:n}}", "spec", "maxUnavailable", 0, "minAvailable"));
+}
+
 int64_t pdbs_tick(SimActors *a)
 {
 	int64_t due = INT64_MAX;
-	bool zero = has_fault(a, SIM_FAULT_PDB_ZERO) ||
-		    (has_fault(a, SIM_FAULT_PDB_ZERO_LATE) && sim_actors_moved(a));
+	bool all = a->pdbs_dirty;
+	a->pdbs_dirty = false;
+	zero_fault(a);
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_PDBS); i++) {
 		SimObj *pdb = sim_store_at(a->store, SIM_PDBS, i);
-		if (i == 0 && zero && tree_int(pdb->json, "spec.maxUnavailable", -1) != 0)
-			out_merge(a, pdb, SIM_SUB_NONE, "kubectl-edit",
-				json_pack("{s:{s:i, s:n}}", "spec", "maxUnavailable", 0,
-					"minAvailable"));
-		size_t n;
-		g_autofree SimObj **pods = pods_of(a, pdb, &n);
-		due = MIN(due, pdb_tick(a, pdb, pods, n));
+		if (all || pdb->memo.dirty || pdb->memo.due_usec <= a->now.boot_usec) {
+			size_t n;
+			g_autofree SimObj **pods = pods_of(a, pdb, &n);
+			pdb->memo.dirty = false;
+			pdb->memo.due_usec = pdb_tick(a, pdb, pods, n);
+		}
+		due = MIN(due, pdb->memo.due_usec);
 	}
 	return due;
 }
@@ -353,7 +389,7 @@ static int64_t pod_tick(SimActors *a, SimObj *p)
 static bool node_down(const SimActors *a, const SimObj *p)
 {
 	const SimObj *n = p->pod.node ? find(a, SIM_NODES, NULL, p->pod.node) : NULL;
-	return !n || !node_ready(n);
+	return !n || !n->node.ready;
 }
 
 int64_t kubelets_tick(SimActors *a)
@@ -375,7 +411,7 @@ int64_t leases_tick(SimActors *a)
 	g_autofree char *now = sl_time_format_micro(a->now.wall_usec);
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++) {
 		SimObj *n = sim_store_at(a->store, SIM_NODES, i);
-		if (!node_ready(n))
+		if (!n->node.ready)
 			continue;
 		SimObj *l = find(a, SIM_LEASES, "kube-node-lease", n->name);
 		if (n->memo.lease_usec > a->now.boot_usec)

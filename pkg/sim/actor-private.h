@@ -47,6 +47,8 @@ struct SimActors {
 	bool dirty[SIM_ACTORS_N];
 	int64_t due[SIM_ACTORS_N];
 	Cvo cvo;
+	bool pools_dirty; /* anything but a pod moved */
+	bool pdbs_dirty; /* all of them; else those whose memory says so */
 	char *lost_node; /* the one that does not return */
 	SimWrite *out;
 	size_t n_out, cap_out;
@@ -55,6 +57,9 @@ struct SimActors {
 /* An actor's turn; returns when it wants the next one without a change. */
 typedef int64_t SimTick(SimActors *a);
 SimTick scheduler_tick, replicasets_tick, pdbs_tick, kubelets_tick, cvo_tick, mco_tick, leases_tick;
+
+/* Marks the budgets that a change is about. */
+void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj);
 
 /* Writes of this turn. body is stolen. Nothing goes out for an object whose last write is still on
  * its way. */
@@ -75,11 +80,9 @@ bool condition_is(const json_t *status, const char *type, const char *is);
 json_t *condition_new(const SimActors *a, const json_t *old_status, const char *type,
 	const char *is, const char *reason, const char *message);
 
-bool node_ready(const SimObj *node);
-bool node_cordoned(const SimObj *node);
-/* The value of annotation MC name, or "". */
-const char *node_mc(const SimObj *node, const char *name);
-
+/* The name of a pool's configuration at a version; kept in the pool's memory. Borrowed until the
+ * next call for this pool. */
+const char *rendered_for(SimObj *pool, const char *version);
 /* The version that the machine-config operator renders for. */
 const char *mco_version(const SimActors *a);
 const char *operator_version(const SimObj *co);

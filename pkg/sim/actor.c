@@ -9,19 +9,22 @@ enum { MAX_ROUNDS = 10000 };
 #define SEC ((int64_t)1000000)
 #define KIND(k) (1u << (k))
 
+#define POOL_KINDS                                                                                 \
+	(KIND(SIM_NODES) | KIND(SIM_POOLS) | KIND(SIM_MACHINECONFIGS) |                            \
+		KIND(SIM_CLUSTEROPERATORS) | KIND(SIM_CLUSTERVERSIONS))
+
 static const struct {
 	SimTick *tick;
 	unsigned kinds; /* a change of these is a reason to run */
 } actors[SIM_ACTORS_N] = {
 	[SIM_ACTOR_SCHEDULER] = { scheduler_tick, KIND(SIM_PODS) | KIND(SIM_NODES) },
 	[SIM_ACTOR_REPLICASETS] = { replicasets_tick, KIND(SIM_PODS) | KIND(SIM_REPLICASETS) },
-	[SIM_ACTOR_PDBS] = { pdbs_tick, KIND(SIM_PODS) | KIND(SIM_PDBS) | KIND(SIM_REPLICASETS) },
+	[SIM_ACTOR_PDBS] = { pdbs_tick, KIND(SIM_PODS) | KIND(SIM_PDBS) | KIND(SIM_REPLICASETS) |
+						KIND(SIM_CLUSTERVERSIONS) },
 	[SIM_ACTOR_KUBELETS] = { kubelets_tick, KIND(SIM_PODS) | KIND(SIM_NODES) },
 	[SIM_ACTOR_CVO] = { cvo_tick, KIND(SIM_CLUSTERVERSIONS) | KIND(SIM_CLUSTEROPERATORS) |
 					      KIND(SIM_POOLS) | KIND(SIM_CONFIGMAPS) },
-	[SIM_ACTOR_MCO] = { mco_tick,
-		KIND(SIM_NODES) | KIND(SIM_POOLS) | KIND(SIM_PODS) | KIND(SIM_MACHINECONFIGS) |
-			KIND(SIM_CLUSTEROPERATORS) | KIND(SIM_CLUSTERVERSIONS) },
+	[SIM_ACTOR_MCO] = { mco_tick, POOL_KINDS | KIND(SIM_PODS) },
 	[SIM_ACTOR_LEASES] = { leases_tick, KIND(SIM_NODES) },
 };
 
@@ -84,6 +87,8 @@ char *sim_rendered_name(const char *pool, const char *version)
 static void on_change(const SimChange *c, SimObj *obj, void *ud)
 {
 	SimActors *a = ud;
+	a->pools_dirty |= (KIND(c->kind->id) & POOL_KINDS) != 0;
+	pdbs_note(a, c, obj);
 	for (size_t i = 0; i < SIM_ACTORS_N; i++)
 		if (actors[i].kinds & KIND(c->kind->id))
 			a->dirty[i] = true;
@@ -156,6 +161,7 @@ void sim_actors_wake(SimActors *a)
 {
 	for (size_t i = 0; i < SIM_ACTORS_N; i++)
 		a->dirty[i] = true;
+	a->pools_dirty = a->pdbs_dirty = true;
 }
 
 void sim_actors_set_faults(SimActors *a, unsigned bits)
@@ -312,24 +318,6 @@ json_t *condition_new(const SimActors *a, const json_t *old_status, const char *
 	if (message)
 		json_object_set_new(c, "message", json_string(message));
 	return c;
-}
-
-bool node_ready(const SimObj *node)
-{
-	return condition_is(json_object_get(node->json, "status"), "Ready", "True");
-}
-
-bool node_cordoned(const SimObj *node)
-{
-	return tree_true(node->json, "spec.unschedulable");
-}
-
-const char *node_mc(const SimObj *node, const char *name)
-{
-	char key[96];
-	snprintf(key, sizeof key, MC "%s", name);
-	const char *v = tree_annotation(node->json, key);
-	return v ? v : "";
 }
 
 const char *operator_version(const SimObj *co)

@@ -39,8 +39,7 @@ static char *page_token(int64_t rv, const char *key)
 static void append_item(GString *out, const SimKind *k, SimSnap *s, bool partial)
 {
 	if (partial) {
-		g_autofree char *meta =
-			json_dumps(json_object_get(s->json, "metadata"), JSON_COMPACT);
+		g_autofree char *meta = tree_text(json_object_get(s->json, "metadata"));
 		g_string_append_printf(out,
 			"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/"
 			"v1\",\"metadata\":%s}",
@@ -217,7 +216,7 @@ bool api_other(SimApi *a, const HttpRequest *r, HttpSimAnswer *ret)
 		return true;
 	}
 	g_autoptr(json_t) d = discovery(path);
-	g_autofree char *text = d ? json_dumps(d, JSON_COMPACT) : NULL;
+	g_autofree char *text = d ? tree_text(d) : NULL;
 	if (text)
 		*ret = api_text(200, text, NULL);
 	return text != NULL;

@@ -35,7 +35,7 @@ static void emit_left(SimApi *a, uint64_t id, const SimChange *c)
 	s.json = tree_set(c->was->json, "metadata.resourceVersion", json_string(rv));
 	emit(a, id, c->kind, "DELETED", &s);
 	json_decref(s.json);
-	free(s.text);
+	g_free(s.text);
 }
 
 static void emit_change(SimApi *a, const SimWatcher *w, const SimChange *c)
@@ -79,7 +79,7 @@ static void send_all(SimApi *a, const SimWatcher *w)
 
 static void send_error(SimApi *a, uint64_t id, SimAnswer e)
 {
-	g_autofree char *text = json_dumps(e.json, JSON_COMPACT);
+	g_autofree char *text = tree_text(e.json);
 	g_autofree char *line = g_strdup_printf("{\"type\":\"ERROR\",\"object\":%s}", text);
 	a->sink.line(a->sink.ud, id, line);
 	a->sink.end(a->sink.ud, id);

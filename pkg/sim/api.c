@@ -82,7 +82,7 @@ void api_append_object(GString *out, const SimKind *k, SimSnap *s)
 
 static char *json_text(const json_t *json, const SimKind *k)
 {
-	g_autofree char *text = json_dumps(json, JSON_COMPACT);
+	g_autofree char *text = tree_text(json);
 	if (!k || !k->builtin || json_object_get(json, "kind"))
 		return g_strdup(text);
 	return g_strdup_printf("{\"kind\":\"%s\",\"apiVersion\":\"%s\",%s", k->kind,
@@ -178,7 +178,7 @@ static HttpSimAnswer access_review(SimApi *a, const HttpRequest *r)
 	bool no = denied(a, verb ? verb : "", resource);
 	json_object_set_new(body, "status",
 		json_pack("{s:b, s:s}", "allowed", !no, "reason", no ? "denied here" : "allowed"));
-	g_autofree char *text = json_dumps(body, JSON_COMPACT);
+	g_autofree char *text = tree_text(body);
 	return api_text(201, text, NULL);
 }
 

@@ -11,7 +11,7 @@
 static const SimKind kinds[SIM_KINDS] = {
 	ROW(SIM_NAMESPACES, CORE, "namespaces", "Namespace", .status = true, .tracked = true,
 		.builtin = true),
-	ROW(SIM_NODES, CORE, "nodes", "Node", .status = true, .tracked = true, .builtin = true),
+	ROW(SIM_NODES, CORE, "nodes", "Node", .status = true, .builtin = true),
 	ROW(SIM_PODS, CORE, "pods", "Pod", .namespaced = true, .status = true, .builtin = true),
 	ROW(SIM_CONFIGMAPS, CORE, "configmaps", "ConfigMap", .namespaced = true, .tracked = true,
 		.builtin = true),

@@ -121,7 +121,7 @@ static void alerts(const Ask *q, json_t *result)
 	}
 	for (size_t i = 0; i < sim_store_n(q->s, SIM_NODES); i++) {
 		const SimObj *n = sim_store_at(q->s, SIM_NODES, i);
-		if (!node_ready(n))
+		if (!n->node.ready)
 			alert(q, result, "KubeNodeNotReady", "warning", "node", n->name);
 	}
 	alert(q, result, "Watchdog", "none", "prometheus", "openshift-monitoring/k8s");
@@ -178,7 +178,7 @@ static HttpSimAnswer fail(int status, const char *type, const char *fmt, const c
 	g_autofree char *text = g_strdup_printf(fmt, what);
 	g_autoptr(json_t) body =
 		json_pack("{s:s, s:s, s:s}", "status", "error", "errorType", type, "error", text);
-	return (HttpSimAnswer){ status, json_dumps(body, JSON_COMPACT), NULL, 0 };
+	return (HttpSimAnswer){ status, tree_text(body), NULL, 0 };
 }
 
 static bool evaluate(const Ask *q, const char *normal, json_t *result)
@@ -218,8 +218,7 @@ static HttpSimAnswer query(const SimActors *a, const SimStore *s, const char *fo
 			422, "execution", "this Prometheus is simulated and knows no %s", normal);
 	g_autoptr(json_t) body = json_pack("{s:s, s:{s:s, s:O}}", "status", "success", "data",
 		"resultType", "vector", "result", result);
-	return (HttpSimAnswer){ 200, json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(14)), NULL,
-		0 };
+	return (HttpSimAnswer){ 200, tree_text(body), NULL, 0 };
 }
 
 HttpSimAnswer sim_prom_handle(

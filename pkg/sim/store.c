@@ -1,8 +1,10 @@
 #include "sim/store.h"
+#include "objects/selector.h"
 #include "objects/time.h"
 #include "sim/tree.h"
 #include <string.h>
 
+#define MC "machineconfiguration.openshift.io/"
 enum { MAX_LISTENERS = 2 };
 
 typedef struct Table {
@@ -35,15 +37,17 @@ void sim_snap_unref(SimSnap *s)
 	if (!s || --s->refs)
 		return;
 	json_decref(s->json);
-	free(s->text);
+	g_free(s->text);
 	g_free(s);
 }
 
 const char *sim_snap_text(SimSnap *s, size_t *ret_len)
 {
 	if (!s->text) {
-		s->text = json_dumps(s->json, JSON_COMPACT);
-		s->len = strlen(s->text);
+		GString *out = g_string_sized_new(1024);
+		tree_append_text(out, s->json);
+		s->len = out->len;
+		s->text = g_string_free(out, FALSE);
 	}
 	if (ret_len)
 		*ret_len = s->len;
@@ -70,6 +74,9 @@ SimStore *sim_store_new(uint64_t seed)
 static void obj_free(SimObj *o)
 {
 	sim_snap_unref(o->snap);
+	selector_free(o->memo.selector);
+	g_free(o->memo.rendered);
+	g_free(o->memo.rendered_version);
 	g_free(o->key);
 	g_free(o->ns);
 	g_free(o->name);
@@ -148,15 +155,36 @@ static char *key_of(const char *ns, const char *name)
 	return ns ? g_strconcat(ns, "/", name, NULL) : g_strdup(name);
 }
 
-SimObj *sim_store_find(const SimStore *s, SimKindId k, const char *ns, const char *name)
+/* strcmp of an object's key with "ns/name", which is not put together for it. */
+static int compare(const SimObj *o, const char *ns, size_t n_ns, const char *name)
 {
-	g_autofree char *key = key_of(ns, name);
-	size_t i = sim_store_lower(s, k, key);
-	const Table *t = &s->tables[k];
-	return i < t->n && strcmp(t->objs[i]->key, key) == 0 ? t->objs[i] : NULL;
+	if (!ns)
+		return strcmp(o->key, name);
+	int c = strncmp(o->key, ns, n_ns);
+	if (c)
+		return c;
+	return o->key[n_ns] == '/' ? strcmp(o->key + n_ns + 1, name)
+				   : (unsigned char)o->key[n_ns] - '/';
 }
 
-static bool pod_ready(const json_t *status)
+SimObj *sim_store_find(const SimStore *s, SimKindId k, const char *ns, const char *name)
+{
+	const Table *t = &s->tables[k];
+	size_t lo = 0, hi = t->n, n_ns = ns ? strlen(ns) : 0;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = compare(t->objs[mid], ns, n_ns, name);
+		if (c == 0)
+			return t->objs[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+static bool is_ready(const json_t *status)
 {
 	size_t i;
 	json_t *c;
@@ -181,13 +209,50 @@ static SimPod pod_view(const json_t *pod)
 		.phase = json_string_value(json_object_get(status, "phase")),
 		.owner_kind = json_string_value(json_object_get(owner, "kind")),
 		.owner = json_string_value(json_object_get(owner, "name")),
-		.ready = pod_ready(status),
+		.ready = is_ready(status),
 		.deleting = gone != NULL,
 		.mirror = tree_annotation(pod, "kubernetes.io/config.mirror") != NULL,
 	};
 	if (gone && !sl_time_parse(gone, &v.delete_usec))
 		v.delete_usec = 0;
 	return v;
+}
+
+static const char *mc_text(const json_t *annotations, const char *key)
+{
+	const char *v = json_string_value(json_object_get(annotations, key));
+	return v ? v : "";
+}
+
+/* No pod of this world tolerates anything. */
+static bool is_tainted(const json_t *taints)
+{
+	size_t i;
+	json_t *t;
+	json_array_foreach(taints, i, t)
+	{
+		const char *effect = json_string_value(json_object_get(t, "effect"));
+		if (effect &&
+			(strcmp(effect, "NoSchedule") == 0 || strcmp(effect, "NoExecute") == 0))
+			return true;
+	}
+	return false;
+}
+
+static SimNode node_view(const json_t *node)
+{
+	const json_t *a = json_object_get(json_object_get(node, "metadata"), "annotations");
+	const json_t *spec = json_object_get(node, "spec");
+	return (SimNode){
+		.current = mc_text(a, MC "currentConfig"),
+		.desired = mc_text(a, MC "desiredConfig"),
+		.state = mc_text(a, MC "state"),
+		.asked = mc_text(a, MC "desiredDrain"),
+		.applied = mc_text(a, MC "lastAppliedDrain"),
+		.ready = is_ready(json_object_get(node, "status")),
+		.cordoned = json_is_true(json_object_get(spec, "unschedulable")),
+		.tainted = is_tainted(json_object_get(spec, "taints")),
+	};
 }
 
 static void ring_grow(Table *t)
@@ -266,6 +331,8 @@ SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json)
 	o->json = o->snap->json;
 	if (k->id == SIM_PODS)
 		o->pod = pod_view(o->json);
+	else if (k->id == SIM_NODES)
+		o->node = node_view(o->json);
 	announce(s, k, was, sim_snap_ref(o->snap), o);
 	return o;
 }

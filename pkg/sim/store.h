@@ -6,6 +6,8 @@
 
 enum { SIM_HISTORY = 4096 }; /* changes kept for each kind; older resourceVersions answer 410 */
 
+struct Selector; /* objects/selector.h */
+
 typedef struct SimSnap {
 	unsigned refs;
 	int64_t rv;
@@ -26,11 +28,21 @@ typedef struct SimPod {
 	int64_t delete_usec; /* deletionTimestamp */
 } SimPod;
 
+/* The same of a node; texts are "" when missing. */
+typedef struct SimNode {
+	const char *current, *desired, *state, *asked, *applied; /* machine-config annotations */
+	bool ready, cordoned, tainted;
+} SimNode;
+
 /* The actors' memory about an object: not part of the world, lost when they restart. */
 typedef struct SimMemo {
 	int64_t since_usec, due_usec, lease_usec;
 	int phase, drain; /* drain: of nodes, beside what their daemon does */
 	int64_t drain_usec, window_usec, retry_usec;
+	char *rendered, *rendered_version; /* of pools */
+	struct Selector *selector; /* of budgets, of the tree in selector_of */
+	const json_t *selector_of;
+	bool dirty;
 	bool busy; /* a write is under way (real servers only) */
 	int64_t seen_rv;
 } SimMemo;
@@ -41,7 +53,10 @@ typedef struct SimObj {
 	char *ns, *name; /* ns is NULL for cluster-wide kinds */
 	SimSnap *snap;
 	json_t *json; /* borrowed from snap */
-	SimPod pod; /* of pods only */
+	union { /* by kind */
+		SimPod pod;
+		SimNode node;
+	};
 	SimMemo memo;
 } SimObj;
 
