@@ -179,6 +179,7 @@ static void apply_hold(Item *it, const Record *r, const json_t *body)
 	h->by = g_strdup(json_path_str(body, "by", ""));
 	h->person = json_path_bool(body, "person", false);
 	h->since_wall_usec = r->wall_usec;
+	h->obs_usec = json_path_int(body, "obs", 0);
 	h->seq = r->seq;
 	g_ptr_array_add(it->holds, h);
 }

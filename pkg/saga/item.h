@@ -30,6 +30,7 @@ typedef struct StateRow {
 		*steps; /* NULL-terminated; NULL = nobody ticks here (a parent moves it on) */
 	const StepOps *const *(*list)(
 		const Item *it); /* instead of steps where it varies (a provider's) */
+	unsigned after; /* where DONE(0) of the last step leads */
 	int deadline_sec; /* of observed time; 0 = none */
 	bool end; /* nothing more happens to the item */
 	bool untimed; /* waiting here costs no notes (pending, bake) */
@@ -41,6 +42,9 @@ typedef struct ItemKind {
 	unsigned n_states;
 	/* What a passed deadline means here; NULL = hold, cause "deadline". */
 	StepResult (*on_deadline)(Item *it, int64_t now_usec, Batch *batch);
+	/* How long a hold that clears by itself may last (observed time) before only a person
+	 * clears it; NULL = for ever. */
+	int (*hold_for_sec)(const Item *it);
 } ItemKind;
 #define TO(state) (UINT64_C(1) << (state))
 
@@ -64,7 +68,8 @@ size_t item_n_children(const Item *it);
 Item *item_child(const Item *it, size_t i); /* in order of creation */
 Item *item_find_child(const Item *it, const char *name);
 const json_t *item_data(const Item *it); /* given at creation, never changed; borrowed */
-/* A cache of the upper layer, derived from durable data; freed with the item. NULL when none was set. */
+/* A cache of the upper layer, derived from durable data; freed with the item. NULL when none was
+ * set. */
 void *item_ctx(const Item *it);
 void item_set_ctx(Item *it, void *ctx, void (*free_ctx)(void *ctx));
 void item_set_reason(Item *it, const char *fmt, ...) SL_PRINTF(2, 3);
@@ -83,6 +88,7 @@ typedef struct Hold {
 	char *cause, *reason, *by; /* by: "tick", "engine" or "person" */
 	bool person; /* only a person clears it */
 	int64_t since_wall_usec;
+	int64_t obs_usec; /* the item's observed time in its state when it began */
 	int64_t seq;
 } Hold;
 size_t item_n_holds(const Item *it);

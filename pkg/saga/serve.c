@@ -4,12 +4,12 @@
 
 enum { UNREADABLE_AFTER_FAILURES = 5 };
 
-static const StepOps *current_step(const Item *it)
+static const StepOps *step_at(const Item *it, unsigned step)
 {
 	const StateRow *row = &it->kind->states[it->state];
 	const StepOps *const *list = row->list ? row->list(it) : row->steps;
 	for (unsigned i = 0; list && list[i]; i++)
-		if (i == it->step)
+		if (i == step)
 			return list[i];
 	return NULL;
 }
@@ -63,7 +63,7 @@ static StepResult decide(Item *it, int64_t now, Batch *b)
 	} else if (deadline_left(it, now) <= 0) {
 		r = passed_deadline(it, now, b);
 	} else {
-		const StepOps *step = current_step(it);
+		const StepOps *step = step_at(it, it->step);
 		if (step)
 			r = step->tick(it, now, b);
 	}
@@ -96,12 +96,31 @@ static void keep_holds(Item *it, const StepResult *r, Batch *b)
 	}
 }
 
+static int64_t hold_left(const Item *it, int64_t now)
+{
+	const Hold *h = tick_hold(it);
+	int sec = h && !h->person && it->kind->hold_for_sec ? it->kind->hold_for_sec(it) : 0;
+	if (!sec || item_find_hold(it, "held-too-long"))
+		return INT64_MAX;
+	return h->obs_usec + sec * SL_USEC_PER_SEC - item_observed_at(it, now);
+}
+
+static void end_long_hold(Item *it, int64_t now, Batch *b)
+{
+	if (hold_left(it, now) > 0)
+		return;
+	const Hold *h = tick_hold(it);
+	g_autofree char *text =
+		g_strdup_printf("held by %s longer than it may be: %s", h->cause, h->reason);
+	batch_hold(b, it, "held-too-long", "engine", true, text);
+}
+
 static void finish_step(Item *it, const StepResult *r, Batch *b)
 {
-	if (r->next)
-		batch_move(b, it, r->next, "%s", item_reason(it));
-	else
-		batch_move(b, it, it->state, "%s", item_reason(it));
+	unsigned next = r->next;
+	if (!next)
+		next = step_at(it, it->step + 1) ? it->state : it->kind->states[it->state].after;
+	batch_move(b, it, next, "%s", item_reason(it));
 }
 
 static void on_timer(void *ud)
@@ -122,6 +141,9 @@ static void arm(Item *it, const StepResult *r, int64_t now)
 	int64_t left = deadline_left(it, now);
 	if (left < INT64_MAX)
 		at = MIN(at, now + MAX(left, 0));
+	int64_t hold = hold_left(it, now);
+	if (hold < INT64_MAX)
+		at = MIN(at, now + MAX(hold, 0));
 	if (!it->kind->states[it->state].untimed)
 		at = MIN(at, it->recorded_usec + NOTE_EVERY_SEC * SL_USEC_PER_SEC);
 	if (at == it->wake_usec)
@@ -144,6 +166,7 @@ void item_serve(Item *it, int64_t now, Batch *b)
 	StepResult r = decide(it, now, b);
 	bool frozen = it->frozen;
 	it->frozen = false;
+	end_long_hold(it, now, b);
 	keep_holds(it, &r, b);
 	if (r.verb == STEP_DONE && !frozen)
 		finish_step(it, &r, b);

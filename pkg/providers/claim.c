@@ -1,0 +1,107 @@
+#include "providers/claim.h"
+#include <string.h>
+
+json_t *claim_read(const json_t *object)
+{
+	const json_t *set = json_path(object, "metadata.annotations");
+	const char *text = json_string_value(json_object_get(set, CLAIM_ANNOTATION));
+	return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+static bool ours(const Target *t, const json_t *claim)
+{
+	return strcmp(json_path_str(claim, "fleet", ""), t->fleet) == 0;
+}
+
+bool claim_is_ours(Site *site, const View *v, char **ret_who)
+{
+	g_autoptr(json_t) claim = claim_read(v->json);
+	*ret_who = claim ? g_strdup_printf("fleet %s, run %s, epoch %" JSON_INTEGER_FORMAT,
+				   json_path_str(claim, "fleet", "?"),
+				   json_path_str(claim, "run", "?"),
+				   (json_int_t)json_path_int(claim, "epoch", 0))
+			 : NULL;
+	return claim && ours(site_ctx(site), claim) &&
+	       json_path_int(claim, "epoch", 0) <= site_epoch(site);
+}
+
+static void patch_annotation(const char *key, const View *v, json_t *value, ActRequest *ret)
+{
+	ret->method = "PATCH";
+	ret->path = g_strdup(key);
+	ret->body = json_pack("{s:{s:s, s:{s:o}}}", "metadata", "resourceVersion", view_version(v),
+		"annotations", CLAIM_ANNOTATION, value);
+}
+
+static bool claim_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	Target *t = target_of(it);
+	if (v->missing) {
+		item_set_reason(it, "%s does not exist", key);
+		return false;
+	}
+	g_autoptr(json_t) claim = claim_read(v->json);
+	if (claim && !ours(t, claim)) {
+		item_set_reason(it,
+			"fleet %s holds a claim on %s (run %s); end it there, or shiplock takeover "
+			"%s",
+			json_path_str(claim, "fleet", "?"), t->name,
+			json_path_str(claim, "run", "?"), t->name);
+		return false;
+	}
+	int64_t epoch = MAX(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;
+	const char *run = item_parent(it) ? item_name(item_parent(it)) : "";
+	g_autoptr(json_t) mine = json_pack(
+		"{s:s, s:s, s:I}", "fleet", t->fleet, "run", run, "epoch", (json_int_t)epoch);
+	g_autofree char *text = json_canonical(mine);
+	patch_annotation(key, v, json_string(text), ret);
+	ret->want = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+	return true;
+}
+
+static Class claim_classify(const json_t *want, const View *v)
+{
+	g_autoptr(json_t) claim = claim_read(v->json);
+	return json_path_int(claim, "epoch", 0) == json_path_int(want, "epoch", -1) ? CLASS_DONE
+										    : CLASS_ABSENT;
+}
+
+static bool release_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	patch_annotation(key, v, json_null(), ret);
+	return true;
+}
+
+static Class release_classify(const json_t *want, const View *v)
+{
+	g_autoptr(json_t) claim = claim_read(v->json);
+	return claim ? CLASS_ABSENT : CLASS_DONE;
+}
+
+const ActRow act_release = {
+	.name = "release",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.build = release_build,
+	.classify = release_classify,
+};
+const ActRow act_claim = {
+	.name = "claim",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.undo = &act_release,
+	.build = claim_build,
+	.classify = claim_classify,
+};
+const ActRow act_raise_epoch = {
+	.name = "raise-epoch",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.build = claim_build,
+	.classify = claim_classify,
+};

@@ -1,0 +1,15 @@
+/* The claim: an annotation on the object that carries the pivot, so that raising its epoch moves
+ * the object's version and fences whatever write of ours may still be on its way. A Lease would be
+ * no fence. */
+#pragma once
+#include "providers/target.h"
+
+#define CLAIM_ANNOTATION "shiplock.dev/claim"
+
+/* Rows over the object at the target's claim path; the key is that path. */
+extern const ActRow act_claim, act_release, act_raise_epoch;
+
+/* {"fleet","holder","run","epoch"}; NULL when the object carries none. New reference. */
+json_t *claim_read(const json_t *object);
+/* For SiteOps. */
+bool claim_is_ours(Site *site, const View *v, char **ret_who);

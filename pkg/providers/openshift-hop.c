@@ -1,0 +1,120 @@
+/* Where the cluster stands, where it can go, and what could be rolled back. Read anew before every
+ * hop: the graph that a plan was written against may be gone (sites: "not recommended any more"
+ * found only after the merge). */
+#include "objects/version.h"
+#include "providers/openshift.h"
+#include <string.h>
+
+static const json_t *target_spec_of(const Item *it)
+{
+	return json_path(item_data(item_parent(it)), "plan.spec.target");
+}
+
+/* The first wished version above the current one; NULL when the target is reached. ret_last: it is
+ * the target. */
+static const char *next_version(const Item *it, const char *now, int *ret_index, bool *ret_last)
+{
+	const json_t *target = target_spec_of(it), *hops = json_object_get(target, "hops");
+	size_t i, n = json_array_size(hops);
+	json_t *h;
+	json_array_foreach(hops, i, h) if (version_compare_text(json_string_value(h), now) > 0)
+	{
+		*ret_index = (int)i;
+		*ret_last = i + 1 == n;
+		return json_string_value(h);
+	}
+	const char *version = json_path_str(target, "version", "");
+	if (n > 0 || version_compare_text(version, now) <= 0)
+		return NULL;
+	*ret_index = 0;
+	*ret_last = true;
+	return version;
+}
+
+static char *edge_problem(
+	const Item *it, const json_t *cv, const char *version, const char **ret_image)
+{
+	const json_t *risks = NULL, *target = target_spec_of(it);
+	switch (cv_edge(cv, version, ret_image, &risks)) {
+	case CV_EDGE_RECOMMENDED:
+		return NULL;
+	case CV_EDGE_CONDITIONAL: {
+		const char *name =
+			cv_unaccepted_risk(risks, json_object_get(target, "acceptRisks"));
+		return name ? g_strdup_printf("%s is reachable only with the risk %s, which the "
+					      "plan does not accept",
+				      version, name)
+			    : NULL;
+	}
+	case CV_EDGE_NONE:
+		break;
+	}
+	if (strcmp(condition_status(cv, "RetrievedUpdates"), "True") != 0)
+		return g_strdup_printf("the cluster could not read its update graph (%s: %s), so "
+				       "nobody knows whether %s is recommended",
+			condition_reason(cv, "RetrievedUpdates"),
+			condition_message(cv, "RetrievedUpdates"), version);
+	return g_strdup_printf(
+		"%s is not among the updates that the cluster recommends in channel %s", version,
+		json_path_str(cv, "spec.channel", "(none)"));
+}
+
+bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why)
+{
+	const View *v = fact(it, &fact_object, CV_PATH);
+	if (!v)
+		return false;
+	*ret_why = NULL;
+	const char *now = cv_current_version(v->json), *image = "";
+	int index = 0;
+	bool last = false;
+	const char *to = next_version(it, now, &index, &last);
+	if (!to) {
+		*ret_hop = json_null();
+		return true;
+	}
+	/* Ordered by us before a restart, or by a person to the same version: the edge is behind
+	 * us. */
+	bool ordered = strcmp(cv_wanted_version(v->json), to) == 0 && *cv_wanted_image(v->json);
+	if (ordered)
+		image = cv_wanted_image(v->json);
+	else
+		*ret_why = edge_problem(it, v->json, to, &image);
+	const char *channel = json_path_str(target_spec_of(it), "channel", "");
+	*ret_hop = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "from", now, "fromImage",
+		cv_current_image(v->json), "to", to, "image", image, "index", index, "last",
+		(int)last, "channel", channel);
+	return true;
+}
+
+bool openshift_path(Item *it, json_t **ret_versions, char **ret_now)
+{
+	const View *v = fact(it, &fact_object, CV_PATH);
+	if (!v)
+		return false;
+	const char *now = cv_current_version(v->json);
+	*ret_now = g_strdup(now);
+	*ret_versions = json_array();
+	const char *at = now, *next;
+	int index;
+	for (bool last = false; !last && (next = next_version(it, at, &index, &last)); at = next)
+		json_array_append_new(*ret_versions, json_string(next));
+	return true;
+}
+
+bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret)
+{
+	*ret = (RollbackOffer){ .tier = TIER_T0 };
+	const char *from = json_path_str(hop, "from", ""), *to = json_path_str(hop, "to", "");
+	g_autofree char *why = NULL;
+	if (!cv_can_return(from, to, &why)) {
+		ret->how = g_strdup_printf("no T2: %s", why);
+		return true;
+	}
+	ret->tier = TIER_T2;
+	ret->target = g_strdup(from);
+	ret->how = g_strdup_printf(
+		"T2 to %s (previous z-stream: the operator accepts it; vendor: unsupported)", from);
+	ret->expires = g_strdup("the next update of this cluster");
+	return true;
+}

@@ -1,0 +1,253 @@
+/* Everything that can be known beforehand, reported at once. A fact that cannot be read is a
+ * finding, not a wait. */
+#include "kube/views.h"
+#include "objects/version.h"
+#include "policy/budget.h"
+#include "providers/budgets.h"
+#include "providers/openshift.h"
+#include <string.h>
+
+const AccessNeed openshift_access[] = {
+	{ "get", "config.openshift.io", "clusterversions", "", "version", false },
+	{ "patch", "config.openshift.io", "clusterversions", "", "version", true },
+	{ "list", "config.openshift.io", "clusteroperators", "", "", false },
+	{ "list", "machineconfiguration.openshift.io", "machineconfigpools", "", "", false },
+	{ "patch", "machineconfiguration.openshift.io", "machineconfigpools", "", "", true },
+	{ "list", "", "nodes", "", "", false },
+	{ "list", "", "pods", "", "", false },
+	{ "watch", "", "pods", "", "", false },
+	{ "create", "", "pods/eviction", "", "", true },
+	{ "list", "policy", "poddisruptionbudgets", "", "", false },
+	{ "watch", "policy", "poddisruptionbudgets", "", "", false },
+	{ "get", "", "configmaps", "openshift-config-managed", "admin-gates", false },
+	{ "patch", "", "configmaps", "openshift-config", "admin-acks", true },
+	{ 0 },
+};
+/* True once the fact is there or has failed; a failure becomes a finding. */
+static bool settled(
+	Item *it, const FactRow *row, const char *key, const View **ret, json_t *findings)
+{
+	*ret = fact(it, row, key);
+	if (*ret)
+		return true;
+	const GError *err = fact_error(it, row, key);
+	if (!err)
+		return false;
+	finding_add(findings, "block", "unreadable",
+		"check the credentials and the address in the Cluster document",
+		"%s cannot be read: %s", key, err->message);
+	return true;
+}
+
+static bool check_access(Item *it, json_t *findings)
+{
+	bool all = true;
+	for (const AccessNeed *n = openshift_access; n->verb; n++) {
+		g_autofree char *key = g_strdup_printf("%s%s %s %s %s %s", n->write ? "w:" : "",
+			n->verb, *n->group ? n->group : "-", n->resource,
+			*n->namespace ? n->namespace : "-", *n->name ? n->name : "-");
+		const View *v;
+		if (!settled(it, &fact_access, key, &v, findings))
+			all = false;
+		else if (v && !json_path_bool(v->json, "allowed", false))
+			finding_add(findings, "block", "rbac",
+				"grant it to the user or service account that Shiplock uses on "
+				"this cluster",
+				"not allowed to %s %s%s%s %s", n->verb, n->resource,
+				*n->group ? "." : "", n->group, *n->name ? n->name : "");
+	}
+	return all;
+}
+
+static void check_owner(const json_t *cv, const char *actuator, json_t *findings)
+{
+	static const char *const path[] = { "spec", "desiredUpdate", NULL };
+	static const char *const people[] = { OUR_MANAGER, "oc", "kubectl", "kubectl-edit",
+		"kubectl-patch", "Mozilla", "cluster-version-operator", NULL };
+	if (strcmp(actuator, "direct") != 0)
+		return;
+	g_autofree char *gitops = gitops_owner(cv);
+	if (gitops) {
+		finding_add(findings, "block", "owned",
+			"use actuator git for this cluster, or observe",
+			"%s owns ClusterVersion: what we patch, it would put back in mid-upgrade",
+			gitops);
+		return;
+	}
+	g_autofree char *owner = field_owner(cv, path, people);
+	if (owner)
+		finding_add(findings, "block", "owned",
+			"let that manager give the field up, or use actuator git or observe",
+			"field manager %s owns spec.desiredUpdate", owner);
+}
+
+static void check_operators(const json_t *list, json_t *findings)
+{
+	size_t i;
+	json_t *co;
+	json_array_foreach(json_object_get(list, "items"), i, co)
+	{
+		const char *name = json_path_str(co, "metadata.name", "?");
+		if (strcmp(condition_status(co, "Available"), "False") == 0)
+			finding_add(findings, "block", "operator",
+				"mend it first: the update would wait for it",
+				"ClusterOperator %s is not available: %s", name,
+				condition_message(co, "Available"));
+		else if (strcmp(condition_status(co, "Degraded"), "True") == 0)
+			finding_add(findings, "block", "operator",
+				"mend it first: the update would wait for it",
+				"ClusterOperator %s is degraded: %s", name,
+				condition_message(co, "Degraded"));
+	}
+}
+
+static void check_pools(const json_t *list, json_t *findings)
+{
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(list, "items"), i, p)
+	{
+		const char *name = json_path_str(p, "metadata.name", "?");
+		if (strcmp(condition_status(p, "Degraded"), "True") == 0)
+			finding_add(findings, "block", "pool",
+				"mend it first: a degraded pool blocks the update",
+				"MachineConfigPool %s is degraded: %s", name,
+				condition_message(p, "Degraded"));
+		if (json_path_bool(p, "spec.paused", false) && !pool_paused_by_us(p))
+			finding_add(findings, pool_is_worker(p) ? "warn" : "block", "pool-paused",
+				"ask who paused it; we never release a pause that is not ours",
+				"MachineConfigPool %s is paused by somebody else", name);
+		else if (!json_path_bool(p, "spec.paused", false) && !pool_settled(p))
+			finding_add(findings, "block", "pool-moving", "wait until it is done",
+				"MachineConfigPool %s is being updated right now", name);
+	}
+}
+
+static void check_nodes(const json_t *list, json_t *findings)
+{
+	size_t i;
+	json_t *n;
+	json_array_foreach(json_object_get(list, "items"), i, n)
+	{
+		const char *name = json_path_str(n, "metadata.name", "?");
+		if (json_path_bool(n, "spec.unschedulable", false))
+			finding_add(findings, "warn", "cordon",
+				"a cordoned node counts as unavailable and can stop its whole "
+				"pool: uncordon it, if it may",
+				"node %s is cordoned by somebody else", name);
+		if (strcmp(condition_status(n, "Ready"), "True") != 0)
+			finding_add(findings, "warn", "node", "mend it or take it out of its pool",
+				"node %s is not Ready: %s", name, condition_message(n, "Ready"));
+	}
+}
+
+static void check_upgradeable(Item *it, const json_t *cv, const json_t *hop, json_t *findings)
+{
+	Version a, b;
+	bool minor = version_parse(json_path_str(hop, "from", ""), &a) &&
+		     version_parse(json_path_str(hop, "to", ""), &b) &&
+		     version_minor_distance(&a, &b) != 0;
+	const char *reason = condition_reason(cv, "Upgradeable");
+	if (minor && strcmp(condition_status(cv, "Upgradeable"), "False") == 0 &&
+		!g_str_has_prefix(reason, "AdminAck"))
+		finding_add(findings, "block", "upgradeable", "clear what the operators name",
+			"Upgradeable=False blocks a minor update (%s): %s", reason,
+			condition_message(cv, "Upgradeable"));
+	if (strcmp(condition_status(cv, "Progressing"), "True") == 0 ||
+		strcmp(condition_status(cv, "Failing"), "True") == 0)
+		finding_add(findings, "block", "in-progress",
+			"wait until the update under way is done, or mend it",
+			"an update is under way: %s", condition_message(cv, "Progressing"));
+}
+
+/* Keys "ack-X.Y-..." apply while the cluster is at X.Y. */
+static void check_acks(
+	Item *it, const json_t *gates, const json_t *acks, const json_t *hop, json_t *findings)
+{
+	Version from, to;
+	if (!version_parse(json_path_str(hop, "from", ""), &from) ||
+		!version_parse(json_path_str(hop, "to", ""), &to) ||
+		version_minor_distance(&from, &to) == 0)
+		return;
+	g_autofree char *prefix = g_strdup_printf("ack-%d.%d-", from.major, from.minor);
+	const json_t *given = json_path(item_data(item_parent(it)), "plan.spec.target.acks");
+	const char *key;
+	json_t *text;
+	json_object_foreach(json_object_get((json_t *)gates, "data"), key, text)
+	{
+		const char *have =
+			json_string_value(json_object_get(json_object_get(acks, "data"), key));
+		bool planned = false;
+		size_t i;
+		json_t *a;
+		json_array_foreach(given, i, a) planned =
+			planned || strcmp(json_string_value(a), key) == 0;
+		if (!g_str_has_prefix(key, prefix) || planned ||
+			(have && strcmp(have, "true") == 0))
+			continue;
+		finding_add(findings, "block", "ack",
+			"add it to spec.target.acks of the plan once it is true",
+			"the administrator's acknowledgement %s is missing: %s", key,
+			json_string_value(text));
+	}
+}
+
+static bool check_hop(Item *it, const json_t *cv, json_t *findings)
+{
+	json_t *hop = NULL;
+	g_autofree char *why = NULL;
+	if (!openshift_next_hop(it, &hop, &why))
+		return false;
+	g_autoptr(json_t) owned = hop;
+	if (json_is_null(hop)) {
+		finding_add(findings, "info", "at-target", NULL, "the cluster is at %s already",
+			cv_current_version(cv));
+		return true;
+	}
+	if (why)
+		finding_add(findings, "block", "edge",
+			"choose another hop, accept the risk by name in spec.target.acceptRisks, "
+			"or mend the channel",
+			"%s", why);
+	check_upgradeable(it, cv, hop, findings);
+	const View *gates, *acks;
+	if (!settled(it, &fact_object, GATES_PATH, &gates, findings) ||
+		!settled(it, &fact_object, ACKS_PATH, &acks, findings))
+		return false;
+	if (gates && acks)
+		check_acks(it, gates->json, acks->json, hop, findings);
+	return true;
+}
+
+bool openshift_preflight(Item *it, json_t *findings)
+{
+	Target *t = target_of(it);
+	const View *cv, *co, *mcp, *nodes, *pdb, *pods;
+	bool all = settled(it, &fact_object, CV_PATH, &cv, findings);
+	all = settled(it, &fact_list, CO_PATH, &co, findings) && all;
+	all = settled(it, &fact_list, MCP_PATH, &mcp, findings) && all;
+	all = settled(it, &fact_list, NODES_PATH, &nodes, findings) && all;
+	all = settled(it, &fact_list, PDB_PATH, &pdb, findings) && all;
+	all = settled(it, &fact_list, PODS_PATH, &pods, findings) && all;
+	all = check_access(it, findings) && all;
+	if (!all)
+		return false;
+	if (cv && cv->missing) {
+		finding_add(findings, "block", "provider",
+			"check provider and context in the Cluster document",
+			"there is no ClusterVersion: this is no OpenShift cluster");
+		return true;
+	}
+	if (co)
+		check_operators(co->json, findings);
+	if (mcp)
+		check_pools(mcp->json, findings);
+	if (nodes)
+		check_nodes(nodes->json, findings);
+	if (pdb && pods)
+		budgets_preflight(t->name, pdb->json, pods->json, findings);
+	if (!cv)
+		return true;
+	check_owner(cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
+	return check_hop(it, cv->json, findings);
+}

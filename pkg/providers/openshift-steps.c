@@ -1,0 +1,314 @@
+/* Up: acks, channel, brake on the worker pools, the order. Nodes: the brakes released, pool by
+ * pool. Down: brake again, the order back, then the pools whose wish is their old configuration
+ * again. */
+#include "providers/openshift.h"
+#include <string.h>
+
+enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FAILING_SETTLE_SEC = 600 };
+
+static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...) SL_PRINTF(4, 5);
+static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	g_autofree char *text = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	return step_wait(it, now + sec * SL_USEC_PER_SEC, "%s", text);
+}
+
+static const json_t *plan_target(const Item *it)
+{
+	return json_path(item_data(item_parent(it)), "plan.spec.target");
+}
+
+/* ---- acknowledgements that the plan gives, and the channel ---- */
+
+static StepResult acks_tick(Item *it, int64_t now, Batch *b)
+{
+	size_t i;
+	json_t *ack;
+	json_array_foreach(json_object_get(plan_target(it), "acks"), i, ack)
+	{
+		g_autofree char *key = g_strdup_printf("%s#%s", ACKS_PATH, json_string_value(ack));
+		const View *v = fact(it, &fact_object, key);
+		if (!v)
+			return step_read(it);
+		const json_t *have =
+			json_object_get(json_object_get(v->json, "data"), json_string_value(ack));
+		if (!have || strcmp(json_string_value(have), "true") != 0)
+			return step_act(it, &act_give_ack, key, b);
+	}
+	return step_done(0);
+}
+
+static StepResult channel_tick(Item *it, int64_t now, Batch *b)
+{
+	const View *cv = fact(it, &fact_object, CV_PATH);
+	if (!cv)
+		return step_read(it);
+	const char *channel = json_path_str(hop_of(it), "channel", "");
+	if (!*channel || strcmp(channel, json_path_str(cv->json, "spec.channel", "")) == 0)
+		return step_done(0);
+	return step_act(it, &act_set_channel, CV_PATH, b);
+}
+
+/* ---- the brake ---- */
+
+static StepResult brake_tick(Item *it, int64_t now, Batch *b)
+{
+	const View *pools = fact(it, &fact_list, MCP_PATH);
+	if (!pools)
+		return step_read(it);
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(pools->json, "items"), i, p)
+	{
+		if (!pool_is_worker(p) || json_path_bool(p, "spec.paused", false))
+			continue;
+		g_autofree char *key =
+			g_strdup_printf("%s/%s", MCP_PATH, json_path_str(p, "metadata.name", ""));
+		const Act *a = act_find(it, &act_pause_pool, key);
+		if (a && act_state(a) == ACT_DONE &&
+			act_settled_usec(a) >= fact_sent_usec(it, &fact_list, MCP_PATH)) {
+			site_fact_forget(item_site(it), &fact_list, MCP_PATH);
+			return step_read(it); /* the list is older than our own write */
+		}
+		return step_act(it, &act_pause_pool, key, b);
+	}
+	return step_done(0);
+}
+
+/* ---- the order, up or back ---- */
+
+static StepResult ordered(
+	Item *it, int64_t now, const json_t *cv, const char *version, const char *image)
+{
+	g_autofree char *text = NULL;
+	switch (cv_phase(cv, version, image, &text)) {
+	case CV_COMPLETED:
+		item_set_reason(it, "%s Completed", version);
+		return step_done(0);
+	case CV_REFUSED:
+		return step_hold(it, "refused", "the operator refuses %s: %s", version, text);
+	case CV_WAITING:
+		return poll(
+			it, now, CV_POLL_SEC, "%s is ordered, not yet taken up: %s", version, text);
+	case CV_FAILING:
+		return poll(it, now, CV_POLL_SEC,
+			"%s is being applied, and the operator reports: %s", version, text);
+	default:
+		return poll(
+			it, now, CV_POLL_SEC, "%s is being applied: %s", version, text ? text : "");
+	}
+}
+
+static StepResult order_tick(Item *it, int64_t now, Batch *b)
+{
+	const json_t *hop = hop_of(it);
+	const char *version = json_path_str(hop, "to", ""),
+		   *image = json_path_str(hop, "image", "");
+	const View *cv = fact(it, &fact_object, CV_PATH);
+	if (!cv)
+		return step_read(it);
+	const Act *a = act_find(it, &act_set_version, CV_PATH);
+	bool ours = a && act_state(a) == ACT_DONE &&
+		    strcmp(json_path_str(act_want(a), "image", ""), image) == 0;
+	if (strcmp(cv_wanted_image(cv->json), image) != 0) {
+		if (ours)
+			return step_hold_person(it, "foreign-update",
+				"spec.desiredUpdate now asks for %s; we had asked for %s and do "
+				"not overwrite it",
+				*cv_wanted_version(cv->json) ? cv_wanted_version(cv->json)
+							     : "nothing",
+				version);
+		batch_pivot(b, it, "control-plane");
+		return step_act(it, &act_set_version, CV_PATH, b);
+	}
+	return ordered(it, now, cv->json, version, image);
+}
+
+static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
+{
+	const json_t *hop = hop_of(it);
+	const char *version = json_path_str(hop, "from", ""),
+		   *image = json_path_str(hop, "fromImage", "");
+	if (!item_pivot_crossed(it, "rollback")) {
+		batch_pivot(b, it, "rollback");
+		return step_wait(it, now, "the way back is stored first");
+	}
+	const View *cv = fact(it, &fact_object, CV_PATH);
+	if (!cv)
+		return step_read(it);
+	if (strcmp(cv_wanted_image(cv->json), image) != 0) {
+		bool never_taken_up =
+			strcmp(json_path_str(cv->json, "status.desired.image", ""), image) == 0 &&
+			!*cv_wanted_image(cv->json);
+		if (never_taken_up)
+			return step_done(0);
+		return step_act(it, &act_set_version, CV_PATH, b);
+	}
+	return ordered(it, now, cv->json, version, image);
+}
+
+/* ---- nodes: release the brakes, one pool after another, canary (the smallest) first ---- */
+
+static int64_t machines(const json_t *pool)
+{
+	return json_path_int(pool, "status.machineCount", 0);
+}
+
+static bool before(const json_t *a, const json_t *b)
+{
+	if (machines(a) != machines(b))
+		return machines(a) < machines(b);
+	return strcmp(json_path_str(a, "metadata.name", ""),
+		       json_path_str(b, "metadata.name", "")) < 0;
+}
+
+static const json_t *next_braked(const json_t *pools)
+{
+	const json_t *best = NULL;
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(pools, "items"), i,
+		p) if (pool_paused_by_us(p) && (!best || before(p, best))) best = p;
+	return best;
+}
+
+/* A worker pool that is neither braked nor settled: wait for it before the next one goes. */
+static const json_t *moving(const json_t *pools)
+{
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(pools, "items"), i,
+		p) if (pool_is_worker(p) && !json_path_bool(p, "spec.paused", false) &&
+		       !pool_settled(p)) return p;
+	return NULL;
+}
+
+static bool released_after_list(Item *it)
+{
+	int64_t sent = fact_sent_usec(it, &fact_list, MCP_PATH);
+	for (size_t i = 0; i < item_n_acts(it); i++) {
+		const Act *a = item_act(it, i);
+		bool pool = act_row(a) == &act_release_pool || act_row(a) == &act_pause_pool;
+		if (pool && act_state(a) == ACT_DONE && act_settled_usec(a) >= sent)
+			return true;
+	}
+	return false;
+}
+
+/* MCO: the daemon asks for a drain by annotation, and the controller answers when it is done. */
+static bool operator_drains(const json_t *node)
+{
+	const json_t *notes = json_path(node, "metadata.annotations");
+	const char *wanted = json_string_value(json_object_get(notes, MCO_PREFIX "desiredDrain"));
+	const char *done = json_string_value(json_object_get(notes, MCO_PREFIX "lastAppliedDrain"));
+	return wanted && g_str_has_prefix(wanted, "drain-") && g_strcmp0(wanted, done) != 0 &&
+	       json_path_bool(node, "spec.unschedulable", false);
+}
+
+static void assist(Item *it, Batch *b, const json_t *nodes)
+{
+	Target *t = target_of(it);
+	size_t i;
+	json_t *n;
+	json_array_foreach(
+		json_object_get(nodes, "items"), i, n) if (t->assist && operator_drains(n))
+		t->assist(it, b, json_path_str(n, "metadata.name", ""));
+}
+
+static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
+{
+	const View *nodes = fact(it, &fact_list, NODES_PATH);
+	if (!nodes)
+		return step_read(it);
+	assist(it, b, nodes->json);
+	const char *degraded = condition_status(pool, "NodeDegraded");
+	if (strcmp(degraded, "True") == 0)
+		return step_hold(it, "pool-degraded", "pool %s: %s",
+			json_path_str(pool, "metadata.name", ""),
+			condition_message(pool, "NodeDegraded"));
+	return poll(it, now, POOL_POLL_SEC, "pool %s: %d of %d nodes updated",
+		json_path_str(pool, "metadata.name", ""),
+		(int)json_path_int(pool, "status.updatedMachineCount", 0), (int)machines(pool));
+}
+
+static StepResult release_tick(Item *it, int64_t now, Batch *b)
+{
+	const View *pools = fact(it, &fact_list, MCP_PATH);
+	if (!pools)
+		return step_read(it);
+	if (released_after_list(it)) {
+		site_fact_forget(item_site(it), &fact_list, MCP_PATH);
+		return step_read(it);
+	}
+	const json_t *pool = moving(pools->json);
+	if (pool)
+		return watch_pool(it, now, b, pool);
+	pool = next_braked(pools->json);
+	if (!pool)
+		return step_done(0);
+	g_autofree char *key =
+		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
+	batch_pivot(b, it, "workers");
+	return step_act(it, &act_release_pool, key, b);
+}
+
+/* Down, last: a brake is let go only when the pool's wish is what its machines already run, or
+ * (workers that moved) when the control plane stands at the old version and the pool shall follow.
+ */
+static StepResult settle_tick(Item *it, int64_t now, Batch *b)
+{
+	if (!item_pivot_crossed(it, "workers")) {
+		const View *pools = fact(it, &fact_list, MCP_PATH);
+		if (!pools)
+			return step_read(it);
+		size_t i;
+		json_t *p;
+		json_array_foreach(json_object_get(pools->json, "items"), i,
+			p) if (pool_paused_by_us(p) && !pool_settled(p)) return poll(it, now,
+			POOL_POLL_SEC, "pool %s is to want its old configuration again",
+			json_path_str(p, "metadata.name", ""));
+	}
+	return release_tick(it, now, b);
+}
+
+/* Trap c: the operator takes a refused request up by itself as soon as the gate opens. */
+StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
+{
+	const json_t *hop = hop_of(it);
+	if (!hop || !item_pivot_crossed(it, "control-plane"))
+		return step_done(0);
+	const View *cv = fact(it, &fact_object, CV_PATH);
+	if (!cv)
+		return step_read(it);
+	const char *image = json_path_str(hop, "image", "");
+	CvPhase phase = cv_phase(cv->json, json_path_str(hop, "to", ""), image, NULL);
+	bool ours = strcmp(cv_wanted_image(cv->json), image) == 0;
+	if (!ours || (phase != CV_REFUSED && phase != CV_WAITING))
+		return step_done(0);
+	return step_act(it, &act_clear_version, CV_PATH, b);
+}
+
+bool openshift_brakes(Item *it, json_t **ret)
+{
+	const View *pools = fact(it, &fact_list, MCP_PATH);
+	if (!pools)
+		return false;
+	*ret = json_array();
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(pools->json, "items"), i, p) if (pool_paused_by_us(p))
+		json_array_append_new(*ret, json_string(json_path_str(p, "metadata.name", "")));
+	return true;
+}
+
+const StepOps step_acks = { "acks", acks_tick };
+const StepOps step_channel = { "channel", channel_tick };
+const StepOps step_brake = { "brake", brake_tick };
+const StepOps step_order = { "order", order_tick };
+const StepOps step_release_pools = { "release-pools", release_tick };
+const StepOps step_brake_again = { "brake-again", brake_tick };
+const StepOps step_order_back = { "order-back", order_back_tick };
+const StepOps step_settle_pools = { "settle-pools", settle_tick };

@@ -1,0 +1,29 @@
+#include "providers/openshift.h"
+
+static const StepOps *const up[] = { &step_acks, &step_channel, &step_brake, &step_order, NULL };
+static const StepOps *const nodes[] = { &step_release_pools, NULL };
+static const StepOps *const down[] = { &step_brake_again, &step_order_back, &step_settle_pools,
+	NULL };
+static const ActRow *const rows[] = { &act_claim, &act_release, &act_raise_epoch, &act_set_version,
+	&act_clear_version, &act_set_channel, &act_give_ack, &act_pause_pool, &act_release_pool,
+	NULL };
+
+const Provider provider_openshift = {
+	.name = "openshift",
+	.claim_path = CV_PATH,
+	.claim = &act_claim,
+	.release = &act_release,
+	.access = openshift_access,
+	.up = up,
+	.nodes = nodes,
+	.down = down,
+	.abandon = openshift_abandon,
+	.rows = rows,
+	.preflight = openshift_preflight,
+	.next_hop = openshift_next_hop,
+	.path = openshift_path,
+	.probe = openshift_probe,
+	.baseline = openshift_baseline,
+	.invariant = openshift_invariant,
+	.brakes = openshift_brakes,
+};

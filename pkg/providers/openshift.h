@@ -1,0 +1,43 @@
+/* What the files of the OpenShift provider share. Sources: openshift/api (types), the
+ * cluster-version operator and the machine-config operator (behaviour); the project's tests meet
+ * them again in pkg/sim. */
+#pragma once
+#include "providers/claim.h"
+#include "providers/clusterversion.h"
+#include "providers/provider.h"
+
+#define CV_PATH "/apis/config.openshift.io/v1/clusterversions/version"
+#define CO_PATH "/apis/config.openshift.io/v1/clusteroperators"
+#define MCP_PATH "/apis/machineconfiguration.openshift.io/v1/machineconfigpools"
+#define NODES_PATH "/api/v1/nodes"
+#define PODS_PATH "/api/v1/pods"
+#define PDB_PATH "/apis/policy/v1/poddisruptionbudgets"
+#define GATES_PATH "/api/v1/namespaces/openshift-config-managed/configmaps/admin-gates"
+#define ACKS_PATH "/api/v1/namespaces/openshift-config/configmaps/admin-acks"
+#define BRAKE_ANNOTATION "shiplock.dev/brake"
+#define OUR_MANAGER "shiplock"
+#define MCO_PREFIX "machineconfiguration.openshift.io/"
+
+/* The hop of an item is in its memo: {"from","fromImage","to","image","index","last"}. */
+const json_t *hop_of(const Item *it);
+
+/* Pools by name; a worker pool is one that the control plane does not wait for. */
+const json_t *pool_find(const json_t *pools, const char *name);
+bool pool_is_worker(const json_t *pool);
+bool pool_paused_by_us(const json_t *pool);
+/* All machines of it run the configuration that it wants now, and it is not on its way. */
+bool pool_settled(const json_t *pool);
+
+extern const ActRow act_set_version, act_clear_version, act_set_channel, act_give_ack,
+	act_pause_pool, act_release_pool;
+extern const StepOps step_acks, step_channel, step_brake, step_order, step_release_pools,
+	step_brake_again, step_order_back, step_settle_pools;
+extern const AccessNeed openshift_access[];
+bool openshift_preflight(Item *it, json_t *findings);
+bool openshift_baseline(Item *it, json_t **ret);
+bool openshift_invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
+bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why);
+bool openshift_path(Item *it, json_t **ret_versions, char **ret_now);
+bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret);
+StepResult openshift_abandon(Item *it, int64_t now_usec, Batch *b);
+bool openshift_brakes(Item *it, json_t **ret);

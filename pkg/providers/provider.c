@@ -1,0 +1,42 @@
+#include "providers/provider.h"
+#include <string.h>
+
+static const Provider *const providers[] = { &provider_openshift };
+
+const Provider *provider_find(const char *name)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(providers); i++)
+		if (strcmp(providers[i]->name, name) == 0)
+			return providers[i];
+	return NULL;
+}
+
+void finding_add(json_t *findings, const char *level, const char *code, const char *fix,
+	const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	g_autofree char *text = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	json_t *f = json_pack("{s:s, s:s, s:s}", "level", level, "code", code, "message", text);
+	if (fix)
+		json_object_set_new(f, "try", json_string(fix));
+	json_array_append_new(findings, f);
+}
+
+bool findings_block(const json_t *findings)
+{
+	size_t i;
+	json_t *f;
+	json_array_foreach(findings, i,
+		f) if (strcmp(json_path_str(f, "level", ""), "block") == 0) return true;
+	return false;
+}
+
+void rollback_offer_clear(RollbackOffer *o)
+{
+	g_free(o->target);
+	g_free(o->how);
+	g_free(o->expires);
+	*o = (RollbackOffer){ 0 };
+}

@@ -1,0 +1,59 @@
+/* A provider knows one kind of cluster: what its version is, where it can go, how it goes up and
+ * down, and what proves each. Chosen once by name. Everything it decides, it decides from facts;
+ * false from one of these functions means that a fact is missing and the tick returns step_read. */
+#pragma once
+#include "policy/judge.h"
+#include "policy/rollback.h"
+#include "providers/target.h"
+
+/* Findings are objects {"level": block|warn|info, "code", "message", "try"}. */
+void finding_add(json_t *findings, const char *level, const char *code, const char *fix,
+	const char *fmt, ...) SL_PRINTF(5, 6);
+bool findings_block(const json_t *findings);
+
+/* What a rollback could do for one hop. */
+typedef struct RollbackOffer {
+	Tier tier;
+	char *target; /* the version that stands afterwards */
+	char *how; /* one line for people, with the vendor's word */
+	char *expires; /* until when it is open, in words */
+} RollbackOffer;
+void rollback_offer_clear(RollbackOffer *o);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RollbackOffer, rollback_offer_clear)
+
+typedef struct AccessNeed {
+	const char *verb, *group, *resource, *namespace, *name;
+	bool write; /* asked as the identity that writes */
+} AccessNeed;
+
+struct Provider {
+	const char *name;
+	const char *claim_path; /* the object that carries pivot and claim */
+	const ActRow *claim, *release;
+	const StepOps *const *up, *const *nodes, *const *down;
+	/* Takes back a request that was never taken up; DONE when there is none. Part of every
+	 * undo. */
+	StepResult (*abandon)(Item *it, int64_t now_usec, Batch *b);
+	const ActRow *const *rows; /* every act row, NULL-terminated: for replay */
+	const ItemKind *const *kinds; /* item kinds of its own, NULL-terminated */
+	const AccessNeed *access; /* ends with a NULL verb */
+
+	/* Everything that can be known beforehand, at once. */
+	bool (*preflight)(Item *it, json_t *findings);
+	/* The hop to take now: {"from","fromImage","to","image","index","last"}; JSON null when the
+	 * target is reached. ret_why says why there is none although one is needed. */
+	bool (*next_hop)(Item *it, json_t **ret_hop, char **ret_why);
+	/* The whole path as far as it can be seen now: array of versions. */
+	bool (*path)(Item *it, json_t **ret_versions, char **ret_now);
+	bool (*probe)(Item *it, const json_t *hop, RollbackOffer *ret);
+	/* What is there before the upgrade, so that old faults are not blamed: goes into the memo.
+	 */
+	bool (*baseline)(Item *it, json_t **ret);
+	/* Brakes of ours that stand: array of names. */
+	bool (*brakes)(Item *it, json_t **ret);
+	/* One look of an invariant gate; ret_evidence is a text for people. */
+	bool (*invariant)(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
+};
+
+extern const Provider provider_openshift;
+const Provider *provider_find(const char *name); /* NULL: not known, or not built yet */

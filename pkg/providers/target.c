@@ -1,0 +1,277 @@
+#include "providers/target.h"
+#include "kube/list.h"
+#include "providers/claim.h"
+#include "providers/provider.h"
+#include "telemetry/promql.h"
+#include <math.h>
+#include <string.h>
+
+enum { ACT_TIMEOUT_MSEC = 20000, READ_TIMEOUT_MSEC = 20000 };
+
+/* One completion under way. They belong to the target, so that a crash frees them. */
+typedef struct Pending {
+	Target *t;
+	FactRead *read;
+	ActDone *act_done;
+	void *act_ud;
+	uint64_t id; /* of the act, for the engine */
+	uint64_t call;
+	KubeLister *lister;
+	json_t *items;
+} Pending;
+
+static void pending_free(void *data)
+{
+	Pending *p = data;
+	kube_lister_free(p->lister);
+	json_decref(p->items);
+	g_free(p);
+}
+
+static Pending *pending_new(Target *t, FactRead *r)
+{
+	Pending *p = g_new0(Pending, 1);
+	p->t = t;
+	p->read = r;
+	g_ptr_array_add(t->pending, p);
+	return p;
+}
+
+static void pending_done(Pending *p)
+{
+	g_ptr_array_remove_fast(p->t->pending, p);
+}
+
+Target *target_of(const Item *it)
+{
+	return site_ctx(item_site(it));
+}
+
+const json_t *target_spec(const Target *t)
+{
+	return json_object_get(t->doc, "spec");
+}
+
+/* ---- reading ---- */
+
+/* managedFields are only looked at on the object that carries the wish; everywhere else they are
+ * most of the bytes. */
+static void slim(json_t *object)
+{
+	json_t *annotations = json_path(object, "metadata.annotations");
+	json_object_del(annotations, "kubectl.kubernetes.io/last-applied-configuration");
+	json_object_del(json_object_get(object, "metadata"), "managedFields");
+}
+
+static void on_object(const KubeAnswer *a, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	if (a->status == 404) {
+		fact_read_done(p->read, view_new_missing(), NULL);
+	} else if (kube_answer_check(a, fact_read_key(p->read), &err)) {
+		json_object_del(json_path(a->json, "metadata.annotations"),
+			"kubectl.kubernetes.io/last-applied-configuration");
+		fact_read_done(p->read, view_new(json_incref(a->json)), NULL);
+	} else {
+		fact_read_done(p->read, NULL, err);
+	}
+	pending_done(p);
+}
+
+/* A key may carry a remark for its user behind "#"; the path ends there. */
+static char *path_of_key(const char *key)
+{
+	return g_strndup(key, strcspn(key, "#"));
+}
+
+static void read_object(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	g_autofree char *path = path_of_key(key);
+	KubeCall call = { .method = "GET", .path = path, .timeout_msec = READ_TIMEOUT_MSEC };
+	p->call = kube_call(t->kube, &call, on_object, p);
+}
+
+static void on_page(json_t *items, bool first, void *ud)
+{
+	Pending *p = ud;
+	if (first)
+		json_array_clear(p->items);
+	size_t i;
+	json_t *o;
+	json_array_foreach(items, i, o) slim(o);
+	json_array_extend(p->items, items);
+}
+
+static void on_list(const KubeList *l, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	if (kube_answer_check(l->answer, fact_read_key(p->read), &err))
+		fact_read_done(p->read,
+			view_new(json_pack("{s:O, s:{s:s}}", "items", p->items, "metadata",
+				"resourceVersion", l->resource_version)),
+			NULL);
+	else
+		fact_read_done(p->read, NULL, err);
+	pending_done(p);
+}
+
+static void read_list(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	p->items = json_array();
+	KubeListOptions o = { 0 };
+	p->lister = kube_list(t->kube, key, &o, on_page, on_list, p);
+}
+
+const FactRow fact_object = { .name = "object", .max_age_sec = 2, .read = read_object };
+const FactRow fact_list = { .name = "list", .max_age_sec = 4, .read = read_list };
+
+static void on_review(const KubeAnswer *a, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	if (kube_answer_check(a, fact_read_key(p->read), &err))
+		fact_read_done(p->read,
+			view_new(json_pack("{s:b, s:s}", "allowed", (int)kube_access_allowed(a),
+				"reason", json_path_str(a->json, "status.reason", ""))),
+			NULL);
+	else
+		fact_read_done(p->read, NULL, err);
+	pending_done(p);
+}
+
+static const char *dash(const char *part)
+{
+	return strcmp(part, "-") == 0 ? NULL : part;
+}
+
+static void read_access(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	bool write = g_str_has_prefix(key, "w:");
+	g_auto(GStrv) part = g_strsplit(key + (write ? 2 : 0), " ", 0);
+	g_assert(g_strv_length(part) == 5);
+	g_auto(GStrv) resource = g_strsplit(part[2], "/", 2);
+	g_autoptr(json_t) review = kube_access_review_body(
+		part[0], dash(part[1]), resource[0], resource[1], dash(part[3]), dash(part[4]));
+	Pending *p = pending_new(t, r);
+	p->call = kube_access_review(
+		t->kube, review, write ? KUBE_AS_WRITER : KUBE_AS_READER, on_review, p);
+}
+
+const FactRow fact_access = { .name = "access", .max_age_sec = 600, .read = read_access };
+
+static json_t *query_view(const TelemetryResult *q)
+{
+	static const char *const names[] = {
+		[TELEMETRY_OK] = "ok", [TELEMETRY_NO_DATA] = "noData", [TELEMETRY_ERROR] = "error"
+	};
+	json_t *values = json_array();
+	for (size_t i = 0; i < q->n_values; i++)
+		json_array_append_new(
+			values, isfinite(q->values[i]) ? json_real(q->values[i]) : json_null());
+	return json_pack("{s:s, s:s?, s:o, s:I, s:s?, s:s?, s:I, s:i, s:s?}", "status",
+		names[q->status], "why", q->why, "values", values, "oldestUsec",
+		(json_int_t)q->oldest_usec, "source", q->source, "query", q->query, "timeUsec",
+		(json_int_t)q->time_usec, "httpStatus", q->http_status, "digest", q->digest);
+}
+
+static void on_query(const TelemetryResult *q, void *ud)
+{
+	Pending *p = ud;
+	fact_read_done(p->read, view_new(query_view(q)), NULL);
+	pending_done(p);
+}
+
+static void read_query(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	p->call = telemetry_query(t->telemetry, key, loop_wall_usec(t->loop), on_query, p);
+}
+
+const FactRow fact_query = { .name = "query", .max_age_sec = 0, .read = read_query };
+
+char *target_freshness_query(const char *query)
+{
+	char *fresh = NULL;
+	return promql_freshness(query, &fresh, NULL) ? fresh : NULL;
+}
+
+/* ---- writing ---- */
+
+static void on_act(const KubeAnswer *a, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(json_t) detail = kube_answer_detail(a);
+	ActAnswer answer = { .class = ANSWER_UNKNOWN,
+		.status = a->status,
+		.retry_after_sec = a->retry_after_sec,
+		.detail = detail };
+	if (a->effect == KUBE_APPLIED)
+		answer.class = ANSWER_DONE;
+	else if (a->status == 409)
+		answer.class = ANSWER_CONFLICT;
+	else if (a->effect == KUBE_NOT_APPLIED)
+		answer.class = ANSWER_NOT_APPLIED;
+	p->act_done(&answer, p->act_ud);
+	pending_done(p);
+}
+
+static uint64_t target_send(Site *site, const ActRequest *r, ActDone *done, void *ud)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, NULL);
+	p->act_done = done;
+	p->act_ud = ud;
+	g_autofree char *path = strcmp(r->method, "PATCH") == 0
+					? kube_path_query(r->path, "fieldManager", "shiplock", NULL)
+					: g_strdup(r->path);
+	KubeCall call = { .method = r->method,
+		.path = path,
+		.content_type = r->content_type,
+		.body = r->body,
+		.timeout_msec = r->timeout_msec ? r->timeout_msec : ACT_TIMEOUT_MSEC };
+	p->call = kube_call(t->kube, &call, on_act, p);
+	return p->call;
+}
+
+Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, KubeClient *kube,
+	Telemetry *t, const char *fleet)
+{
+	Target *target = g_new0(Target, 1);
+	target->name = g_strdup(json_path_str(doc, "metadata.name", ""));
+	target->doc = json_incref((json_t *)doc);
+	target->provider = p;
+	target->kube = kube;
+	target->telemetry = t;
+	target->loop = loop;
+	target->fleet = g_strdup(fleet);
+	target->pending = g_ptr_array_new_with_free_func(pending_free);
+	target->ops = (SiteOps){
+		.send = target_send,
+		.claim_fact = &fact_object,
+		.claim_key = p->claim_path,
+		.claim_ok = claim_is_ours,
+	};
+	target->site = site_new(s, target->name, &target->ops, target);
+	return target;
+}
+
+void target_free(Target *t)
+{
+	if (!t)
+		return;
+	kube_client_free(t->kube);
+	telemetry_free(t->telemetry);
+	g_ptr_array_free(t->pending, TRUE);
+	json_decref(t->doc);
+	g_free(t->name);
+	g_free(t->fleet);
+	g_free(t);
+}

@@ -1,0 +1,47 @@
+/* One target cluster as the steps see it: its document, its provider, the facts that can be read of
+ * it and how its acts leave. The site of the engine carries it. */
+#pragma once
+#include "codec/json.h"
+#include "kube/client.h"
+#include "saga/saga.h"
+#include "telemetry/telemetry.h"
+
+typedef struct Provider Provider;
+
+typedef struct Target {
+	char *name;
+	json_t *doc; /* the Cluster document with its defaults */
+	const Provider *provider;
+	KubeClient *kube; /* owned */
+	Telemetry *telemetry; /* owned; NULL: none declared */
+	Loop loop;
+	Site *site; /* owned by the engine */
+	SiteOps ops;
+	/* Evicts on a node that somebody else drains; set by the layer that knows drains. NULL:
+	 * nobody does. */
+	void (*assist)(Item *cluster, Batch *b, const char *node);
+	char *fleet; /* the name in our claims, with the holder */
+	GPtrArray *pending; /* contexts of completions under way: they go with the target */
+} Target;
+
+/* Takes kube and telemetry. The site is made with it, under the document's name. */
+Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, KubeClient *kube,
+	Telemetry *t, const char *fleet);
+void target_free(Target *t); /* before the engine's own end; no completion comes afterwards */
+Target *target_of(const Item *it);
+const json_t *target_spec(const Target *t);
+
+/* The query for the time of the newest sample behind a query; NULL where there is nothing to ask.
+ * Caller frees. */
+char *target_freshness_query(const char *query);
+
+/* Facts by API path: an object (missing is a fact), a list (json has "items", large and unused
+ * fields cut), and /version. Answers other than these are failures with the server's own words. */
+extern const FactRow fact_object, fact_list;
+/* Key: a PromQL query. json: {"status": ok|noData|error, "why", "values", "oldestUsec", "source",
+ * "query", "timeUsec", "digest", "httpStatus"}; always read with fact_since, for a look of its own.
+ */
+extern const FactRow fact_query;
+/* Key "verb group resource namespace name" ("-" where empty): a SelfSubjectAccessReview of the
+ * identity that writes (verb with a leading "w:") or reads. json: {"allowed", "reason"}. */
+extern const FactRow fact_access;

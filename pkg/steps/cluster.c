@@ -1,0 +1,177 @@
+#include "steps/internal.h"
+#include <string.h>
+
+#define STEPS(...)                                                                                 \
+	(const StepOps *const[])                                                                   \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
+enum { MINUTE = 60, HOUR = 3600 };
+
+static const StepOps *const *up_list(const Item *it)
+{
+	return target_of(it)->provider->up;
+}
+
+static const StepOps *const *nodes_list(const Item *it)
+{
+	return target_of(it)->provider->nodes;
+}
+
+static const StepOps *const *down_list(const Item *it)
+{
+	return target_of(it)->provider->down;
+}
+
+#define BACK (TO(CL_ROLLBACK) | TO(CL_UNDO))
+
+static const StateRow states[CL_MAX] = {
+	[CL_PENDING] = { .name = "pending",
+		.next = TO(CL_PREFLIGHT) | TO(CL_ENDED),
+		.untimed = true },
+	[CL_PREFLIGHT] = { .name = "preflight",
+		.next = TO(CL_CLAIM) | TO(CL_ENDED),
+		.steps = STEPS(&step_preflight, &step_preflight_gates),
+		.deadline_sec = 15 * MINUTE },
+	[CL_CLAIM] = { .name = "claim",
+		.next = TO(CL_BASELINE) | TO(CL_UNDO),
+		.steps = STEPS(&step_claim),
+		.deadline_sec = 5 * MINUTE },
+	[CL_BASELINE] = { .name = "baseline",
+		.next = TO(CL_EVACUATE) | TO(CL_UNDO) | TO(CL_ROLLBACK),
+		.steps = STEPS(&step_baseline),
+		.deadline_sec = 10 * MINUTE },
+	[CL_EVACUATE] = { .name = "evacuate",
+		.next = TO(CL_BACKUP) | TO(CL_UNDO),
+		.steps = STEPS(&step_evacuate),
+		.deadline_sec = 4 * HOUR },
+	[CL_BACKUP] = { .name = "backup",
+		.next = TO(CL_CONTROL_PLANE) | TO(CL_SOAK) | BACK,
+		.steps = STEPS(&step_hop),
+		.deadline_sec = 1 * HOUR },
+	[CL_CONTROL_PLANE] = { .name = "control-plane",
+		.next = TO(CL_CP_VERIFY) | BACK,
+		.list = up_list,
+		.after = CL_CP_VERIFY,
+		.deadline_sec = 4 * HOUR },
+	[CL_CP_VERIFY] = { .name = "cp-verify",
+		.next = TO(CL_CP_SOAK) | BACK,
+		.steps = STEPS(&step_cp_verify),
+		.deadline_sec = 1 * HOUR },
+	[CL_CP_SOAK] = { .name = "cp-soak",
+		.next = TO(CL_NODES) | BACK,
+		.steps = STEPS(&step_cp_soak) },
+	[CL_NODES] = { .name = "nodes",
+		.next = TO(CL_VERIFY) | BACK,
+		.list = nodes_list,
+		.after = CL_VERIFY,
+		.deadline_sec = 72 * HOUR },
+	[CL_VERIFY] = { .name = "verify",
+		.next = TO(CL_SOAK) | TO(CL_BACKUP) | BACK,
+		.steps = STEPS(&step_verify),
+		.deadline_sec = 1 * HOUR },
+	[CL_SOAK] = { .name = "soak", .next = TO(CL_DONE) | BACK, .steps = STEPS(&step_soak) },
+	[CL_DONE] = { .name = "done",
+		.next = TO(CL_ENDED),
+		.steps = STEPS(&step_undo_marks),
+		.deadline_sec = 1 * HOUR },
+	[CL_ROLLBACK] = { .name = "rollback",
+		.next = TO(CL_ROLLED_BACK),
+		.list = down_list,
+		.after = CL_ROLLED_BACK,
+		.deadline_sec = 8 * HOUR },
+	[CL_ROLLED_BACK] = { .name = "rolled-back",
+		.next = TO(CL_UNDO),
+		.steps = STEPS(&step_rolled_back),
+		.deadline_sec = 2 * HOUR },
+	[CL_UNDO] = { .name = "undo",
+		.next = TO(CL_ENDED),
+		.steps = STEPS(&step_undo_marks),
+		.deadline_sec = 1 * HOUR },
+	[CL_ENDED] = { .name = "ended", .end = true, .untimed = true },
+};
+
+/* In these states a passed deadline is a verdict about the upgrade, elsewhere it is a hold. */
+static StepResult on_deadline(Item *it, int64_t now, Batch *b)
+{
+	switch (item_state(it)) {
+	case CL_CONTROL_PLANE:
+	case CL_CP_VERIFY:
+	case CL_VERIFY:
+		return fact_error(it, &fact_object, target_of(it)->provider->claim_path)
+			       ? step_wait(it, 0, "%s", item_reason(it))
+			       : progress_failed(it, now, b);
+	default:
+		return step_wait(it, 0, "%s", item_reason(it));
+	}
+}
+
+static int hold_for(const Item *it)
+{
+	int64_t sec = 0;
+	if (!sl_duration_parse(json_path_str(cluster_plan(it), "onFailure.holdFor", "1h"), &sec))
+		return HOUR;
+	return (int)MIN(sec, INT32_MAX);
+}
+
+const ItemKind cluster_kind = {
+	.name = "cluster",
+	.states = states,
+	.n_states = CL_MAX,
+	.on_deadline = on_deadline,
+	.hold_for_sec = hold_for,
+};
+
+/* ---- a failed gate ---- */
+
+static GateOnFail plan_consequence(const Item *it)
+{
+	const char *action = json_path_str(cluster_plan(it), "onFailure.action", "rollback");
+	return strcmp(action, "hold") == 0 ? ON_FAIL_HOLD : ON_FAIL_ROLLBACK;
+}
+
+static StepResult end_early(
+	Item *it, Batch *b, unsigned state, const char *outcome, const char *why)
+{
+	batch_move_memo(b, it, state, json_pack("{s:s}", "outcome", outcome), "%s", why);
+	return (StepResult){ .verb = STEP_ACT };
+}
+
+static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
+{
+	const Hold *pause = item_find_hold(it, "pause");
+	Tier tier = TIER_T0;
+	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	RollbackFacts f = {
+		.cluster = item_name(it),
+		.offered = tier,
+		.workers_touched = item_pivot_crossed(it, "workers"),
+		.paused_by = pause ? pause->reason : NULL,
+	};
+	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
+	if (a.decision == ROLLBACK_AUTOMATIC) {
+		json_t *memo = json_pack(
+			"{s:{s:s, s:s, s:s}}", "rollback", "gate", gate, "why", why, "by", "gate");
+		batch_move_memo(b, it, CL_ROLLBACK, memo, "gate %s failed: %s", gate, why);
+		return (StepResult){ .verb = STEP_ACT };
+	}
+	return step_hold_person(it, a.decision == ROLLBACK_ASK ? "rollback-wanted" : "gate-failed",
+		"gate %s failed: %s; %s", gate, why, a.text);
+}
+
+StepResult cluster_failed(
+	Item *it, int64_t now, Batch *b, GateOnFail of_gate, const char *gate, const char *why)
+{
+	unsigned state = item_state(it);
+	if (state == CL_PREFLIGHT)
+		return end_early(it, b, CL_ENDED, "Refused", why);
+	if (state >= CL_DONE)
+		return step_hold_person(it, "rollback-did-not-help",
+			"gate %s fails after the rollback too: %s", gate, why);
+	GateOnFail c = gate_consequence(of_gate, plan_consequence(it));
+	if (c == ON_FAIL_HALT && !json_object_get(item_memo(it), "halt"))
+		batch_memo(b, it, "halt", json_string(gate));
+	if (c == ON_FAIL_ROLLBACK && item_pivot_crossed(it, "control-plane"))
+		return want_rollback(it, b, gate, why);
+	return step_hold_person(it, "gate-failed", "gate %s failed: %s", gate, why);
+}

@@ -1,0 +1,60 @@
+/* The life of a cluster in a run (design: "Life of a cluster in a run"): the state table, what
+ * every state does, and what a person's command does in it. The cluster item hangs below its run,
+ * whose data is the snapshot:
+ * {"name","plan","digest","commit","clusters":{NAME:doc},"gates":{WAVE:[..]},"policies":{WAVE:{drain,window,rollback}},
+ *  "planOnly"}. The cluster item's data: {"wave": N}. */
+#pragma once
+#include "providers/provider.h"
+
+typedef enum {
+	CL_PENDING = 1,
+	CL_PREFLIGHT,
+	CL_CLAIM,
+	CL_BASELINE,
+	CL_EVACUATE,
+	CL_BACKUP,
+	CL_CONTROL_PLANE,
+	CL_CP_VERIFY,
+	CL_CP_SOAK,
+	CL_NODES,
+	CL_VERIFY,
+	CL_SOAK,
+	CL_DONE,
+	CL_ROLLBACK,
+	CL_ROLLED_BACK,
+	CL_UNDO,
+	CL_ENDED,
+	CL_MAX
+} ClusterState;
+
+extern const ItemKind cluster_kind;
+
+/* The parts of the snapshot that concern this cluster; never NULL. */
+const json_t *cluster_plan(const Item *it); /* spec of the UpgradePlan */
+const json_t *cluster_wave(const Item *it); /* its entry of spec.waves */
+const json_t *cluster_policy(
+	const Item *it, const char *kind); /* spec: drain, rollback, window; JSON null when none */
+const RollbackRules *cluster_rollback_rules(const Item *it);
+const Gate *const *cluster_gates(const Item *it, size_t *ret_n);
+const json_t *cluster_hop(
+	const Item *it); /* the hop under way or last done; NULL before the first */
+bool cluster_plan_only(const Item *it);
+/* "Succeeded", ... once it is decided; NULL before. An end Held leaves the item in its state. */
+const char *cluster_outcome(const Item *it);
+bool cluster_past_preflight(const Item *it); /* and not ended: it has the slot */
+
+/* What the onFailure of the plan and the consequence of a failed gate make of it. */
+StepResult cluster_failed(Item *it, int64_t now_usec, Batch *b, GateOnFail of_gate,
+	const char *gate, const char *why);
+
+/* ---- commands: pause resume approve abort rollback retry skip ---- */
+typedef struct Command {
+	const char *verb, *who, *reason;
+	const char *gate, *node; /* skip */
+	const char *subject; /* approve */
+} Command;
+
+/* Puts the command and what follows from it into the batch; false with the reason where it is
+ * refused in this state (REFUSED, or CONFLICT where a person must say more). ret_says: one line of
+ * what happens. */
+bool cluster_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);

@@ -1,0 +1,263 @@
+/* What a person's command does in each state: the table of the design ("What a command does
+ * where"), row by row. */
+#include "steps/internal.h"
+#include <string.h>
+
+static bool refuse(GError **err, const char *fmt, ...) SL_PRINTF(2, 3);
+static bool refuse(GError **err, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	g_autofree char *text = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	return sl_fail(err, SL_ERR_REFUSED, "%s", text);
+}
+
+static void record(Item *it, Batch *b, const Command *c)
+{
+	json_t *body = json_pack("{s:s, s:s, s:s}", "verb", c->verb, "who", c->who, "reason",
+		c->reason ? c->reason : "");
+	if (c->gate)
+		json_object_set_new(body, "gate", json_string(c->gate));
+	if (c->node)
+		json_object_set_new(body, "node", json_string(c->node));
+	batch_record(b, "command", it, body);
+}
+
+/* A person decided: whatever held the cluster does so no longer. */
+static void clear_holds(Item *it, Batch *b, const Command *c)
+{
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		g_autofree char *why = g_strdup_printf("%s by %s", c->verb, c->who);
+		batch_unhold(b, it, item_hold(it, i)->cause, why);
+	}
+}
+
+static void end_with(Item *it, Batch *b, const Command *c, unsigned state, const char *outcome)
+{
+	batch_move_memo(b, it, state, json_pack("{s:s}", "outcome", outcome), "%s by %s%s%s",
+		c->verb, c->who, c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+}
+
+/* ---- pause, resume ---- */
+
+static bool do_pause(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	if (item_find_hold(it, "pause"))
+		return refuse(err, "%s is paused already", item_name(it));
+	record(it, b, c);
+	g_autofree char *text = g_strdup_printf("paused by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	batch_hold(b, it, "pause", "person", true, text);
+	*ret_says = g_strdup_printf(
+		"%s is paused in %s; what runs there by itself goes on, nothing new starts",
+		item_name(it), item_state_name(it));
+	return true;
+}
+
+/* These causes stand in facts or looks: a resume alone would only be held again. */
+static bool stands(const char *cause)
+{
+	static const char *const causes[] = { "gate-failed", "rollback-wanted",
+		"rollback-did-not-help" };
+	for (size_t i = 0; i < G_N_ELEMENTS(causes); i++)
+		if (strcmp(causes[i], cause) == 0)
+			return true;
+	return false;
+}
+
+static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	const Hold *standing = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		const Hold *h = item_hold(it, i);
+		n += h->person;
+		if (stands(h->cause))
+			standing = h;
+	}
+	if (n == 0)
+		return refuse(
+			err, "%s is not held by anything that a person clears", item_name(it));
+	if (standing && n == 1)
+		return refuse(err,
+			"%s; resume does not change that: shiplock rollback %s, abort %s, or skip "
+			"the gate if it may be skipped",
+			standing->reason, item_name(it), item_name(it));
+	record(it, b, c);
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		const Hold *h = item_hold(it, i);
+		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
+		if (!stands(h->cause) && (h->person || again))
+			batch_unhold(b, it, h->cause, c->who);
+	}
+	*ret_says =
+		standing ? g_strdup_printf("%s is still held: %s", item_name(it), standing->reason)
+			 : g_strdup_printf("%s goes on in %s", item_name(it), item_state_name(it));
+	return true;
+}
+
+/* ---- abort ---- */
+
+static bool ask_instead(Item *it, Batch *b, const Command *c, char **ret_says)
+{
+	for (size_t i = 0; i < item_n_children(it); i++)
+		if (!item_ended(item_child(it, i)))
+			drain_withdraw(item_child(it, i), b);
+	g_autofree char *text =
+		g_strdup_printf("aborted by %s: stopped here; shiplock rollback %s or resume %s",
+			c->who, item_name(it), item_name(it));
+	batch_hold(b, it, "abort", "person", true, text);
+	*ret_says = g_strdup_printf("%s is stopped in %s; what the operator has begun goes on. "
+				    "Next: shiplock rollback %s, or shiplock resume %s",
+		item_name(it), item_state_name(it), item_name(it), item_name(it));
+	return true;
+}
+
+static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	unsigned s = item_state(it);
+	if (s >= CL_DONE)
+		return refuse(err, "%s is in %s: it cannot be aborted there", item_name(it),
+			item_state_name(it));
+	record(it, b, c);
+	if (s == CL_CONTROL_PLANE || s == CL_NODES) {
+		if (item_find_hold(it, "abort"))
+			return refuse(err, "%s is aborted already", item_name(it));
+		return ask_instead(it, b, c, ret_says);
+	}
+	clear_holds(it, b, c);
+	end_with(it, b, c, s <= CL_PREFLIGHT ? CL_ENDED : CL_UNDO, "Aborted");
+	*ret_says = g_strdup_printf("%s ends Aborted; every mark of ours is taken away%s",
+		item_name(it), s >= CL_CP_VERIFY ? ", the version stays as it is now" : "");
+	return true;
+}
+
+/* ---- rollback ---- */
+
+static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	unsigned s = item_state(it);
+	if (s <= CL_PREFLIGHT)
+		return refuse(
+			err, "%s has not started: there is nothing to roll back", item_name(it));
+	if (s >= CL_DONE)
+		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
+	if (!item_pivot_crossed(it, "control-plane"))
+		return do_abort(it, b, c, ret_says, err);
+	Tier tier = TIER_T0;
+	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	if (tier < TIER_T2)
+		return refuse(err, "%s cannot be rolled back: %s", item_name(it),
+			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));
+	record(it, b, c);
+	clear_holds(it, b, c);
+	json_t *memo = json_pack(
+		"{s:{s:s, s:s}}", "rollback", "by", c->who, "why", c->reason ? c->reason : "");
+	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	*ret_says = g_strdup_printf(
+		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
+	return true;
+}
+
+/* ---- approve: one person's yes to the one open question ---- */
+
+static bool do_approve(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	const Hold *question = item_find_hold(it, "rollback-wanted");
+	if (!question)
+		return refuse(err, "%s asks nothing that could be approved", item_name(it));
+	g_autofree char *asked = g_strdup(question->reason);
+	json_t *body =
+		json_pack("{s:s, s:s, s:s}", "who", c->who, "subject", "rollback", "asked", asked);
+	batch_record(b, "approval", it, body);
+	return do_rollback(it, b, c, ret_says, err);
+}
+
+/* ---- skip ---- */
+
+static bool may_skip_gate(Item *it, const char *name)
+{
+	size_t n;
+	const Gate *const *gates = cluster_gates(it, &n);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(gates[i]->name, name) == 0)
+			return gates[i]->may_skip;
+	return false;
+}
+
+static bool skip_gate(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	if (!may_skip_gate(it, c->gate))
+		return refuse(err,
+			"gate %s of %s may not be skipped: its policy does not say maySkip",
+			c->gate, item_name(it));
+	record(it, b, c);
+	json_t *names = json_deep_copy(json_object_get(item_memo(it), "skippedGates"));
+	if (!names)
+		names = json_array();
+	json_array_append_new(names, json_string(c->gate));
+	batch_memo(b, it, "skippedGates", names);
+	static const char *const causes[] = { "gate", "gate-failed", "rollback-wanted",
+		"held-too-long" };
+	for (size_t i = 0; i < G_N_ELEMENTS(causes); i++)
+		if (item_find_hold(it, causes[i]))
+			batch_unhold(b, it, causes[i], "gate skipped");
+	*ret_says = g_strdup_printf("gate %s of %s is skipped from now on", c->gate, item_name(it));
+	return true;
+}
+
+static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	if (!c->reason || !*c->reason)
+		return sl_fail(err, SL_ERR_INVALID, "skip needs a reason: --reason TEXT");
+	if (c->gate)
+		return skip_gate(it, b, c, ret_says, err);
+	if (c->node) {
+		Item *node = item_find_child(it, c->node);
+		if (!node || item_ended(node))
+			return refuse(err, "%s has no node %s in work", item_name(it), c->node);
+		if (!json_path_bool(cluster_policy(it, "drain"), "nodes.maySkip", false))
+			return refuse(err,
+				"nodes of %s may not be skipped: the DrainPolicy does not say "
+				"nodes.maySkip",
+				item_name(it));
+		record(it, b, c);
+		drain_withdraw(node, b);
+		*ret_says = g_strdup_printf("node %s of %s is left out", c->node, item_name(it));
+		return true;
+	}
+	if (item_state(it) > CL_PREFLIGHT)
+		return refuse(err,
+			"%s is in %s: only a cluster that has not started can be skipped",
+			item_name(it), item_state_name(it));
+	record(it, b, c);
+	end_with(it, b, c, CL_ENDED, "Skipped");
+	*ret_says = g_strdup_printf("%s is left out of this run", item_name(it));
+	return true;
+}
+
+static const struct {
+	const char *verb;
+	bool (*run)(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
+} verbs[] = {
+	{ "pause", do_pause },
+	{ "resume", do_resume },
+	{ "abort", do_abort },
+	{ "rollback", do_rollback },
+	{ "approve", do_approve },
+	{ "skip", do_skip },
+};
+
+bool cluster_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	if (item_ended(it))
+		return refuse(err, "%s has ended (%s): shiplock retry %s starts a new run",
+			item_name(it), cluster_outcome(it) ? cluster_outcome(it) : "?",
+			item_name(it));
+	for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+		if (strcmp(verbs[i].verb, c->verb) == 0)
+			return verbs[i].run(it, b, c, ret_says, err);
+	return sl_fail(err, SL_ERR_INVALID, "%s is no command for a cluster", c->verb);
+}

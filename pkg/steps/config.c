@@ -1,0 +1,97 @@
+/* What a cluster item knows of its plan: read from the run's snapshot once, kept beside the item.
+ */
+#include "steps/internal.h"
+
+static void ctx_free(void *p)
+{
+	ClusterCtx *c = p;
+	g_ptr_array_free(c->gates, TRUE);
+	g_free(c);
+}
+
+static json_t *null_value(void)
+{
+	return json_null(); /* a static of the library: never counted */
+}
+
+const json_t *cluster_plan(const Item *it)
+{
+	return json_path(item_data(item_parent(it)), "plan.spec");
+}
+
+static size_t wave_index(const Item *it)
+{
+	return (size_t)json_path_int(item_data(it), "wave", 0);
+}
+
+const json_t *cluster_wave(const Item *it)
+{
+	return json_array_get(json_object_get(cluster_plan(it), "waves"), wave_index(it));
+}
+
+static const json_t *wave_policies(const Item *it)
+{
+	return json_array_get(json_object_get(item_data(item_parent(it)), "waves"), wave_index(it));
+}
+
+const json_t *cluster_policy(const Item *it, const char *kind)
+{
+	const json_t *p = json_object_get(wave_policies(it), kind);
+	return p ? p : null_value();
+}
+
+bool cluster_plan_only(const Item *it)
+{
+	return json_path_bool(item_data(item_parent(it)), "planOnly", false);
+}
+
+ClusterCtx *cluster_ctx(const Item *cit)
+{
+	Item *it = (Item *)cit;
+	ClusterCtx *c = item_ctx(it);
+	if (c)
+		return c;
+	c = g_new0(ClusterCtx, 1);
+	c->gates = g_ptr_array_new_with_free_func((GDestroyNotify)gate_free);
+	size_t i;
+	json_t *g;
+	json_array_foreach(json_object_get(wave_policies(it), "gates"), i, g)
+	{
+		Gate *gate = gate_parse(g, NULL);
+		g_assert(gate); /* the snapshot was checked before it was stored */
+		g_ptr_array_add(c->gates, gate);
+	}
+	const json_t *rollback = cluster_policy(it, "rollback");
+	bool ok =
+		rollback_rules_parse(json_is_null(rollback) ? NULL : rollback, &c->rollback, NULL);
+	g_assert(ok);
+	item_set_ctx(it, c, ctx_free);
+	return c;
+}
+
+const Gate *const *cluster_gates(const Item *it, size_t *ret_n)
+{
+	const ClusterCtx *c = cluster_ctx(it);
+	*ret_n = c->gates->len;
+	return (const Gate *const *)c->gates->pdata;
+}
+
+const RollbackRules *cluster_rollback_rules(const Item *it)
+{
+	return &cluster_ctx(it)->rollback;
+}
+
+const json_t *cluster_hop(const Item *it)
+{
+	return json_object_get(item_memo(it), "hop");
+}
+
+const char *cluster_outcome(const Item *it)
+{
+	return json_path_str(item_memo(it), "outcome", NULL);
+}
+
+bool cluster_past_preflight(const Item *it)
+{
+	return item_state(it) > CL_PREFLIGHT && item_state(it) != CL_ENDED;
+}

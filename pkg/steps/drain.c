@@ -1,0 +1,5 @@
+#include "steps/internal.h"
+
+void drain_withdraw(Item *child, Batch *b)
+{
+}

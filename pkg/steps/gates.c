@@ -1,0 +1,251 @@
+/* Gates in a phase: looks are taken when they are due, each a record; what they make is decided in
+ * a later turn from the records alone. */
+#include "steps/internal.h"
+#include <math.h>
+#include <string.h>
+
+enum { LOOKS_MAX = 4096 };
+
+static size_t looks_of(const Item *it, const Gate *g, Look *ret, size_t max)
+{
+	size_t i, n = 0;
+	json_t *l;
+	json_array_foreach(item_looks(it), i, l)
+	{
+		if (strcmp(json_path_str(l, "gate", ""), g->name) != 0)
+			continue;
+		Look look = { .at_usec = json_path_int(l, "at", 0), .value = NAN };
+		if (!look_verdict_parse(json_path_str(l, "verdict", ""), &look.verdict))
+			continue;
+		json_t *value = json_object_get(l, "value");
+		if (json_is_number(value))
+			look.value = json_number_value(value);
+		if (n == max) { /* the oldest ones decide nothing any more */
+			memmove(ret, ret + 1, (max - 1) * sizeof *ret);
+			n--;
+		}
+		ret[n++] = look;
+	}
+	return n;
+}
+
+static json_t *look_record(const Gate *g, const Look *l, const char *text)
+{
+	json_t *look = json_pack("{s:s, s:s, s:I, s:s}", "gate", g->name, "verdict",
+		look_verdict_name(l->verdict), "at", (json_int_t)l->at_usec, "text", text);
+	if (isfinite(l->value))
+		json_object_set_new(look, "value", json_real(l->value));
+	return look;
+}
+
+static double first_value(const View *v)
+{
+	const json_t *value = json_path(v->json, "values.0");
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* One reading of a query gate: its own query, the freshness of its samples, and how many there
+ * were. */
+static bool read_query(Item *it, const Gate *g, int64_t due, json_t **ret_look, int64_t at)
+{
+	const View *v = fact_since(it, &fact_query, g->query, due);
+	const View *samples = g->min_samples_query
+				      ? fact_since(it, &fact_query, g->min_samples_query, due)
+				      : NULL;
+	g_autofree char *fresh_query = target_freshness_query(g->query);
+	const View *fresh = fresh_query ? fact_since(it, &fact_query, fresh_query, due) : NULL;
+	if (!v || (g->min_samples_query && !samples) || (fresh_query && !fresh))
+		return false;
+	const char *status = json_path_str(v->json, "status", "");
+	GateReading r = { .age_usec = -1, .samples = samples ? first_value(samples) : NAN };
+	if (strcmp(status, "error") == 0)
+		r.error = json_path_str(v->json, "why", "no answer");
+	else if (strcmp(status, "noData") == 0)
+		r.no_data = json_path_str(v->json, "why", "answered in part");
+	const json_t *values = json_object_get(v->json, "values");
+	g_autofree double *numbers = g_new0(double, json_array_size(values) + 1);
+	size_t i;
+	json_t *n;
+	json_array_foreach(values, i, n) numbers[i] =
+		json_is_number(n) ? json_number_value(n) : NAN;
+	r.values = numbers;
+	r.n_values = json_array_size(values);
+	double newest = fresh ? first_value(fresh) : NAN;
+	if (isfinite(newest))
+		r.age_usec =
+			MAX(json_path_int(v->json, "timeUsec", 0) - (int64_t)(newest * 1e6), 0);
+	char text[GATE_TEXT_MAX];
+	Look l = gate_look(g, &r, at, text);
+	*ret_look = look_record(g, &l, text);
+	json_object_set(*ret_look, "evidence", v->json);
+	return true;
+}
+
+static bool read_invariant(Item *it, const Gate *g, json_t **ret_look, int64_t at)
+{
+	Look l = { .at_usec = at, .value = NAN };
+	g_autofree char *text = NULL;
+	if (!target_of(it)->provider->invariant(it, g, &l.verdict, &text))
+		return false;
+	*ret_look = look_record(g, &l, text);
+	return true;
+}
+
+/* A look that is due now; false: facts are missing. */
+static bool take_look(Item *it, const Gate *g, int64_t due_boot, int64_t at, Batch *b)
+{
+	json_t *look = NULL;
+	bool there = g->kind == GATE_QUERY ? read_query(it, g, due_boot, &look, at)
+					   : read_invariant(it, g, &look, at);
+	if (there)
+		batch_look(b, it, look);
+	return there;
+}
+
+static bool in_phase(const Gate *g, GateWhen when)
+{
+	return (g->when & when) && gate_supported(g);
+}
+
+static bool skipped(const Item *it, const Gate *g)
+{
+	size_t i;
+	json_t *name;
+	json_array_foreach(json_object_get(item_memo(it), "skippedGates"), i,
+		name) if (strcmp(json_string_value(name), g->name) == 0) return true;
+	return false;
+}
+
+StepResult gates_run(
+	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum)
+{
+	size_t n_all, n = 0;
+	const Gate *const *all = cluster_gates(it, &n_all);
+	g_autofree const Gate **gates = g_new0(const Gate *, n_all + 1);
+	g_autofree GateJudgement *js = g_new0(GateJudgement, n_all + 1);
+	g_autofree Look *looks = g_new(Look, LOOKS_MAX);
+	int64_t obs = item_observed_usec(it), ends = soak_sec * SL_USEC_PER_SEC;
+	bool reading = false, looked = false;
+	for (size_t i = 0; i < n_all; i++) {
+		if (!in_phase(all[i], when) || skipped(it, all[i]))
+			continue;
+		gates[n] = all[i];
+		size_t n_looks = looks_of(it, all[i], looks, LOOKS_MAX);
+		js[n] = gate_judge(all[i], looks, n_looks, 0, ends, obs);
+		if (js[n].next_look_usec <= obs) {
+			bool taken =
+				take_look(it, all[i], now - (obs - js[n].next_look_usec), obs, b);
+			reading = reading || !taken;
+			looked = looked || taken;
+		}
+		n++;
+	}
+	*ret_sum = gates_sum(gates, js, n);
+	if (ret_sum->decisive < n)
+		item_set_reason(it, "gate %s: %s", gates[ret_sum->decisive]->name,
+			js[ret_sum->decisive].reason);
+	if (ret_sum->state == GATE_STATE_FAIL)
+		return cluster_failed(it, now, b, ret_sum->on_fail, gates[ret_sum->decisive]->name,
+			js[ret_sum->decisive].reason);
+	if (looked)
+		return step_wait(it, 0, "gates looked at");
+	if (reading)
+		return step_read(it);
+	if (ret_sum->state == GATE_STATE_HELD)
+		return step_hold(it, "gate", "gate %s: %s", gates[ret_sum->decisive]->name,
+			js[ret_sum->decisive].reason);
+	if (ret_sum->state == GATE_STATE_PASS && obs >= ends)
+		return step_done(0);
+	int64_t next = MIN(ret_sum->next_look_usec, obs < ends ? ends : INT64_MAX);
+	int64_t at = next == INT64_MAX ? now + 5 * SL_USEC_PER_SEC : now + MAX(next - obs, 1000);
+	if (ret_sum->decisive < n)
+		return step_wait(it, at, "gate %s: %s", gates[ret_sum->decisive]->name,
+			js[ret_sum->decisive].reason);
+	return step_wait(it, at, "soak");
+}
+
+static int64_t wave_seconds(const Item *it, const char *field)
+{
+	int64_t sec = 0;
+	sl_duration_parse(json_path_str(cluster_wave(it), field, "0s"), &sec);
+	return sec;
+}
+
+/* A built-in gate failed earlier in this state: the deadline, or the provider's own verdict. */
+static const json_t *progress_look(const Item *it)
+{
+	size_t i;
+	json_t *l;
+	json_array_foreach(item_looks(it), i,
+		l) if (strcmp(json_path_str(l, "gate", ""), "progress") == 0) return l;
+	return NULL;
+}
+
+StepResult progress_failed(Item *it, int64_t now, Batch *b)
+{
+	const json_t *look = progress_look(it);
+	if (look)
+		return cluster_failed(
+			it, now, b, ON_FAIL_ROLLBACK, "progress", json_path_str(look, "text", ""));
+	g_autofree char *text =
+		g_strdup_printf("%s did not come to its end within its deadline; last: %s",
+			item_state_name(it), item_reason(it));
+	batch_look(b, it,
+		json_pack("{s:s, s:s, s:I, s:s}", "gate", "progress", "verdict", "FAIL", "at",
+			(json_int_t)item_observed_usec(it), "text", text));
+	return step_read(it);
+}
+
+static StepResult gates_then(
+	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, unsigned next)
+{
+	GateSum sum;
+	StepResult r = gates_run(it, now, b, when, soak_sec, &sum);
+	if (r.verb == STEP_DONE && r.next == 0) {
+		item_set_reason(it, "all gates of %s passed", item_state_name(it));
+		return step_done(next);
+	}
+	return r;
+}
+
+static StepResult preflight_gates_tick(Item *it, int64_t now, Batch *b)
+{
+	if (cluster_plan_only(it))
+		return step_done(CL_ENDED);
+	return gates_then(it, now, b, WHEN_PREFLIGHT, 0, CL_CLAIM);
+}
+
+static StepResult cp_verify_tick(Item *it, int64_t now, Batch *b)
+{
+	return gates_then(it, now, b, WHEN_CP_VERIFY, 0, CL_CP_SOAK);
+}
+
+static StepResult cp_soak_tick(Item *it, int64_t now, Batch *b)
+{
+	return gates_then(it, now, b, WHEN_CP_SOAK, wave_seconds(it, "cpSoak"), CL_NODES);
+}
+
+static StepResult verify_tick(Item *it, int64_t now, Batch *b)
+{
+	bool last = json_path_bool(cluster_hop(it), "last", true);
+	return gates_then(it, now, b, WHEN_VERIFY, 0, last ? CL_SOAK : CL_BACKUP);
+}
+
+/* The outcome is fixed by the move into the undo, not at its end. */
+static StepResult soak_tick(Item *it, int64_t now, Batch *b)
+{
+	StepResult r = gates_then(it, now, b, WHEN_SOAK, wave_seconds(it, "soak"), CL_DONE);
+	if (r.verb != STEP_DONE)
+		return r;
+	bool skips = json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
+	batch_move_memo(b, it, CL_DONE,
+		json_pack("{s:s}", "outcome", skips ? "SucceededWithSkips" : "Succeeded"), "%s",
+		item_reason(it));
+	return (StepResult){ .verb = STEP_ACT };
+}
+
+const StepOps step_preflight_gates = { "gates", preflight_gates_tick };
+const StepOps step_cp_verify = { "gates", cp_verify_tick };
+const StepOps step_cp_soak = { "gates", cp_soak_tick };
+const StepOps step_verify = { "gates", verify_tick };
+const StepOps step_soak = { "gates", soak_tick };

@@ -1,0 +1,23 @@
+/* What the files of the steps share. */
+#pragma once
+#include "objects/time.h"
+#include "steps/cluster.h"
+
+typedef struct ClusterCtx {
+	GPtrArray *gates; /* Gate */
+	RollbackRules rollback;
+} ClusterCtx;
+ClusterCtx *cluster_ctx(const Item *it);
+
+/* life.c */
+extern const StepOps step_pending, step_preflight, step_claim, step_baseline, step_evacuate,
+	step_hop, step_undo_marks, step_rolled_back;
+/* gates.c */
+extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
+/* The control plane or a verification did not come to its end in time. */
+StepResult progress_failed(Item *it, int64_t now_usec, Batch *b);
+/* Looks of the gates of this phase; *ret_sum is what they make together. */
+StepResult gates_run(
+	Item *it, int64_t now_usec, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum);
+/* drain.c: what this child did on its node is put back, and it ends. */
+void drain_withdraw(Item *child, Batch *b);

@@ -1,0 +1,213 @@
+/* The states that are not gates: preflight, claim, baseline, evacuate, the choice of the hop, undo.
+ */
+#include "steps/internal.h"
+#include <string.h>
+
+/* The move is in the batch; nothing else is decided now. */
+static StepResult moved(void)
+{
+	return (StepResult){ .verb = STEP_ACT };
+}
+
+static json_t *outcome(const char *name)
+{
+	return json_pack("{s:s}", "outcome", name);
+}
+
+/* ---- preflight ---- */
+
+static void check_later(const Item *it, json_t *findings)
+{
+	const json_t *run = item_data(item_parent(it));
+	const json_t *lists[] = { json_object_get(json_object_get(run, "later"), "plan"),
+		json_object_get(json_object_get(json_object_get(run, "later"), "clusters"),
+			item_name(it)) };
+	for (size_t k = 0; k < G_N_ELEMENTS(lists); k++) {
+		size_t i;
+		json_t *path;
+		json_array_foreach(lists[k], i, path) finding_add(findings, "block", "later",
+			"take it out of the document until it has an effect",
+			"%s has no effect in this version", json_string_value(path));
+	}
+}
+
+static void check_gates(const Item *it, json_t *findings)
+{
+	size_t n;
+	const Gate *const *gates = cluster_gates(it, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!gate_supported(gates[i]))
+			finding_add(findings, "block", "later",
+				"take it out of the policy until it has an effect",
+				"gate %s: gates by %s have no effect in this version",
+				gates[i]->name, gate_kind_name(gates[i]->kind));
+}
+
+static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t **ret_offer)
+{
+	g_auto(RollbackOffer) offer = { 0 };
+	if (!target_of(it)->provider->probe(it, hop, &offer))
+		return false;
+	char text[ROLLBACK_TEXT_MAX];
+	if (!rollback_meets(
+		    cluster_rollback_rules(it), offer.tier, json_path_str(hop, "to", ""), text))
+		finding_add(findings, "block", "rollback",
+			"choose hops that can be taken back, or another RollbackPolicy", "%s",
+			text);
+	*ret_offer = json_pack("{s:s, s:s, s:s, s:s}", "tier", tier_name(offer.tier), "target",
+		offer.target ? offer.target : "", "how", offer.how ? offer.how : "", "expires",
+		offer.expires ? offer.expires : "");
+	return true;
+}
+
+/* The hop and what could undo it; JSON nulls when the target is reached. */
+static bool look_ahead(Item *it, json_t *findings, json_t **ret_hop, json_t **ret_offer)
+{
+	g_autofree char *why = NULL;
+	*ret_offer = json_null();
+	if (!target_of(it)->provider->next_hop(it, ret_hop, &why))
+		return false;
+	if (json_is_null(*ret_hop) || check_rollback(it, *ret_hop, findings, ret_offer))
+		return true;
+	json_decref(*ret_hop);
+	return false;
+}
+
+static void end_preflight(Item *it, Batch *b, json_t *memo, const json_t *findings, bool at_target)
+{
+	if (findings_block(findings)) {
+		json_object_set_new(memo, "outcome", json_string("Refused"));
+		batch_move_memo(b, it, CL_ENDED, memo, "preflight refuses");
+	} else if (at_target) {
+		json_object_set_new(memo, "outcome", json_string("Succeeded"));
+		batch_move_memo(b, it, CL_ENDED, memo, "at the target already, nothing was done");
+	} else {
+		batch_move_memo(b, it, CL_PREFLIGHT, memo, "preflight is clean");
+	}
+}
+
+static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
+{
+	const Provider *p = target_of(it)->provider;
+	g_autoptr(json_t) findings = json_array();
+	bool all = p->preflight(it, findings);
+	check_later(it, findings);
+	check_gates(it, findings);
+	if (!all)
+		return step_read(it);
+	json_t *hop = NULL, *offer = NULL, *path = NULL;
+	g_autofree char *version = NULL;
+	json_t *memo = json_pack("{s:O}", "findings", findings);
+	bool readable = !findings_block(findings) || fact_peek(it, &fact_object, p->claim_path);
+	if (readable && p->path(it, &path, &version)) {
+		json_object_set_new(memo, "path", path);
+		json_object_set_new(memo, "now", json_string(version));
+		if (look_ahead(it, findings, &hop, &offer)) {
+			json_object_set_new(memo, "nextHop", hop);
+			json_object_set_new(memo, "offer", offer);
+		}
+	}
+	end_preflight(it, b, memo, findings, hop && json_is_null(hop));
+	return moved();
+}
+
+/* ---- claim, baseline, evacuate ---- */
+
+static StepResult claim_tick(Item *it, int64_t now, Batch *b)
+{
+	const Provider *p = target_of(it)->provider;
+	const Act *a = act_find(it, p->claim, p->claim_path);
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(CL_BASELINE);
+	return step_act(it, p->claim, p->claim_path, b);
+}
+
+static StepResult baseline_tick(Item *it, int64_t now, Batch *b)
+{
+	json_t *baseline = NULL;
+	if (!target_of(it)->provider->baseline(it, &baseline))
+		return step_read(it);
+	batch_move_memo(b, it, CL_EVACUATE, json_pack("{s:o}", "baseline", baseline),
+		"the picture before is stored");
+	return moved();
+}
+
+static StepResult evacuate_tick(Item *it, int64_t now, Batch *b)
+{
+	return step_done(CL_BACKUP);
+}
+
+/* Before each hop: edges, acknowledgements and the way back are read again. */
+static StepResult hop_tick(Item *it, int64_t now, Batch *b)
+{
+	json_t *hop = NULL, *offer = NULL;
+	g_autofree char *why = NULL;
+	g_autoptr(json_t) findings = json_array();
+	if (!target_of(it)->provider->next_hop(it, &hop, &why))
+		return step_read(it);
+	g_autoptr(json_t) owned = hop;
+	if (json_is_null(hop))
+		return step_done(CL_SOAK);
+	if (why)
+		return step_hold(it, "edge", "%s", why);
+	if (!check_rollback(it, hop, findings, &offer))
+		return step_read(it);
+	g_autoptr(json_t) owned_offer = offer;
+	if (findings_block(findings))
+		return step_hold(
+			it, "rollback-lost", "%s", json_path_str(findings, "0.message", ""));
+	batch_move_memo(b, it, CL_CONTROL_PLANE,
+		json_pack("{s:O, s:O}", "hop", hop, "offer", offer), "%s -> %s",
+		json_path_str(hop, "from", ""), json_path_str(hop, "to", ""));
+	return moved();
+}
+
+/* ---- undo ---- */
+
+static bool children_are_done(Item *it, Batch *b)
+{
+	bool all = true;
+	for (size_t i = 0; i < item_n_children(it); i++) {
+		Item *c = item_child(it, i);
+		if (item_ended(c))
+			continue;
+		all = false;
+		item_set_reason(it, "%s is put back first", item_name(c));
+		drain_withdraw(c, b);
+	}
+	return all;
+}
+
+static StepResult undo_tick(Item *it, int64_t now, Batch *b)
+{
+	if (!children_are_done(it, b))
+		return step_wait(it, 0, "%s", item_reason(it));
+	StepResult r = target_of(it)->provider->abandon(it, now, b);
+	if (r.verb != STEP_DONE)
+		return r;
+	bool left;
+	r = step_undo(it, b, &left);
+	if (left)
+		return r;
+	item_set_reason(it, "every mark is gone");
+	return step_done(CL_ENDED);
+}
+
+static StepResult rolled_back_tick(Item *it, int64_t now, Batch *b)
+{
+	GateSum sum;
+	StepResult r = gates_run(it, now, b, WHEN_VERIFY, 0, &sum);
+	if (r.verb != STEP_DONE)
+		return r;
+	batch_move_memo(b, it, CL_UNDO, outcome("RolledBack"), "healthy at %s again",
+		json_path_str(cluster_hop(it), "from", ""));
+	return moved();
+}
+
+const StepOps step_preflight = { "preflight", preflight_tick };
+const StepOps step_claim = { "claim", claim_tick };
+const StepOps step_baseline = { "baseline", baseline_tick };
+const StepOps step_evacuate = { "evacuate", evacuate_tick };
+const StepOps step_hop = { "hop", hop_tick };
+const StepOps step_undo_marks = { "undo", undo_tick };
+const StepOps step_rolled_back = { "verify", rolled_back_tick };
