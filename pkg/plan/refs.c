@@ -239,6 +239,7 @@ static void check_plan(Refs *r, const Doc *plan, GHashTable *active)
 		if (providers[k])
 			check_provider(r, plan, docset_find(r->s, "Cluster", providers[k]));
 	g_hash_table_destroy(in_plan);
+	check_soaks(r->c, r->s, plan);
 }
 
 /* Documents are sorted, so equal names stand beside each other. */
