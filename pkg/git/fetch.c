@@ -247,7 +247,7 @@ static bool fail_remote(Fetch *f, int rc, GError **err)
 {
 	static const char *const refusals[] = { "status code: 401", "status code: 403",
 		"status code: 404", "remote error", "does not appear to be", "authenticat",
-		"Failed to retrieve list of SSH" };
+		"unsupported URL protocol" };
 	const git_error *e = git_error_last();
 	const char *text = e && e->message ? e->message : "unknown error";
 	if (f->why)
