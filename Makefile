@@ -19,7 +19,8 @@ LAYERS := \
 WORKER_ONLY := yaml git ssh
 layer_of = $(word 2,$(subst :, ,$(filter $(1):%,$(LAYERS))))
 FOLDERS := $(foreach l,$(LAYERS),$(if $(wildcard pkg/$(firstword $(subst :, ,$(l)))/*.c),$(firstword $(subst :, ,$(l)))))
-PROGRAMS := $(notdir $(wildcard cmd/*))
+PROGRAMS := $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c))
+MAN_PAGES := $(wildcard cmd/*/*.[1-8])
 
 PKGS := glib-2.0 jansson libcurl libsystemd sqlite3 libmicrohttpd libcrypto
 WORKER_PKGS := libfyaml libgit2 libssh2 libseccomp
@@ -99,6 +100,31 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 
 test: all $(TEST_PROGRAMS) ## unit, simulation and wire tests, with sanitizers
-	@$(TEST_ENV) .ci/run-tests $(TEST_PROGRAMS)
+	@$(TEST_ENV) .ci/run-tests .ci/test-lint $(TEST_PROGRAMS)
+
+lint: $(foreach f,$(FOLDERS),$(B)/obj/pkg/$(f).a) ## format, limits, banned calls, layers, headers, wording
+	@.ci/lint --build $(B)
+
+man: $(B)/man/shiplock.5 $(MAN_PAGES) ## the manual pages; that of the documents is made from the schema
+	@mandoc -T lint -W warning $^
+
+$(B)/man/shiplock.5: $(B)/shiplock
+	@mkdir -p $(@D)
+	$< schema --man >$@
+
+install: all $(B)/man/shiplock.5 ## programs, manual pages and the unit; DESTDIR and prefix are honoured
+	install -d $(addprefix $(DESTDIR),$(bindir) $(unitdir) $(mandir)/man1 $(mandir)/man5 $(mandir)/man8)
+	install $(foreach p,$(PROGRAMS),$(B)/$(p)) $(DESTDIR)$(bindir)
+	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(mandir)/man1
+	install -m 644 $(filter %.8,$(MAN_PAGES)) $(DESTDIR)$(mandir)/man8
+	install -m 644 $(B)/man/shiplock.5 $(DESTDIR)$(mandir)/man5
+	sed 's|/usr/local/bin|$(bindir)|' cmd/shiplockd/shiplockd.service >$(DESTDIR)$(unitdir)/shiplockd.service
+	chmod 644 $(DESTDIR)$(unitdir)/shiplockd.service
+
+range: ## build the Kubernetes and etcd servers of the tests, once, into a cache
+	@e2e/range/build
+
+e2e: all range ## the tests on real servers
+	@e2e/run
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

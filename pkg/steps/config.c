@@ -1,6 +1,7 @@
 /* What a cluster item knows of its plan: read from the run's snapshot once, kept beside the item.
  */
 #include "steps/internal.h"
+#include <string.h>
 
 static void ctx_free(void *p)
 {
@@ -9,40 +10,44 @@ static void ctx_free(void *p)
 	g_free(c);
 }
 
-static json_t *null_value(void)
+static const json_t *snapshot(const Item *it)
 {
-	return json_null(); /* a static of the library: never counted */
+	return item_data(item_parent(it));
 }
 
 const json_t *cluster_plan(const Item *it)
 {
-	return json_path(item_data(item_parent(it)), "plan.spec");
+	return json_path(snapshot(it), "plan.spec");
 }
 
-static size_t wave_index(const Item *it)
+const json_t *cluster_entry(const Item *it)
 {
-	return (size_t)json_path_int(item_data(it), "wave", 0);
+	return json_array_get(json_object_get(snapshot(it), "clusters"),
+		(size_t)json_path_int(item_data(it), "index", 0));
 }
 
 const json_t *cluster_wave(const Item *it)
 {
-	return json_array_get(json_object_get(cluster_plan(it), "waves"), wave_index(it));
-}
-
-static const json_t *wave_policies(const Item *it)
-{
-	return json_array_get(json_object_get(item_data(item_parent(it)), "waves"), wave_index(it));
+	const char *name = json_path_str(cluster_entry(it), "wave", "");
+	size_t i;
+	json_t *w;
+	json_array_foreach(json_object_get(snapshot(it), "waves"), i,
+		w) if (strcmp(json_path_str(w, "name", ""), name) == 0) return w;
+	return NULL;
 }
 
 const json_t *cluster_policy(const Item *it, const char *kind)
 {
-	const json_t *p = json_object_get(wave_policies(it), kind);
-	return p ? p : null_value();
+	const json_t *names = json_object_get(cluster_entry(it), "policies");
+	const char *key = json_string_value(json_object_get(names, kind));
+	const json_t *p =
+		key ? json_object_get(json_object_get(snapshot(it), "policies"), key) : NULL;
+	return p ? p : json_null();
 }
 
 bool cluster_plan_only(const Item *it)
 {
-	return json_path_bool(item_data(item_parent(it)), "planOnly", false);
+	return json_path_bool(snapshot(it), "planOnly", false);
 }
 
 ClusterCtx *cluster_ctx(const Item *cit)
@@ -55,7 +60,7 @@ ClusterCtx *cluster_ctx(const Item *cit)
 	c->gates = g_ptr_array_new_with_free_func((GDestroyNotify)gate_free);
 	size_t i;
 	json_t *g;
-	json_array_foreach(json_object_get(wave_policies(it), "gates"), i, g)
+	json_array_foreach(json_object_get(cluster_policy(it, "gates"), "gates"), i, g)
 	{
 		Gate *gate = gate_parse(g, NULL);
 		g_assert(gate); /* the snapshot was checked before it was stored */
