@@ -1,8 +1,7 @@
-/* The life of a cluster in a run (design: "Life of a cluster in a run"): the state table, what
- * every state does, and what a person's command does in it. The cluster item hangs below its run,
- * whose data is the snapshot:
- * {"name","plan","digest","commit","clusters":{NAME:doc},"gates":{WAVE:[..]},"policies":{WAVE:{drain,window,rollback}},
- *  "planOnly"}. The cluster item's data: {"wave": N}. */
+/* The life of a cluster in a run: the state table, what every state does, and what a person's
+ * command does in it. The cluster item hangs below its run, whose data is the run's snapshot
+ * (plan/snapshot.h), with "planOnly" where nothing but the preflight is wanted. Its own data:
+ * {"index": N} into the snapshot's clusters. */
 #pragma once
 #include "providers/provider.h"
 
@@ -31,7 +30,8 @@ extern const ItemKind cluster_kind;
 
 /* The parts of the snapshot that concern this cluster; never NULL. */
 const json_t *cluster_plan(const Item *it); /* spec of the UpgradePlan */
-const json_t *cluster_wave(const Item *it); /* its entry of spec.waves */
+const json_t *cluster_wave(const Item *it); /* the snapshot's entry of its wave */
+const json_t *cluster_entry(const Item *it); /* its own entry of the snapshot */
 const json_t *cluster_policy(
 	const Item *it, const char *kind); /* spec: drain, rollback, window; JSON null when none */
 const RollbackRules *cluster_rollback_rules(const Item *it);

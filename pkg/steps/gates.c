@@ -166,9 +166,7 @@ StepResult gates_run(
 
 static int64_t wave_seconds(const Item *it, const char *field)
 {
-	int64_t sec = 0;
-	sl_duration_parse(json_path_str(cluster_wave(it), field, "0s"), &sec);
-	return sec;
+	return json_path_int(cluster_wave(it), field, 0);
 }
 
 /* A built-in gate failed earlier in this state: the deadline, or the provider's own verdict. */
@@ -222,7 +220,7 @@ static StepResult cp_verify_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult cp_soak_tick(Item *it, int64_t now, Batch *b)
 {
-	return gates_then(it, now, b, WHEN_CP_SOAK, wave_seconds(it, "cpSoak"), CL_NODES);
+	return gates_then(it, now, b, WHEN_CP_SOAK, wave_seconds(it, "cpSoakSeconds"), CL_NODES);
 }
 
 static StepResult verify_tick(Item *it, int64_t now, Batch *b)
@@ -234,7 +232,7 @@ static StepResult verify_tick(Item *it, int64_t now, Batch *b)
 /* The outcome is fixed by the move into the undo, not at its end. */
 static StepResult soak_tick(Item *it, int64_t now, Batch *b)
 {
-	StepResult r = gates_then(it, now, b, WHEN_SOAK, wave_seconds(it, "soak"), CL_DONE);
+	StepResult r = gates_then(it, now, b, WHEN_SOAK, wave_seconds(it, "soakSeconds"), CL_DONE);
 	if (r.verb != STEP_DONE)
 		return r;
 	bool skips = json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;

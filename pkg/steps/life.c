@@ -18,17 +18,11 @@ static json_t *outcome(const char *name)
 
 static void check_later(const Item *it, json_t *findings)
 {
-	const json_t *run = item_data(item_parent(it));
-	const json_t *lists[] = { json_object_get(json_object_get(run, "later"), "plan"),
-		json_object_get(json_object_get(json_object_get(run, "later"), "clusters"),
-			item_name(it)) };
-	for (size_t k = 0; k < G_N_ELEMENTS(lists); k++) {
-		size_t i;
-		json_t *path;
-		json_array_foreach(lists[k], i, path) finding_add(findings, "block", "later",
-			"take it out of the document until it has an effect",
-			"%s has no effect in this version", json_string_value(path));
-	}
+	size_t i;
+	json_t *path;
+	json_array_foreach(json_object_get(cluster_entry(it), "later"), i, path) finding_add(
+		findings, "block", "later", "take it out of the document until it has an effect",
+		"%s has no effect in this version", json_string_value(path));
 }
 
 static void check_gates(const Item *it, json_t *findings)
