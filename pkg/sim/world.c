@@ -204,8 +204,8 @@ static void app_pods(Build *b, const char *app, const char *rs, unsigned first)
 {
 	for (unsigned i = 0; i < b->n_replicas && !b->w->no_pods; i++) {
 		g_autofree char *name = g_strdup_printf("%s-%05u", rs, i);
-		g_autofree char *on =
-			g_strdup_printf("%s-worker-%u", b->w->name, (first + i) % b->n_workers);
+		g_autofree char *on = g_strdup_printf(
+			"%s-worker-%u", b->w->name, b->w->pack ? 0 : (first + i) % b->n_workers);
 		json_t *meta = app_meta(b, app);
 		json_object_set_new(meta, "ownerReferences", owner("ReplicaSet", rs, rs));
 		pod(b, APPS, name, meta, on);
