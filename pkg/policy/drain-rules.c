@@ -8,6 +8,7 @@ enum { NODES_MAX = 1000 };
 static const char *const behaviours[] = { "evict", "waitCompleted", "deleteAfter", "skip",
 	"surge" };
 static const char *const on_deadlines[] = { "hold", "skipNode", "force" };
+static const char *const groups[] = { "normal", "critical", "last" };
 static const char *const canaries[] = { "none", "prefer", "require" };
 
 static bool take_word(const json_t *spec, const char *path, const char *const *words, size_t n,
@@ -83,17 +84,16 @@ static bool parse_match(DrainRule *r, const json_t *match, GError **err)
 
 static bool parse_rule(DrainRule *r, const json_t *json, GError **err)
 {
-	const char *group = json_path_str(json, "group", NULL);
-	int behaviour = BEHAVIOUR_EVICT;
+	int behaviour = BEHAVIOUR_EVICT, group = -1;
 	if (!take_word(json, "behaviour", behaviours, G_N_ELEMENTS(behaviours), &behaviour, err) ||
+		!take_word(json, "group", groups, G_N_ELEMENTS(groups), &group, err) ||
 		!take_duration(json, "deadline", &r->deadline_sec, err) ||
 		!parse_match(r, json_object_get(json, "match"), err))
 		return false;
 	r->behaviour = (DrainBehaviour)behaviour;
 	r->one_at_a_time = json_path_bool(json, "oneAtATime", false);
-	r->last = group && strcmp(group, "last") == 0;
-	if (group && !r->last && strcmp(group, "normal") != 0)
-		return sl_fail(err, SL_ERR_INVALID, "group: unknown word \"%s\"", group);
+	r->has_group = group >= 0;
+	r->group = group >= 0 ? (DrainTier)group : TIER_NORMAL;
 	return true;
 }
 
@@ -149,7 +149,7 @@ DrainRules *drain_rules_parse(const json_t *spec, GError **err)
 		return NULL;
 	r->on_deadline = (DrainOnDeadline)on_deadline;
 	r->canary = (DrainCanary)canary;
-	r->empty_dir = json_path_bool(spec, "consent.emptyDir", false);
+	r->empty_dir = json_path_bool(spec, "consent.emptyDir", true);
 	r->unmanaged = json_path_bool(spec, "consent.unmanaged", false);
 	r->force = json_path_bool(spec, "consent.force", false);
 	r->n_holds = json_array_size(json_object_get(spec, "holds"));
@@ -245,7 +245,7 @@ unsigned drain_rules_uses(const DrainRules *r)
 	for (size_t i = 0; i < r->n_rules; i++) {
 		const DrainRule *rule = &r->rules[i];
 		uses |= of[rule->behaviour];
-		uses |= rule->last ? DRAIN_USES_GROUPS : 0;
+		uses |= rule->has_group ? DRAIN_USES_GROUPS : 0;
 		uses |= rule->one_at_a_time ? DRAIN_USES_ONE_AT_A_TIME : 0;
 		uses |= rule->storage_classes ? DRAIN_USES_STORAGE_CLASSES : 0;
 	}
@@ -259,8 +259,8 @@ char *drain_rules_beyond_operator(const DrainRules *r)
 		const char *part = NULL;
 		if (rule->behaviour == BEHAVIOUR_DELETE_AFTER || rule->behaviour == BEHAVIOUR_SURGE)
 			part = behaviours[rule->behaviour];
-		else if (rule->last)
-			part = "group last";
+		else if (rule->has_group)
+			part = "group";
 		else if (rule->one_at_a_time)
 			part = "oneAtATime";
 		if (part)

@@ -11,6 +11,10 @@ typedef enum {
 	BEHAVIOUR_SURGE, /* later */
 } DrainBehaviour;
 
+/* Groups leave one after the other, each when the one before is gone. Without a group of its own a
+ * pod is normal, or critical by its priority class. */
+typedef enum { TIER_NORMAL, TIER_CRITICAL, TIER_LAST } DrainTier;
+
 typedef enum { ON_DEADLINE_HOLD, ON_DEADLINE_SKIP_NODE, ON_DEADLINE_FORCE } DrainOnDeadline;
 
 typedef enum { CANARY_NONE, CANARY_PREFER, CANARY_REQUIRE } DrainCanary;
@@ -21,7 +25,8 @@ typedef struct DrainRule {
 	Selector *labels, *annotations; /* NULL: not given */
 	DrainBehaviour behaviour;
 	int64_t deadline_sec; /* 0: none of its own */
-	bool last; /* group: last */
+	DrainTier group; /* with has_group */
+	bool has_group;
 	bool one_at_a_time;
 } DrainRule;
 
@@ -39,8 +44,8 @@ typedef struct DrainRules {
 } DrainRules;
 
 /* spec of a DrainPolicy, defaults filled in or not: deadlines 30m, 26h, 72h, onDeadline hold, no
- * consent, one node at once, hardestFirst, preferNoSchedule, canary prefer. NULL gives those.
- * INVALID names the field. */
+ * consent but for emptyDir, one node at once, hardestFirst, preferNoSchedule, canary prefer. NULL
+ * gives those. INVALID names the field. */
 DrainRules *drain_rules_parse(const json_t *spec, GError **err) SL_MUST_USE;
 void drain_rules_free(DrainRules *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DrainRules, drain_rules_free)

@@ -238,8 +238,8 @@ static void classify_by_rule(const Work *w, const DrainPod *p, DrainVerdict *v)
 static DrainTier tier_of(const Work *w, const DrainPod *p, const DrainVerdict *v)
 {
 	const DrainRule *rule = rule_at(w, v->rule);
-	if (rule && rule->last)
-		return TIER_LAST;
+	if (rule && rule->has_group)
+		return rule->group;
 	if (p->priority_class && (strcmp(p->priority_class, "system-cluster-critical") == 0 ||
 					 strcmp(p->priority_class, "system-node-critical") == 0))
 		return TIER_CRITICAL;

@@ -46,8 +46,6 @@ typedef enum {
 	CAUSE_SURGE, /* not built yet */
 } DrainCause;
 
-typedef enum { TIER_NORMAL, TIER_CRITICAL, TIER_LAST } DrainTier;
-
 typedef struct DrainVerdict {
 	DrainClass class;
 	DrainCause cause;

@@ -148,7 +148,8 @@ static bool parse_when(Gate *g, GError **err)
 static bool parse_limits(Gate *g, GError **err)
 {
 	int min_samples;
-	if (!parse_int(g, "count", 1, 1, &g->count, err) ||
+	bool once = g->kind == GATE_INVARIANT || g->kind == GATE_ALERTS || g->kind == GATE_JOB;
+	if (!parse_int(g, "count", once ? 1 : 5, 1, &g->count, err) ||
 		!parse_int(g, "failureLimit", 0, 0, &g->failure_limit, err) ||
 		!parse_int(g, "noDataLimit", 2, 0, &g->no_data_limit, err) ||
 		!parse_int(g, "consecutiveErrorLimit", 4, 0, &g->error_limit, err) ||
@@ -170,7 +171,7 @@ static bool parse_times(Gate *g, GError **err)
 {
 	if (!parse_duration(g, "settle", 0, &g->settle_sec, err) ||
 		!parse_duration(g, "interval", 60, &g->interval_sec, err) ||
-		!parse_duration(g, "maxAge", 300, &g->max_age_sec, err) ||
+		!parse_duration(g, "maxAge", 120, &g->max_age_sec, err) ||
 		!parse_duration(g, "stableFor", 0, &g->stable_for_sec, err))
 		return false;
 	return g->interval_sec > 0 || bad(g, err, "interval is zero");

@@ -78,7 +78,8 @@ typedef struct Gate {
 } Gate;
 
 /* One gate of a GatePolicy (documents.md), defaults filled in or not: settle 0s, interval 60s,
- * count 1, failureLimit 0, noDataLimit 2, consecutiveErrorLimit 4, inconclusiveLimit 0, maxAge 5m,
+ * count 5 (invariant, alerts, job: 1), failureLimit 0, noDataLimit 2, consecutiveErrorLimit 4,
+ * inconclusiveLimit 0, maxAge 2m,
  * reduce one, onFail hold. INVALID names the gate and the field. */
 Gate *gate_parse(const json_t *json, GError **err) SL_MUST_USE;
 void gate_free(Gate *g);

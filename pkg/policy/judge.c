@@ -119,6 +119,10 @@ static LookVerdict precondition(const Gate *g, const GateReading *r, char *text)
 		return say(text, LOOK_ERROR, r->error);
 	if (r->no_data)
 		return say(text, LOOK_NODATA, r->no_data);
+	/* Where none is a good number (count), there is no sample whose age could be told. */
+	bool none_counts = g->reduce == REDUCE_COUNT && r->n_values == 0;
+	if (r->age_usec == GATE_AGE_UNKNOWN && !none_counts)
+		return say(text, LOOK_NODATA, "no sample tells how fresh this is");
 	if (r->age_usec > g->max_age_sec * USEC) {
 		g_autofree char *age = sl_duration_human(r->age_usec / USEC);
 		g_autofree char *max = sl_duration_human(g->max_age_sec);

@@ -26,12 +26,17 @@ typedef struct Look {
 const char *look_verdict_name(LookVerdict v);
 bool look_verdict_parse(const char *name, LookVerdict *ret);
 
+enum {
+	GATE_AGE_NOT_ASKED = -1, /* the query looks at no sample of now */
+	GATE_AGE_UNKNOWN = -2, /* asked, but there was no sample to tell it: no data */
+};
+
 /* What a query gave. error or no_data (texts, borrowed) say why there are no values. */
 typedef struct GateReading {
 	const char *error, *no_data;
 	const double *values; /* of each series, in any order */
 	size_t n_values;
-	int64_t age_usec; /* of the newest sample of the stalest selector; -1: not asked */
+	int64_t age_usec; /* of the newest sample of the stalest selector, or GATE_AGE_... */
 	double samples; /* of minSamplesQuery; NAN: not asked or no data */
 } GateReading;
 

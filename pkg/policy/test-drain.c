@@ -58,8 +58,9 @@ static const OneCase one_cases[] = {
 	{ "D24 failed pod of a DaemonSet", "{}",
 		{ N("p"), NOWISH, .phase = POD_FAILED, .owner_kind = "DaemonSet" }, DRAIN_FINISHED,
 		CAUSE_NONE, true },
-	{ "D25 emptyDir without consent", "{}", { P("p"), MANAGED, .empty_dir = true },
-		DRAIN_BLOCKED, CAUSE_EMPTY_DIR, false, "emptyDir" },
+	{ "D25 emptyDir without consent", "{\"consent\":{\"emptyDir\":false}}",
+		{ P("p"), MANAGED, .empty_dir = true }, DRAIN_BLOCKED, CAUSE_EMPTY_DIR, false,
+		"emptyDir" },
 	{ "emptyDir with consent", "{\"consent\":{\"emptyDir\":true}}",
 		{ P("p"), MANAGED, .empty_dir = true }, DRAIN_EVICT, CAUSE_NONE, true },
 	{ "D26 unmanaged", "{}", { P("p") }, DRAIN_BLOCKED, CAUSE_UNMANAGED, false,
@@ -456,7 +457,7 @@ static void test_uses(void)
 		{ "{\"rules\":[{},{\"behaviour\":\"deleteAfter\"}]}", "rules[1]: deleteAfter",
 			DRAIN_USES_DELETE_AFTER },
 		{ "{\"rules\":[{\"behaviour\":\"surge\"}]}", "rules[0]: surge", DRAIN_USES_SURGE },
-		{ "{\"rules\":[{\"group\":\"last\"}]}", "rules[0]: group last", DRAIN_USES_GROUPS },
+		{ "{\"rules\":[{\"group\":\"last\"}]}", "rules[0]: group", DRAIN_USES_GROUPS },
 		{ "{\"rules\":[{\"oneAtATime\":true}]}", "rules[0]: oneAtATime",
 			DRAIN_USES_ONE_AT_A_TIME },
 		{ "{\"nodes\":{\"order\":\"byName\"}}", "nodes.order", 0 },
@@ -473,7 +474,7 @@ static void test_uses(void)
 	g_autoptr(DrainRules) r = drain_rules_parse(NULL, &err);
 	g_assert_no_error(err);
 	g_assert_cmpint(r->pod_sec, ==, 1800);
-	g_assert_true(!r->empty_dir && !r->unmanaged && !r->force && r->hardest_first);
+	g_assert_true(r->empty_dir && !r->unmanaged && !r->force && r->hardest_first);
 }
 
 int main(int argc, char **argv)

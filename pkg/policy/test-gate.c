@@ -69,13 +69,13 @@ static void test_defaults(void)
 	g_assert_cmpstr(g->query, ==, "x");
 	g_assert_cmpuint(g->when, ==, WHEN_SOAK);
 	g_assert_cmpint(g->reduce, ==, REDUCE_ONE);
-	g_assert_cmpint(g->count, ==, 1);
+	g_assert_cmpint(g->count, ==, 5);
 	g_assert_cmpint(g->failure_limit, ==, 0);
 	g_assert_cmpint(g->no_data_limit, ==, 2);
 	g_assert_cmpint(g->error_limit, ==, 4);
 	g_assert_cmpint(g->inconclusive_limit, ==, 0);
 	g_assert_cmpint(g->interval_sec, ==, 60);
-	g_assert_cmpint(g->max_age_sec, ==, 300);
+	g_assert_cmpint(g->max_age_sec, ==, 120);
 	g_assert_cmpint(g->settle_sec, ==, 0);
 	g_assert_cmpint(g->on_fail, ==, ON_FAIL_HOLD);
 	g_assert_false(g->may_skip);
@@ -130,6 +130,7 @@ static void test_kinds(void)
 		g_assert_cmpint(g->kind, ==, cases[i].kind);
 		g_assert_true(gate_supported(g) == cases[i].supported);
 		g_assert_nonnull(gate_kind_name(g->kind));
+		g_assert_cmpint(g->count, ==, i < 2 || i == 4 ? 1 : 5);
 	}
 }
 

@@ -27,7 +27,8 @@ static size_t looks_of(const char *letters, Look *out)
 	return n;
 }
 
-#define Q "\"name\":\"g\",\"when\":[\"soak\"],\"query\":\"x\",\"pass\":{\"atMost\":1}"
+#define BASE "\"name\":\"g\",\"when\":[\"soak\"],\"query\":\"x\",\"pass\":{\"atMost\":1}"
+#define Q BASE ",\"count\":1"
 
 typedef struct JudgeCase {
 	const char *name, *limits, *looks;
@@ -40,7 +41,8 @@ static void run_cases(const JudgeCase *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const JudgeCase *c = &cases[i];
-		g_autofree char *text = g_strdup_printf("{" Q "%s}", c->limits);
+		g_autofree char *text = g_strdup_printf(
+			"{%s%s}", strstr(c->limits, "\"count\"") ? BASE : Q, c->limits);
 		g_autoptr(Gate) g = parse(text);
 		Look looks[64];
 		size_t n_looks = looks_of(c->looks, looks);
@@ -143,7 +145,7 @@ static void test_settle(void)
 /* G47: the same looks give the same judgement, and each prefix that failed stays failed. */
 static void test_replay(void)
 {
-	g_autoptr(Gate) g = parse("{" Q ",\"count\":3,\"failureLimit\":1}");
+	g_autoptr(Gate) g = parse("{" BASE ",\"count\":3,\"failureLimit\":1}");
 	g_autoptr(GRand) rand = g_rand_new_with_seed(7);
 	for (int round = 0; round < 500; round++) {
 		Look looks[30];
@@ -269,6 +271,16 @@ static void test_preconditions(void)
 		{ NULL, NULL, 0, 0, LOOK_NODATA, "0 samples in the window (minSamples 10)" },
 		{ NULL, NULL, 0, NAN, LOOK_NODATA, "minSamplesQuery gave no number" },
 	};
+	/* G21: the target has vanished. */
+	GateReading lost = {
+		.values = &v, .n_values = 1, .age_usec = GATE_AGE_UNKNOWN, .samples = 10
+	};
+	g_assert_cmpint(gate_look(g, &lost, 0, NULL).verdict, ==, LOOK_NODATA);
+	g_autoptr(Gate) count = parse("{" N0 ",\"reduce\":\"count\",\"pass\":{\"equals\":0}}");
+	lost.n_values = 0;
+	g_assert_cmpint(gate_look(count, &lost, 0, NULL).verdict, ==, LOOK_PASS);
+	lost.n_values = 1;
+	g_assert_cmpint(gate_look(count, &lost, 0, NULL).verdict, ==, LOOK_NODATA);
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		GateReading r = { cases[i].error, cases[i].no_data, &v, 1,
 			cases[i].age_sec < 0 ? -1 : cases[i].age_sec * SEC, cases[i].samples };
