@@ -123,7 +123,7 @@ static const Choice closes[] = {
 	{ 0 },
 };
 static const Field window_fields[] = {
-	{ "timeZone", &shape_zone, 0, "UTC", "zone of all its times" },
+	{ "timeZone", &shape_zone, 0, NULL, "zone of all its times; default: each cluster's own" },
 	{ "open", LIST(open_fields, 1), FIELD_REQUIRED, NULL, "when it is open" },
 	{ "blackouts", LIST(blackout_fields, 0), 0, "[]", "whole days on which it is not" },
 	{ "notice", &shape_duration, 0, "0s", "a run starts no sooner after its plan was merged" },

@@ -88,7 +88,7 @@ static void test_defaults(void)
 		"{\"atClose\":\"stopAtNode\",\"blackouts\":[],\"lastHopStart\":\"0s\",\"notice\":"
 		"\"0s\","
 		"\"open\":[{\"end\":\"17:00\",\"start\":\"08:00\",\"weekday\":\"monday\"}],"
-		"\"rollbackOutside\":true,\"timeZone\":\"UTC\"}");
+		"\"rollbackOutside\":true}");
 	assert_json(doc_spec(docset_find(set, "RollbackPolicy", "builtin/default")),
 		"{\"automatic\":[\"T0\",\"T1\",\"T2BeforeWorkers\"],\"require\":\"none\","
 		"\"stopFleetAfter\":1}");
