@@ -156,7 +156,7 @@ static bool get_pem(
 		return true;
 	}
 	gsize len = 0;
-	g_autofree guchar *raw = g_base64_decode(data, &len);
+	g_autofree unsigned char *raw = g_base64_decode(data, &len);
 	char *pem = g_strndup((const char *)raw, len);
 	if (raw)
 		explicit_bzero(raw, len);
@@ -353,6 +353,23 @@ static bool read_exec(CredsSpec *s, const Entry *user, const Entry *cluster, GEr
 	return check_exec(&e, x, err);
 }
 
+static bool check_user(const CredsSpec *s, const Entry *e, GError **err)
+{
+	const HttpEndpoint *p = &s->endpoint;
+	if ((p->cert_pem || s->cert_file) != (p->key_pem || s->key_file))
+		return sl_fail(err, SL_ERR_INVALID,
+			"%s: user %s needs both client-certificate and client-key", e->file->name,
+			e->name);
+	if ((p->bearer || s->token_file) && (p->basic_user || p->basic_password))
+		return sl_fail(err, SL_ERR_INVALID, "%s: user %s has a token and a password",
+			e->file->name, e->name);
+	if (json_object_get(e->v, "auth-provider"))
+		return sl_fail(err, SL_ERR_INVALID,
+			"%s: user %s uses auth-provider, which Kubernetes removed; use exec",
+			e->file->name, e->name);
+	return true;
+}
+
 static bool read_user(CredsSpec *s, const Entry *e, const Entry *cluster, GError **err)
 {
 	HttpEndpoint *p = &s->endpoint;
@@ -366,18 +383,7 @@ static bool read_user(CredsSpec *s, const Entry *e, const Entry *cluster, GError
 		!read_impersonation(s, e, err) || !read_exec(s, e, cluster, err))
 		return false;
 	s->token_file = absolute(e, token_file);
-	if ((p->cert_pem || s->cert_file) != (p->key_pem || s->key_file))
-		return sl_fail(err, SL_ERR_INVALID,
-			"%s: user %s needs both client-certificate and client-key", e->file->name,
-			e->name);
-	if ((p->bearer || s->token_file) && (p->basic_user || p->basic_password))
-		return sl_fail(err, SL_ERR_INVALID, "%s: user %s has a token and a password",
-			e->file->name, e->name);
-	if (json_object_get(e->v, "auth-provider"))
-		return sl_fail(err, SL_ERR_INVALID,
-			"%s: user %s uses auth-provider, which Kubernetes removed; use exec",
-			e->file->name, e->name);
-	return true;
+	return check_user(s, e, err);
 }
 
 static const char *current_context(const CredsFile *files, size_t n)

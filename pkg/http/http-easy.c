@@ -130,7 +130,7 @@ static bool set_authorization(HttpReq *req, const HttpEndpoint *e)
 		return true;
 	g_autofree char *pair =
 		g_strconcat(e->basic_user, ":", e->basic_password ? e->basic_password : "", NULL);
-	g_autofree char *base64 = g_base64_encode((const guchar *)pair, strlen(pair));
+	g_autofree char *base64 = g_base64_encode((const unsigned char *)pair, strlen(pair));
 	g_autofree char *value = g_strconcat("Basic ", base64, NULL);
 	return add_header(req, "Authorization", value);
 }

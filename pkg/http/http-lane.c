@@ -125,14 +125,14 @@ void http_lane_free(HttpLane *l)
 	g_free(l);
 }
 
-guint http_lane_hash(const void *lane)
+unsigned http_lane_hash(const void *lane)
 {
 	const HttpLane *l = lane;
-	guint h = l->identity.base_url ? g_str_hash(l->identity.base_url) : 0;
+	unsigned h = l->identity.base_url ? g_str_hash(l->identity.base_url) : 0;
 	return h ^ (l->identity.generation * 31) ^ l->watches;
 }
 
-gboolean http_lane_equal(const void *a, const void *b)
+int http_lane_equal(const void *a, const void *b)
 {
 	const HttpLane *la = a, *lb = b;
 	const HttpEndpoint *x = &la->identity, *y = &lb->identity;

@@ -56,8 +56,8 @@ typedef struct HttpReq {
 /* http-lane.c */
 HttpLane *http_lane_new(HttpCurl *owner, sd_event *event, const HttpEndpoint *e, bool watches);
 void http_lane_free(HttpLane *l); /* all its requests must be gone */
-guint http_lane_hash(const void *lane);
-gboolean http_lane_equal(const void *a, const void *b);
+unsigned http_lane_hash(const void *lane);
+int http_lane_equal(const void *a, const void *b);
 
 /* http-easy.c: fills req->easy and what it borrows; false with req->error set. */
 bool http_easy_prepare(HttpReq *req, const HttpRequest *r);

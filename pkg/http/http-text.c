@@ -4,9 +4,9 @@
 
 static int retry_after_seconds(const char *digits)
 {
-	guint64 n = 0;
+	uint64_t n = 0;
 	for (; g_ascii_isdigit(*digits); digits++)
-		n = MIN(n * 10 + (guint64)(*digits - '0'), HTTP_RETRY_AFTER_MAX_SEC);
+		n = MIN(n * 10 + (uint64_t)(*digits - '0'), HTTP_RETRY_AFTER_MAX_SEC);
 	return *digits ? -1 : (int)n;
 }
 
