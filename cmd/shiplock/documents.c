@@ -153,7 +153,11 @@ static bool read_yaml(Loader *l, GError **err)
 	}
 	size_t i;
 	json_t *file;
-	json_array_foreach(l->files, i, file) if (!read_alone(l, file, err)) return false;
+	json_array_foreach(l->files, i, file)
+	{
+		if (!read_alone(l, file, err))
+			return false;
+	}
 	return true;
 }
 

@@ -145,11 +145,31 @@ static void check_cluster(Checker *c, const json_t *spec)
 	if (nodes && provider && strcmp(provider, "openshift") == 0)
 		conflict(c, spec, "nodeAccess", "only provider kubeadm uses it", NULL);
 	list = json_object_get(spec, "notWith");
-	json_array_foreach(list, i,
-		item) if (json_is_string(item) &&
-			  strcmp(json_string_value(item), doc_name(c->doc)) == 0) check_report(c,
-		(At){ .parent = list, .at_item = true, .index = i, .code = CODE_CONFLICT },
-		"names the cluster itself");
+	json_array_foreach(list, i, item)
+	{
+		if (json_is_string(item) && strcmp(json_string_value(item), doc_name(c->doc)) == 0)
+			check_report(c,
+				(At){ .parent = list,
+					.at_item = true,
+					.index = i,
+					.code = CODE_CONFLICT },
+				"names the cluster itself");
+	}
+}
+
+static bool check_hop(Checker *c, At at, const char *before, const char *text)
+{
+	Version from, to;
+	if (!version_parse(before, &from) || !version_parse(text, &to))
+		return true;
+	if (version_compare(&from, &to) >= 0)
+		check_report(c, at, "\"%s\" is not above \"%s\" before it", text, before);
+	else if (version_minor_distance(&from, &to) > 1)
+		check_report(c, at, "\"%s\" is more than one minor version above \"%s\" before it",
+			text, before);
+	else
+		return true;
+	return false;
 }
 
 static void check_hops(Checker *c, const json_t *target)
@@ -164,10 +184,9 @@ static void check_hops(Checker *c, const json_t *target)
 		At at = { .parent = hops, .at_item = true, .index = i, .code = CODE_CONFLICT };
 		if (!text || !version_parse(text, &v))
 			return;
-		if (before && version_compare_text(before, text) >= 0)
-			check_report(c, at, "\"%s\" is not above \"%s\" before it", text, before);
-		else if (i + 1 == n && want && version_parse(want, &v) &&
-			 version_compare_text(text, want) != 0) {
+		bool ok = !before || check_hop(c, at, before, text);
+		if (ok && i + 1 == n && want && version_parse(want, &v) &&
+			version_compare_text(text, want) != 0) {
 			at.hint = "the last hop is the target";
 			check_report(c, at, "\"%s\" is not the target %s", text, want);
 		}
@@ -251,7 +270,10 @@ static void check_drain(Checker *c, const json_t *spec)
 				.code = CODE_CONFLICT,
 				.hint = "set consent.force: true, or onDeadline: hold" },
 			"force is not consented to");
-	json_array_foreach(json_object_get(spec, "rules"), i, rule) check_rule(c, rule, deadlines);
+	json_array_foreach(json_object_get(spec, "rules"), i, rule)
+	{
+		check_rule(c, rule, deadlines);
+	}
 }
 
 static int64_t opening_minutes(const json_t *open)
@@ -313,8 +335,10 @@ static void check_approval(Checker *c, const json_t *spec)
 	json_array_foreach(glass, i, name)
 	{
 		bool found = false;
-		json_array_foreach(groups, k, group) found =
-			found || json_equal(json_object_get(group, "name"), name);
+		json_array_foreach(groups, k, group)
+		{
+			found = found || json_equal(json_object_get(group, "name"), name);
+		}
 		if (!found && json_is_string(name))
 			check_report(c,
 				(At){ .parent = glass,
@@ -338,7 +362,10 @@ static void check_template(Checker *c, const json_t *v)
 		check_placeholders(c, v, key, names);
 		check_template(c, child);
 	}
-	json_array_foreach(v, i, child) check_template(c, child);
+	json_array_foreach(v, i, child)
+	{
+		check_template(c, child);
+	}
 }
 
 static void check_config(Checker *c, const json_t *spec)
@@ -346,7 +373,10 @@ static void check_config(Checker *c, const json_t *spec)
 	const json_t *list = json_object_get(spec, "notify"), *item;
 	const char *state = text_at(spec, "state");
 	size_t i;
-	json_array_foreach(list, i, item) check_template(c, json_object_get(item, "body"));
+	json_array_foreach(list, i, item)
+	{
+		check_template(c, json_object_get(item, "body"));
+	}
 	if (state && state[0] != '/')
 		check_report(c, (At){ .parent = spec, .key = "state", .code = CODE_VALUE },
 			"\"%s\" is not an absolute path", state);

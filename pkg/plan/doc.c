@@ -116,8 +116,14 @@ static size_t count_nodes(const json_t *v)
 	size_t n = 1, i;
 	const char *key;
 	json_t *child;
-	json_object_foreach((json_t *)v, key, child) n += 1 + count_nodes(child);
-	json_array_foreach(v, i, child) n += count_nodes(child);
+	json_object_foreach((json_t *)v, key, child)
+	{
+		n += 1 + count_nodes(child);
+	}
+	json_array_foreach(v, i, child)
+	{
+		n += count_nodes(child);
+	}
 	return n;
 }
 

@@ -212,9 +212,11 @@ static bool labels_match(const json_t *wanted, const json_t *labels)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)wanted, key,
-		value) if (!json_is_string(value) ||
-			   !json_equal(json_object_get(labels, key), value)) return false;
+	json_object_foreach((json_t *)wanted, key, value)
+	{
+		if (!json_is_string(value) || !json_equal(json_object_get(labels, key), value))
+			return false;
+	}
 	return true;
 }
 
@@ -224,9 +226,11 @@ json_t *docset_wave_clusters(const DocSet *s, const json_t *wave)
 	const json_t *names = json_path(wave, "clusters.names");
 	const json_t *wanted = json_path(wave, "clusters.matchLabels");
 	size_t i;
-	json_array_foreach(names, i, name) if (json_is_string(name) &&
-					       docset_find(s, "Cluster", json_string_value(name)))
-		json_array_append(out, name);
+	json_array_foreach(names, i, name)
+	{
+		if (json_is_string(name) && docset_find(s, "Cluster", json_string_value(name)))
+			json_array_append(out, name);
+	}
 	if (!json_is_object(wanted))
 		return out;
 	size_t first = lower_bound(s, "Cluster", ""), end = kind_end(s, "Cluster");
@@ -298,7 +302,10 @@ static void collect_gates(const DocSet *s, const Doc *policy, json_t *out, int d
 		if (d && depth < INCLUDE_MAX)
 			collect_gates(s, d, out, depth + 1);
 	}
-	json_array_foreach(gates, i, item) put_gate(out, item);
+	json_array_foreach(gates, i, item)
+	{
+		put_gate(out, item);
+	}
 }
 
 json_t *docset_gates(const DocSet *s, const Doc *policy)

@@ -6,5 +6,5 @@
 /* Reports unknown names, duplicates, clusters in two waves or two active plans, include cycles.
  * The set is sorted by then. */
 void check_refs(Checker *c, const DocSet *s);
-/* Gates that the soaks of a plan's waves are too short for: warnings. */
+/* Gates that can never pass, as the soak is too short or nothing tells them: warnings. */
 void check_soaks(Checker *c, const DocSet *s, const Doc *plan);

@@ -61,8 +61,11 @@ static bool is_block(const json_t *v)
 {
 	json_t *child;
 	size_t i;
-	json_array_foreach(
-		v, i, child) if (json_is_object(child) || json_is_array(child)) return true;
+	json_array_foreach(v, i, child)
+	{
+		if (json_is_object(child) || json_is_array(child))
+			return true;
+	}
 	return json_is_object(v) && json_object_size(v) > 0;
 }
 
@@ -103,9 +106,11 @@ static void emit_object(GString *s, const Shape *shape, const json_t *v, int ind
 	for (const Field *f = shape ? shape->fields : NULL; f && f->name; f++)
 		if ((child = json_object_get(v, f->name)))
 			emit_member(s, f->shape, f->name, child, indent, &first);
-	json_object_foreach(
-		(json_t *)v, key, child) if (!shape || !shape->fields || !field_find(shape, key))
-		emit_member(s, NULL, key, child, indent, &first);
+	json_object_foreach((json_t *)v, key, child)
+	{
+		if (!shape || !shape->fields || !field_find(shape, key))
+			emit_member(s, NULL, key, child, indent, &first);
+	}
 }
 
 static void emit(GString *s, const Shape *shape, const json_t *v, int indent)

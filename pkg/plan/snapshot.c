@@ -23,9 +23,13 @@ static void name_doc(const DocSet *set, const char *kind, const char *name, json
 	size_t i;
 	const char *tier;
 	json_array_foreach(json_object_get(spec, "include"), i, item)
+	{
 		name_doc(set, "GatePolicy", json_string_value(item), out);
+	}
 	json_object_foreach(json_object_get(spec, "approval"), tier, item)
+	{
 		name_doc(set, "ApprovalPolicy", json_string_value(item), out);
+	}
 }
 
 static void name_policies(const DocSet *set, const json_t *policies, json_t *out)
@@ -61,7 +65,9 @@ static void append_later(json_t *out, const Doc *d)
 	size_t i;
 	g_autofree char *key = d ? doc_key(d) : NULL;
 	json_array_foreach(d ? doc_later(d) : NULL, i, path)
+	{
 		json_array_append_new(out, json_sprintf("%s: %s", key, json_string_value(path)));
+	}
 }
 
 static void append_later_approvals(
@@ -73,7 +79,9 @@ static void append_later_approvals(
 		append_later(out, docset_find(set, "ApprovalPolicy", name));
 	json_object_foreach(
 		rollback ? json_object_get(doc_spec(rollback), "approval") : NULL, tier, item)
+	{
 		append_later(out, docset_find(set, "ApprovalPolicy", json_string_value(item)));
+	}
 }
 
 json_t *plan_later(const DocSet *set, const Doc *plan, const json_t *wave, const Doc *cluster)
@@ -146,10 +154,14 @@ static json_t *snapshot_approvals(const DocSet *set, const json_t *waves, json_t
 	const char *key, *tier;
 	size_t i;
 	json_array_foreach(waves, i, item)
+	{
 		snapshot_approval(set, json_string_value(json_object_get(item, "approval")), out);
+	}
 	json_object_foreach(policies, key, policy)
+	{
 		json_object_foreach(json_object_get(policy, "approval"), tier, item)
 			snapshot_approval(set, json_string_value(item), out);
+	}
 	return out;
 }
 

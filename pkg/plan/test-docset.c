@@ -166,7 +166,9 @@ static char *gate_names(const json_t *gates)
 	size_t i;
 	json_t *gate;
 	json_array_foreach(gates, i, gate)
+	{
 		g_string_append_printf(s, "%s%s", i ? " " : "", json_path_str(gate, "name", "?"));
+	}
 	return g_string_free(s, FALSE);
 }
 

@@ -34,8 +34,10 @@ static char *error_text(const json_t *out)
 	size_t i;
 	json_t *e;
 	json_array_foreach(json_object_get(out, "errors"), i, e)
+	{
 		g_string_append_printf(s, "%s%d:%d: %s", i ? "\n" : "", (int)int_at(e, "line"),
 			(int)int_at(e, "column"), text_at(e, "message"));
+	}
 	return g_string_free(s, FALSE);
 }
 
