@@ -451,6 +451,8 @@ static void count(Work *w)
 		plan->n_left += is_left(v);
 		plan->n_leaving += is_leaving(&w->in->pods[i], v);
 		plan->n_blocked += v->class == DRAIN_BLOCKED;
+		plan->n_due += v->due;
+		plan->n_past_deadline += is_left(v) && v->past_deadline && !v->due;
 		untidy |= v->class == DRAIN_FINISHED && w->in->pods[i].act == POD_UNTOUCHED;
 	}
 	plan->done = plan->n_left == 0 && !untidy;

@@ -81,6 +81,8 @@ typedef struct DrainPlan {
 	size_t n_take;
 	size_t n_left; /* must still go, those leaving included */
 	size_t n_leaving, n_blocked;
+	size_t n_due; /* deleteAfter pods to be deleted now: those with due */
+	size_t n_past_deadline; /* left, and past their deadline: the policy's onDeadline */
 	bool done; /* nothing left and nothing to do; the caller proves it by a consistent list */
 	int64_t next_usec; /* when to plan again if no fact changes; INT64_MAX: never */
 } DrainPlan;

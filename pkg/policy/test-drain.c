@@ -409,6 +409,91 @@ static void test_deadline(void)
 	world_close(&w);
 }
 
+/* ---- random worlds ---- */
+
+static void fill_randomly(World *w, GRand *rand)
+{
+	static const char *const names[] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7" };
+	static const char *const owners[] = { "ReplicaSet", "StatefulSet", "DaemonSet", NULL };
+	static const EvictVerdict *const refusals[] = { NULL, NULL, NULL, NULL, &denied, &failed,
+		&busy };
+	w->n_pods = 0;
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		int kind = g_rand_int_range(rand, 0, 3);
+		DrainPod *p = add(w, names[i],
+			kind == 0   ? NULL
+			: kind == 1 ? w->web_labels
+				    : w->db_labels);
+		/* Few are unmanaged: one is enough to stop everything. */
+		p->owner_kind = owners[g_rand_int_range(rand, 0, 40) == 0 ? 3 : i % 3];
+		p->phase = g_rand_int_range(rand, 0, 8) == 0 ? POD_SUCCEEDED : POD_RUNNING;
+		p->ready = g_rand_int_range(rand, 0, 4) > 0;
+		p->act = (PodAct)MAX(g_rand_int_range(rand, -4, 3), 0);
+		p->deletion_usec = g_rand_int_range(rand, 0, 6) == 0 ? NOW * SEC : 0;
+		p->refusal = refusals[g_rand_int_range(rand, 0, G_N_ELEMENTS(refusals))];
+		p->refused_usec = (NOW - g_rand_int_range(rand, 0, 100)) * SEC;
+		p->priority_class = g_rand_boolean(rand) ? NULL : "system-node-critical";
+	}
+	for (size_t i = 0; i < 2; i++) {
+		w->budgets[i].disruptions_allowed = g_rand_int_range(rand, 0, 4);
+		w->budgets[i].max_unavailable.value = g_rand_int_range(rand, 0, 20) > 0;
+	}
+	w->in.max_open = g_rand_int_range(rand, 0, 5);
+	w->in.n_open = g_rand_int_range(rand, 0, 2);
+}
+
+static void check_plan(const World *w, const DrainPlan *p)
+{
+	int taken[3] = { 0 }, n_open = w->in.n_open;
+	int tier = -1;
+	for (size_t i = 0; i < w->n_pods; i++)
+		n_open += w->pods[i].act == POD_OPEN;
+	for (size_t i = 0; i < p->n_take; i++) {
+		const DrainPod *pod = &w->pods[p->take[i]];
+		const DrainVerdict *v = &p->pods[p->take[i]];
+		g_assert_cmpint(pod->act, ==, POD_UNTOUCHED);
+		g_assert_cmpint(pod->deletion_usec, ==, 0);
+		if (p->n_blocked) {
+			g_assert_cmpint(v->class, ==, DRAIN_BLOCKED);
+			continue;
+		}
+		g_assert_true(v->class == DRAIN_EVICT || v->class == DRAIN_FINISHED);
+		taken[v->budget]++;
+		if (v->class == DRAIN_FINISHED)
+			continue;
+		g_assert_true(tier < 0 || tier == (int)v->tier);
+		tier = (int)v->tier;
+		g_assert_cmpstr(pod->owner_kind, !=, "DaemonSet");
+	}
+	for (size_t k = 0; k < 2; k++)
+		g_assert_cmpint(taken[k], <=, w->budgets[k].disruptions_allowed);
+	if (!p->n_blocked && w->in.max_open && p->n_take)
+		g_assert_cmpint(n_open + (int)p->n_take, <=, w->in.max_open);
+	g_assert_cmpint(p->next_usec, >, w->in.now_usec);
+}
+
+static void test_random(void)
+{
+	g_autoptr(GRand) rand = g_rand_new_with_seed(5);
+	size_t n_taken = 0, n_stopped = 0;
+	World w;
+	world_open(&w, "{\"rules\":[{\"match\":{\"ownerKinds\":[\"StatefulSet\"]},"
+		       "\"oneAtATime\":true}]}");
+	for (int round = 0; round < 5000; round++) {
+		fill_randomly(&w, rand);
+		g_autoptr(DrainPlan) p = drain_plan(w.rules, &w.in);
+		g_autoptr(DrainPlan) again = drain_plan(w.rules, &w.in);
+		check_plan(&w, p);
+		g_assert_cmpmem(p->take, p->n_take * sizeof *p->take, again->take,
+			again->n_take * sizeof *again->take);
+		n_taken += p->n_take;
+		n_stopped += p->n_blocked > 0;
+	}
+	g_assert_cmpuint(n_taken, >, 1000);
+	g_assert_cmpuint(n_stopped, >, 100);
+	world_close(&w);
+}
+
 /* ---- rules ---- */
 
 static void test_bad_rules(void)
@@ -488,6 +573,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/drain/blocked-first", test_blocked_first);
 	g_test_add_func("/drain/text", test_text);
 	g_test_add_func("/drain/deadline", test_deadline);
+	g_test_add_func("/drain/random", test_random);
 	g_test_add_func("/drain/bad-rules", test_bad_rules);
 	g_test_add_func("/drain/uses", test_uses);
 	return g_test_run();

@@ -1,4 +1,5 @@
 #include "telemetry/promql.h"
+#include <string.h>
 
 #define M "c=\"a\""
 
@@ -117,11 +118,48 @@ static void test_freshness(void)
 	g_assert_error(err, SL_ERROR, SL_ERR_INVALID);
 }
 
+static int count(const char *text, const char *part)
+{
+	int n = 0;
+	for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
+		n++;
+	return n;
+}
+
+/* Texts put together at random: whatever is taken for a selector gets the matcher, and is found
+ * again with it; nothing else of the text changes. */
+static void test_random(void)
+{
+	static const char *const parts[] = { "up", "sum", " by ", "(", ")", "{", "}", "a=\"b\"",
+		",", "[5m]", " offset 5m", "@", "\"", "'", "`", "\\", " and ", " # x\n", "1e-3",
+		"rate(", "[", "]", " ", "job:x", "on(a)", "=", "\xc3\xa4", "bool", "NaN" };
+	g_autoptr(GRand) rand = g_rand_new_with_seed(11);
+	int n_good = 0;
+	for (int round = 0; round < 50000; round++) {
+		g_autoptr(GString) q = g_string_new(NULL);
+		for (int i = g_rand_int_range(rand, 0, 9); i >= 0; i--)
+			g_string_append(
+				q, parts[g_rand_int_range(rand, 0, (int)G_N_ELEMENTS(parts))]);
+		g_autofree char *once = promql_inject(q->str, "zz=\"1\"", NULL);
+		char *fresh = NULL;
+		g_assert_true(promql_freshness(q->str, &fresh, NULL) == (once != NULL));
+		g_free(fresh);
+		if (!once)
+			continue;
+		n_good++;
+		g_autofree char *twice = promql_inject(once, "zz=\"1\"", NULL);
+		g_assert_nonnull(twice);
+		g_assert_cmpint(count(twice, "zz=\"1\""), ==, 2 * count(once, "zz=\"1\""));
+	}
+	g_assert_cmpint(n_good, >, 1000);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/promql/inject", test_inject);
 	g_test_add_func("/promql/matcher", test_matcher);
 	g_test_add_func("/promql/freshness", test_freshness);
+	g_test_add_func("/promql/random", test_random);
 	return g_test_run();
 }
