@@ -162,6 +162,7 @@ static void test_one_pod(void)
 		g_assert_true(p->done == (c->want == DRAIN_SKIP));
 		g_assert_true(
 			v->due == (c->want == DRAIN_DELETE_AFTER && c->cause == CAUSE_DEADLINE));
+		g_assert_cmpuint(p->n_due, ==, v->due);
 		g_assert_cmpstr(v->text, !=, "");
 		if (c->want == DRAIN_BLOCKED)
 			g_assert_cmpstr(v->who, !=, "");
@@ -405,6 +406,7 @@ static void test_deadline(void)
 	g_assert_true(p->pods[0].past_deadline);
 	g_assert_cmpint(p->pods[0].deadline_usec, ==, NOW * SEC);
 	g_assert_false(p->pods[1].past_deadline);
+	g_assert_cmpuint(p->n_past_deadline, ==, 1);
 	g_assert_cmpint(p->next_usec, ==, (NOW + 1) * SEC);
 	world_close(&w);
 }
