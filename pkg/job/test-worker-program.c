@@ -1,8 +1,12 @@
 /* The true shiplock-worker of the plain build: its verbs, and the walls around them. */
+#include "base/file.h"
 #include "codec/json.h"
 #include "job/job-worker.h"
+#include "loop/listen.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* $SHIPLOCK_BUILD, else two folders above that of this test (BUILD/san/test). */
@@ -104,11 +108,70 @@ static void test_bad(void)
 	g_assert_cmpstr(text, ==, "{\"survived\":\"nothing\"}");
 }
 
+/* libgit2 would wait for ever for a server that accepts and stays silent. */
+static void test_silent_server(void)
+{
+	if (!have_worker())
+		return;
+	g_autoptr(GError) err = NULL;
+	g_autofree char *path = worker_path();
+	g_autofree char *dir = g_dir_make_tmp("sl-silent-XXXXXX", NULL);
+	SL_AUTO_FD fd = listen_tcp("127.0.0.1:0", &err);
+	g_assert_no_error(err);
+	g_autofree char *request = g_strdup_printf(
+		"{\"op\":\"fetch\",\"mirror\":\"%s/m\",\"url\":\"http://127.0.0.1:%d/x\"}", dir,
+		listen_port(fd));
+	g_assert_null(job_run_sync(path, "git", request, strlen(request), 500, NULL, &err));
+	g_assert_error(err, SL_ERROR, SL_ERR_UNKNOWN_OUTCOME);
+	g_assert_nonnull(strstr(err->message, "no answer within 0.500 s"));
+	const char *rm[] = { "rm", "-rf", dir, NULL };
+	g_assert_true(g_spawn_sync(
+		"/", (char **)rm, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+}
+
+/* A starter that is killed takes its worker along: here a process between us and the worker. */
+static void test_dies_with_starter(void)
+{
+	if (!have_worker())
+		return;
+	g_autofree char *path = worker_path();
+	int out[2], in[2], status;
+	char c;
+	g_assert_cmpint(pipe(out), ==, 0);
+	g_assert_cmpint(pipe(in), ==, 0);
+	pid_t starter = fork();
+	if (starter == 0) {
+		close(out[0]);
+		close(in[1]);
+		if (fork() == 0) {
+			dup2(in[0], 0); /* never ends: our other end stays open */
+			dup2(out[1], 1);
+			execl(path, path, "yaml", NULL);
+			_exit(127);
+		}
+		for (;;)
+			pause();
+	}
+	close(out[1]);
+	close(in[0]);
+	/* It has put up its walls when it has taken more than a pipe holds. */
+	g_autofree char *blank = g_strnfill(256 << 10, ' ');
+	g_assert_cmpint(write(in[1], blank, 256 << 10), ==, 256 << 10);
+	kill(starter, SIGKILL);
+	g_assert_cmpint(waitpid(starter, &status, 0), ==, starter);
+	g_assert_cmpint(read(out[0], &c, 1), ==, 0); /* the last holder of its stdout is gone */
+	close(out[0]);
+	close(in[1]);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	alarm(120);
 	g_test_add_func("/worker-program/yaml", test_yaml);
 	g_test_add_func("/worker-program/large-yaml", test_large_yaml);
 	g_test_add_func("/worker-program/bad", test_bad);
+	g_test_add_func("/worker-program/silent-server", test_silent_server);
+	g_test_add_func("/worker-program/dies-with-starter", test_dies_with_starter);
 	return g_test_run();
 }
