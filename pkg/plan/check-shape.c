@@ -255,15 +255,20 @@ static json_t *default_value(const Field *f)
 	}
 }
 
-static void fill_defaults(const Shape *s, json_t *full)
+/* Which fields of an object are given, by their row; no table is longer. */
+typedef uint64_t Given;
+enum { FIELDS_MAX = 64 };
+
+static void fill_defaults(const Shape *s, json_t *full, Given given)
 {
-	for (const Field *f = s->fields; f && f->name; f++) {
-		if (!f->def || json_object_get(full, f->name))
+	for (size_t i = 0; s->fields && s->fields[i].name; i++) {
+		const Field *f = &s->fields[i];
+		if (!f->def || given & ((Given)1 << i))
 			continue;
 		json_t *v = default_value(f);
 		if (f->shape->kind == SHAPE_OBJECT)
-			fill_defaults(f->shape, v);
-		json_object_set_new(full, f->name, v);
+			fill_defaults(f->shape, v, 0);
+		json_object_set_new_nocheck(full, f->name, v);
 	}
 }
 
@@ -306,7 +311,7 @@ static void report_missing(Checker *c, const Field *f)
 
 /* given: first and second alternative that are there; typo: some unknown field may have meant
  * one. */
-static void check_alternatives(Checker *c, const Shape *s, const Field *given[2], bool typo)
+static void check_alternatives(Checker *c, const Shape *s, const Field *const given[2], bool typo)
 {
 	g_autofree char *message = NULL;
 	if (!s->one_of || (given[0] && !given[1]) || (!given[0] && typo))
@@ -345,38 +350,62 @@ static json_t *not_an_object(Checker *c, const Shape *s, json_t *v)
 	return json_incref(v);
 }
 
+/* What walk_object learns on its way over the members. */
+typedef struct Members {
+	Given given;
+	const Field *alternatives[2]; /* the first and another one that are given */
+	const Field *meant[8]; /* by unknown fields, most likely */
+	unsigned n_unknown;
+} Members;
+
+static void walk_member(
+	Checker *c, const Shape *s, const char *key, json_t *v, json_t *full, Members *m)
+{
+	const Field *f = field_find(s, key);
+	if (!f) {
+		m->meant[m->n_unknown++ % G_N_ELEMENTS(m->meant)] = report_unknown(c, s, key);
+		return;
+	}
+	json_t *value = walk_field(c, f, v);
+	if (value)
+		json_object_set_new_nocheck(full, key, value);
+	size_t row = (size_t)(f - s->fields);
+	g_assert(row < FIELDS_MAX);
+	m->given |= (Given)1 << row;
+	if (f->flags & FIELD_ALT)
+		m->alternatives[m->alternatives[0] ? 1 : 0] = f;
+}
+
+static void check_required(Checker *c, const Shape *s, const Members *m)
+{
+	for (size_t i = 0; s->fields[i].name; i++) {
+		const Field *f = &s->fields[i];
+		bool typo = false;
+		if (!(f->flags & FIELD_REQUIRED) || m->given & ((Given)1 << i))
+			continue;
+		for (size_t k = 0; k < G_N_ELEMENTS(m->meant); k++)
+			typo = typo || m->meant[k] == f;
+		if (!typo)
+			report_missing(c, f);
+	}
+}
+
 static json_t *walk_object(Checker *c, const Shape *s, json_t *v)
 {
 	if (!json_is_object(v))
 		return not_an_object(c, s, v);
 	json_t *full = json_object(), *child;
-	const Field *given[2] = { NULL, NULL }, *meant[8] = { NULL };
-	unsigned n_unknown = 0;
+	Members m = { 0 };
 	const char *key;
 	json_object_foreach(v, key, child)
 	{
-		const Field *f = field_find(s, key);
 		c->steps[c->n_steps++] = (DocStep){ .key = key };
-		if (!f) {
-			meant[n_unknown++ % G_N_ELEMENTS(meant)] = report_unknown(c, s, key);
-		} else {
-			json_t *value = walk_field(c, f, child);
-			if (value)
-				json_object_set_new(full, key, value);
-			if (f->flags & FIELD_ALT)
-				given[given[0] ? 1 : 0] = f;
-		}
+		walk_member(c, s, key, child, full, &m);
 		c->n_steps--;
 	}
-	for (const Field *f = s->fields; f->name; f++) {
-		bool typo = false;
-		for (size_t i = 0; i < G_N_ELEMENTS(meant); i++)
-			typo = typo || meant[i] == f;
-		if ((f->flags & FIELD_REQUIRED) && !typo && !json_object_get(v, f->name))
-			report_missing(c, f);
-	}
-	check_alternatives(c, s, given, n_unknown > 0);
-	fill_defaults(s, full);
+	check_required(c, s, &m);
+	check_alternatives(c, s, m.alternatives, m.n_unknown > 0);
+	fill_defaults(s, full, m.given);
 	return full;
 }
 

@@ -12,8 +12,15 @@ static void run_json(const json_t *list)
 static const char *const odd[] = { "null", "true", "7", "-1", "1.5", "\"\"", "\"x\"", "[]", "{}",
 	"[null]", "[[\"a\"]]", "{\"a\":null}", "{\"a\":{\"a\":[]}}" };
 
-/* Puts each odd value in the place of each part of v, in turn. */
-static unsigned damage(const json_t *root, json_t *v)
+static const char *next_odd(unsigned *turn)
+{
+	return odd[(*turn)++ % G_N_ELEMENTS(odd)];
+}
+
+enum { ODD_AT_ONCE = 3 }; /* all of them at every place take too long for every day */
+
+/* Puts some of the odd values, others each time, in the place of each part of v. */
+static unsigned damage(const json_t *root, json_t *v, unsigned *turn)
 {
 	const char *key;
 	json_t *child;
@@ -24,21 +31,22 @@ static unsigned damage(const json_t *root, json_t *v)
 	{
 		g_autoptr(json_t) kept = json_incref(child);
 		g_autofree char *name = g_strdup(key);
-		for (size_t k = 0; k < G_N_ELEMENTS(odd); k++, n++) {
-			json_object_set_new(v, name, json_loads(odd[k], JSON_DECODE_ANY, NULL));
+		for (size_t k = 0; k < ODD_AT_ONCE; k++, n++) {
+			json_object_set_new(
+				v, name, json_loads(next_odd(turn), JSON_DECODE_ANY, NULL));
 			run_json(root);
 		}
 		json_object_set(v, name, kept);
-		n += damage(root, kept);
+		n += damage(root, kept, turn);
 	}
 	for (i = 0; i < json_array_size(v); i++) {
 		g_autoptr(json_t) kept = json_incref(json_array_get(v, i));
-		for (size_t k = 0; k < G_N_ELEMENTS(odd); k++, n++) {
-			json_array_set_new(v, i, json_loads(odd[k], JSON_DECODE_ANY, NULL));
+		for (size_t k = 0; k < ODD_AT_ONCE; k++, n++) {
+			json_array_set_new(v, i, json_loads(next_odd(turn), JSON_DECODE_ANY, NULL));
 			run_json(root);
 		}
 		json_array_set(v, i, kept);
-		n += damage(root, kept);
+		n += damage(root, kept, turn);
 	}
 	return n;
 }
@@ -69,8 +77,9 @@ static void replay(const char *text, size_t len, void *ud)
 static void damage_file(const char *text, size_t len, void *ud)
 {
 	g_autoptr(json_t) list = json_loadb(text, len, 0, NULL);
+	unsigned turn = 0;
 	if (json_is_array(list))
-		*(unsigned *)ud += damage(list, list);
+		*(unsigned *)ud += damage(list, list, &turn);
 }
 
 static void test_replay(void)
@@ -85,7 +94,7 @@ static void test_damage(void)
 	unsigned n = 0;
 	each_file(damage_file, &n);
 	g_test_message("%u damaged sets", n);
-	g_assert_cmpuint(n, >=, 3000);
+	g_assert_cmpuint(n, >=, 1000);
 }
 
 int main(int argc, char **argv)
