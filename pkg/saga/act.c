@@ -1,3 +1,4 @@
+#include "http/http.h"
 #include "saga/internal.h"
 #include <string.h>
 
@@ -170,23 +171,37 @@ static int64_t backoff_usec(const Act *last)
 	if (!last || !last->settled_usec ||
 		(last->state != ACT_ABSENT && last->state != ACT_REFUSED))
 		return 0;
-	int64_t after = json_path_int(last->result, "retryAfter", -1);
-	if (after < 0 && last->attempt <= 1 && last->state == ACT_ABSENT)
+	int64_t after = json_path_int(last->result, "retryAfter", 0);
+	if (after <= 0 && last->attempt <= 1 && last->state == ACT_ABSENT)
 		return 0; /* a first conflict: the world changed, decide again at once */
-	if (after < 0)
+	if (after <= 0)
 		after = MIN((int64_t)1 << MIN(last->attempt - 1, 10), ACT_BACKOFF_MAX_SEC);
 	return last->settled_usec + after * SL_USEC_PER_SEC;
 }
 
+/* Could a request that was sent as this attempt, or an earlier one of unknown outcome, still do
+ * something when its object was changed meanwhile? */
+static bool may_come_late(const Act *a)
+{
+	return a->row->effect != EFFECT_BY_VERSION && a->row->effect != EFFECT_BY_UID;
+}
+
+static int64_t horizon_usec(const Act *a)
+{
+	return a->unknown_usec + HTTP_HORIZON_SEC * SL_USEC_PER_SEC;
+}
+
 static StepResult try_act(Item *it, const ActRow *row, const char *key, const Act *undoes, Batch *b)
 {
-	if (it->frozen)
-		return (StepResult){ .verb = STEP_ACT };
 	const Act *last = act_find(it, row, key);
 	int64_t not_before = backoff_usec(last);
 	if (not_before > loop_boot_usec(it->saga->loop))
 		return step_wait(it, not_before, "%s is tried again; the server said: %s",
 			row->name, json_path_str(last->result, "message", "nothing"));
+	if (undoes && undoes->shadow && may_come_late(undoes) &&
+		loop_boot_usec(it->saga->loop) < horizon_usec(undoes))
+		return step_wait(it, horizon_usec(undoes),
+			"%s waits: an earlier %s may still arrive", row->name, undoes->row->name);
 	StepResult ret;
 	if (!row->claim && !site_prove_claim(it, &ret))
 		return ret;
@@ -199,6 +214,10 @@ static StepResult try_act(Item *it, const ActRow *row, const char *key, const Ac
 		g_autofree char *reason = g_strdup(it->reason ? it->reason : "not ours to change");
 		return step_hold(it, "not-ours", "%s: %s", row->name, reason);
 	}
+	if (it->frozen) { /* all but the act itself, so that a hold of its own shows */
+		act_request_clear(&req);
+		return (StepResult){ .verb = STEP_ACT };
+	}
 	bool again = last && (last->state == ACT_ABSENT || last->state == ACT_REFUSED) &&
 		     last->in_state == it->state;
 	IntentArgs args = { .attempt = again ? last->attempt + 1 : 1,
@@ -210,20 +229,31 @@ static StepResult try_act(Item *it, const ActRow *row, const char *key, const Ac
 
 StepResult step_act(Item *it, const ActRow *row, const char *key, Batch *b)
 {
-	return try_act(it, row, key, NULL, b);
+	StepResult r = try_act(it, row, key, NULL, b);
+	if (r.verb != STEP_ACT)
+		batch_drop_pivots(b, it);
+	return r;
+}
+
+static const Act *newest_mark(const Item *it, bool claim)
+{
+	for (guint i = it->acts->len; i > 0; i--) {
+		const Act *a = g_ptr_array_index(it->acts, i - 1);
+		if (a->state == ACT_DONE && a->row->undo && a->row->claim == claim)
+			return a;
+	}
+	return NULL;
 }
 
 StepResult step_undo(Item *it, Batch *b, bool *ret_left)
 {
-	for (guint i = it->acts->len; i > 0; i--) {
-		const Act *a = g_ptr_array_index(it->acts, i - 1);
-		if (a->state != ACT_DONE || !a->row->undo)
-			continue;
-		*ret_left = true;
-		return try_act(it, a->row->undo, a->key, a, b);
-	}
-	*ret_left = false;
-	return (StepResult){ .verb = STEP_WAIT };
+	const Act *mark = newest_mark(it, false);
+	if (!mark)
+		mark = newest_mark(it, true);
+	*ret_left = mark != NULL;
+	if (!mark)
+		return (StepResult){ .verb = STEP_WAIT };
+	return try_act(it, mark->row->undo, mark->key, mark, b);
 }
 
 static void add_result(Act *a, const char *class, const char *why, Batch *b)
@@ -257,13 +287,29 @@ static bool wanted(const Act *a)
 	return a->undoes || a->row->undo || a->fences || a->in_state == a->item->state;
 }
 
-static StepResult retry(Act *a, const View *v, Batch *b)
+/* The first repetition comes at once, or when the server said; then slower and slower. */
+static int64_t retry_usec(const Act *a)
+{
+	int64_t sec = MAX(a->answer.retry_after_sec, 0);
+	if (sec == 0 && a->attempt > 1)
+		sec = MIN((int64_t)1 << MIN(a->attempt - 2, 10), ACT_BACKOFF_MAX_SEC);
+	return a->unknown_usec + sec * SL_USEC_PER_SEC;
+}
+
+static StepResult retry(Act *a, const View *v, int64_t now, Batch *b)
 {
 	Item *it = a->item;
+	StepResult ret;
+	if (now < retry_usec(a))
+		return step_wait(it, retry_usec(a), "%s is tried again", a->row->name);
+	if (!a->row->claim && !site_prove_claim(it, &ret))
+		return ret;
 	const Act *mark = a->undoes ? item_find_act(it, a->undoes) : NULL;
 	ActRequest req = { 0 };
 	if (!a->row->build(it, a->key, mark, v, &req)) {
 		act_request_clear(&req);
+		if (may_come_late(a) && now < horizon_usec(a))
+			return step_wait(it, horizon_usec(a), "%s may still arrive", a->row->name);
 		add_result(a, "foreign", it->reason ? it->reason : "not ours to change", b);
 		return dealt();
 	}
@@ -275,8 +321,24 @@ static StepResult retry(Act *a, const View *v, Batch *b)
 	return dealt();
 }
 
-static StepResult fence(Act *a, const View *v, Batch *b)
+static const Act *last_fence(const Act *a)
 {
+	const Act *last = NULL;
+	for (guint i = 0; i < a->item->acts->len; i++) {
+		const Act *f = g_ptr_array_index(a->item->acts, i);
+		if (f->fences == a->id)
+			last = f;
+	}
+	return last;
+}
+
+static StepResult fence(Act *a, const View *v, int64_t now, Batch *b)
+{
+	const Act *last = last_fence(a);
+	int64_t not_before = backoff_usec(last);
+	if (not_before > now)
+		return step_wait(a->item, not_before, "%s is tried again; the server said: %s",
+			a->row->fence->name, json_path_str(last->result, "message", "nothing"));
 	ActRequest req = { 0 };
 	if (!a->row->fence->build(a->item, a->key, NULL, v, &req)) {
 		act_request_clear(&req);
@@ -284,7 +346,7 @@ static StepResult fence(Act *a, const View *v, Batch *b)
 			a->row->name, a->item->reason ? a->item->reason : "the object is not ours");
 	}
 	add_intent(a->item, a->row->fence, a->key, &req,
-		(IntentArgs){ .fences = a->id, .attempt = 1 }, b);
+		(IntentArgs){ .fences = a->id, .attempt = last ? last->attempt + 1 : 1 }, b);
 	return dealt();
 }
 
@@ -299,16 +361,27 @@ static StepResult settle_absent(Act *a, const View *v, int64_t now, Batch *b)
 		return step_wait(a->item, 0,
 			"held; %s did not take effect and is not repeated meanwhile", a->row->name);
 	if (wanted(a))
-		return retry(a, v, b);
+		return retry(a, v, now, b);
 	if (a->row->fence)
-		return fence(a, v, b);
+		return fence(a, v, now, b);
 	if (a->row->effect != EFFECT_BY_NAME)
-		return retry(a, v, b);
-	int64_t horizon = a->unknown_usec + 60 * SL_USEC_PER_SEC;
-	if (now < horizon)
-		return step_wait(a->item, horizon, "%s may still arrive", a->row->name);
+		return retry(a, v, now, b);
+	if (now < horizon_usec(a))
+		return step_wait(a->item, horizon_usec(a), "%s may still arrive", a->row->name);
 	add_result(a, "absent", "older than any request on its way", b);
 	return dealt();
+}
+
+/* Only a read sent after the outcome became unknown says anything, and after each wait a new one.
+ */
+static int64_t read_after(const Act *a, int64_t now)
+{
+	int64_t since = a->unknown_usec;
+	if (now >= retry_usec(a))
+		since = MAX(since, retry_usec(a));
+	if (now >= horizon_usec(a))
+		since = MAX(since, horizon_usec(a));
+	return since;
 }
 
 static StepResult settle_by_read(Act *a, int64_t now, Batch *b)
@@ -317,7 +390,7 @@ static StepResult settle_by_read(Act *a, int64_t now, Batch *b)
 	if (!a->row->fact) { /* nothing to read: by its effect it is safe to send again */
 		return settle_absent(a, NULL, now, b);
 	}
-	const View *v = fact_since(it, a->row->fact, a->key, a->unknown_usec);
+	const View *v = fact_since(it, a->row->fact, a->key, read_after(a, now));
 	if (!v) {
 		item_set_reason(it, "the outcome of %s is not known; reading", a->row->name);
 		return step_read(it);

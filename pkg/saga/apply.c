@@ -86,6 +86,7 @@ static void apply_item(Saga *s, const Record *r, const json_t *body)
 	const char *cluster = json_path_str(body, "cluster", NULL);
 	Site *site = cluster ? s->hooks.site(cluster, s->ud) : NULL;
 	Item *it = item_new(s, id, parent, kind, site, json_path_str(body, "name", ""));
+	it->site_gone = cluster && !site;
 	it->state = state_by_name(kind, json_path_str(body, "state", ""));
 	g_assert(it->state);
 	it->since_wall_usec = r->wall_usec;
@@ -95,20 +96,28 @@ static void apply_item(Saga *s, const Record *r, const json_t *body)
 	item_ready(parent);
 }
 
+static void wake_tree(Item *it)
+{
+	item_ready(it);
+	for (guint i = 0; i < it->children->len; i++)
+		wake_tree(g_ptr_array_index(it->children, i));
+}
+
 static void apply_move(Item *it, const Record *r, const json_t *body)
 {
 	unsigned to = state_by_name(it->kind, json_path_str(body, "to", ""));
 	g_assert(to);
 	if (to != it->state) {
 		it->since_wall_usec = r->wall_usec;
-		it->obs_base_usec = 0;
+		it->obs_base_usec = it->granted_usec = 0;
 		drop_holds(it, NULL, true);
+		json_array_clear(it->looks);
+		wake_tree(it);
 	}
 	it->state = to;
 	it->step = (unsigned)json_path_int(body, "step", 0);
 	g_free(it->why);
 	it->why = g_strdup(json_path_str(body, "why", ""));
-	json_array_clear(it->looks);
 	g_clear_pointer(&it->reason, g_free);
 }
 
@@ -139,7 +148,9 @@ static void act_is_done(Act *a)
 	Act *fenced = a->fences ? item_find_act(it, a->fences) : NULL;
 	if (fenced)
 		fenced->fenced = true;
-	if (a->row->claim)
+	/* Written after the last restart or gap: that is as good as a read. */
+	Saga *s = it->saga;
+	if (a->row->claim && it->site && !s->replaying && a->unknown_usec >= s->prove_after_usec)
 		it->site->proven = true;
 }
 
@@ -166,7 +177,7 @@ static void apply_result(Item *it, const json_t *body)
 	a->settled_usec = it->saga->replaying ? 0 : loop_boot_usec(it->saga->loop);
 	if (a->state == ACT_DONE)
 		act_is_done(a);
-	if (a->row->fact && !a->row->fact->pushed)
+	if (it->site && a->row->fact && !a->row->fact->pushed)
 		site_fact_forget(it->site, a->row->fact, a->key);
 }
 
@@ -184,6 +195,20 @@ static void apply_hold(Item *it, const Record *r, const json_t *body)
 	g_ptr_array_add(it->holds, h);
 }
 
+/* A person who clears a hold lets the item wait once more, and says that its cause may be gone:
+ * what was read of the claim before counts no more. */
+static void apply_unhold(Item *it, const json_t *body)
+{
+	const char *cause = json_path_str(body, "cause", "");
+	drop_holds(it, cause, false);
+	if (strcmp(cause, "deadline") == 0)
+		it->granted_usec = it->obs_base_usec;
+	for (guint i = 0; strcmp(cause, "held-too-long") == 0 && i < it->holds->len; i++)
+		((Hold *)g_ptr_array_index(it->holds, i))->obs_usec = it->obs_base_usec;
+	if (it->site && it->site->ops->claim_fact && !it->site->proven)
+		site_fact_forget(it->site, it->site->ops->claim_fact, it->site->ops->claim_key);
+}
+
 static void apply_epoch(Saga *s, const json_t *body)
 {
 	Site *site = s->hooks.site(json_path_str(body, "cluster", ""), s->ud);
@@ -198,13 +223,6 @@ static void apply_epoch(Saga *s, const json_t *body)
 		}
 	site->epoch = MAX(site->epoch, epoch);
 	site->claimed = json_path_bool(body, "held", false);
-}
-
-static void wake_tree(Item *it)
-{
-	item_ready(it);
-	for (guint i = 0; i < it->children->len; i++)
-		wake_tree(g_ptr_array_index(it->children, i));
 }
 
 static void apply_to_item(Saga *s, Item *it, const Record *r, const json_t *body)
@@ -227,7 +245,7 @@ static void apply_to_item(Saga *s, Item *it, const Record *r, const json_t *body
 	else if (strcmp(r->kind, "hold") == 0)
 		apply_hold(it, r, body);
 	else if (strcmp(r->kind, "unhold") == 0)
-		drop_holds(it, json_path_str(body, "cause", ""), false);
+		apply_unhold(it, body);
 	else if (strcmp(r->kind, "pivot") == 0)
 		json_array_append(it->pivots, (json_t *)body);
 	if (strcmp(r->kind, "note") == 0 && !memo)

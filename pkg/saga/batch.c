@@ -1,4 +1,5 @@
 #include "saga/internal.h"
+#include <string.h>
 
 static void submission_free(void *p)
 {
@@ -55,6 +56,19 @@ void batch_add(Batch *b, const char *kind, json_t *body)
 int64_t batch_wall_usec(const Batch *b)
 {
 	return b->wall_usec;
+}
+
+bool batch_moved(const Batch *b, const Item *it)
+{
+	return b && it->moved_in == b->serial;
+}
+
+unsigned batch_n_of(const Batch *b, const char *kind)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < b->records->len; i++)
+		n += strcmp(((const Record *)g_ptr_array_index(b->records, i))->kind, kind) == 0;
+	return n;
 }
 
 unsigned batch_open_acts(const Batch *b, const Site *site, const ActRow *row)
@@ -159,6 +173,19 @@ void batch_pivot(Batch *b, Item *it, const char *name)
 	json_t *body = batch_body(b, it);
 	json_object_set_new(body, "name", json_string(name));
 	batch_add(b, "pivot", body);
+}
+
+void batch_drop_pivots(Batch *b, const Item *it)
+{
+	for (guint i = b->records->len; i > 0; i--) {
+		const Record *r = g_ptr_array_index(b->records, i - 1);
+		const json_t *body = g_ptr_array_index(b->bodies, i - 1);
+		if (strcmp(r->kind, "pivot") != 0 ||
+			json_path_int(body, "item", 0) != (int64_t)it->id)
+			continue;
+		g_ptr_array_remove_index(b->records, i - 1);
+		g_ptr_array_remove_index(b->bodies, i - 1);
+	}
 }
 
 void batch_hold(

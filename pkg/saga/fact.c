@@ -141,11 +141,14 @@ static const View *want_read(Item *it, Fact *f)
 	return NULL;
 }
 
+/* A fact is as old as the sending of its read, but may be used when it has just come, however slow
+ * the server: else it would be read for ever. */
 static bool too_old(const Fact *f, int64_t now)
 {
-	if (f->row->max_age_sec == 0)
+	int64_t max = f->row->max_age_sec * SL_USEC_PER_SEC;
+	if (max == 0 || now - f->stored_usec <= MIN(max, ARRIVED_USEC))
 		return false;
-	return now - MAX(f->sent_usec, f->stored_usec) > f->row->max_age_sec * SL_USEC_PER_SEC;
+	return now - (f->sent_usec ? f->sent_usec : f->stored_usec) > max;
 }
 
 const View *fact(Item *it, const FactRow *row, const char *key)
@@ -283,8 +286,12 @@ void facts_start_reads(Saga *s)
 bool site_prove_claim(Item *it, StepResult *ret)
 {
 	Site *site = it->site;
-	if (!site->claimed || site->proven || !site->ops->claim_fact)
+	if (site->proven || !site->ops->claim_fact || (!site->claimed && !site->epoch))
 		return true;
+	if (!site->claimed) {
+		*ret = step_hold_person(it, "claim", "the claim on %s was given back", site->name);
+		return false;
+	}
 	const View *v = fact_since(
 		it, site->ops->claim_fact, site->ops->claim_key, it->saga->prove_after_usec);
 	if (!v) {
@@ -318,6 +325,29 @@ void site_free(Site *site)
 	g_ptr_array_free(site->facts, TRUE);
 	g_free(site->name);
 	g_free(site);
+}
+
+void site_disconnected(Site *site)
+{
+	Saga *s = site->saga;
+	int64_t now = loop_boot_usec(s->loop);
+	for (unsigned i = 0; i < site->facts->len; i++) {
+		Fact *f = g_ptr_array_index(site->facts, i);
+		if (f->reading)
+			g_ptr_array_remove_fast(s->reads, f->reading);
+		f->reading = NULL;
+		wake_users(f);
+	}
+	for (unsigned i = 0; i < s->items->len; i++) {
+		Item *it = g_ptr_array_index(s->items, i);
+		for (unsigned k = 0; it->site == site && k < it->acts->len; k++) {
+			Act *a = g_ptr_array_index(it->acts, k);
+			if (a->in_flight)
+				a->unknown_usec = now;
+			a->in_flight = 0;
+			item_ready(it);
+		}
+	}
 }
 
 const char *site_name(const Site *site)

@@ -3,6 +3,7 @@
 #include "saga/item-internal.h"
 
 enum { NOTE_EVERY_SEC = 60, READ_BACKOFF_MAX_SEC = 30, ACT_BACKOFF_MAX_SEC = 30 };
+enum { ARRIVED_USEC = 1000000 }; /* so long a fact may be used whenever its read was sent */
 
 typedef struct {
 	Act *act; /* filled at apply */
@@ -43,6 +44,7 @@ struct Saga {
 	uint64_t turn_timer, next_id, serial;
 	int64_t last_seq, lost_usec, prove_after_usec;
 	bool replaying, stopped;
+	GError *stop_err;
 };
 
 /* saga.c */
@@ -71,6 +73,8 @@ Batch *batch_new(Saga *s);
 void batch_free(Batch *b);
 json_t *batch_body(const Batch *b, const Item *it); /* {"item","obs"} to be filled on */
 void batch_add(Batch *b, const char *kind, json_t *body);
+/* The act that crosses it could not be taken in this turn after all. */
+void batch_drop_pivots(Batch *b, const Item *it);
 /* serve.c */
 void item_serve(Item *it, int64_t now, Batch *b);
 /* Time observed in the state up to now. */

@@ -67,7 +67,9 @@ struct Item {
 	unsigned state, step;
 	char *why;
 	char *end;
+	bool site_gone; /* the journal names a target that is not configured any more */
 	int64_t since_wall_usec;
+	int64_t granted_usec; /* the deadline counts from this observed time: a person cleared it */
 	int64_t obs_base_usec; /* observed in this state up to obs_mark */
 	GPtrArray *acts, *holds;
 	json_t *looks, *pivots, *memo;

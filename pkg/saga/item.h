@@ -129,5 +129,8 @@ void batch_epoch(Batch *b, Site *site, int64_t epoch, bool held);
 void batch_record(Batch *b, const char *kind, Item *it,
 	json_t *body); /* command approval note end plan; takes body */
 int64_t batch_wall_usec(const Batch *b);
+/* A move of the item is in this batch already; b NULL: no. */
+bool batch_moved(const Batch *b, const Item *it);
+unsigned batch_n_of(const Batch *b, const char *kind); /* records of this kind so far */
 /* Acts of this row on this site: durable and open, plus those of this batch. */
 unsigned batch_open_acts(const Batch *b, const Site *site, const ActRow *row);

@@ -9,7 +9,9 @@ static void turn(void *ud);
 
 void saga_schedule(Saga *s)
 {
-	if (!s->turn_timer && !s->batch && !s->stopped && !s->replaying)
+	if (s->stopped && g_queue_is_empty(&s->submissions))
+		return;
+	if (!s->turn_timer && !s->batch && !s->replaying)
 		s->turn_timer = loop_defer(s->loop, turn, s);
 }
 
@@ -54,6 +56,7 @@ void saga_free(Saga *s)
 	g_ptr_array_free(s->wanted, TRUE);
 	g_ptr_array_free(s->reads, TRUE);
 	g_ptr_array_free(s->sites, TRUE);
+	g_clear_error(&s->stop_err);
 	g_free(s);
 }
 
@@ -127,11 +130,13 @@ static void on_durable(const GError *err, void *ud)
 	Batch *b = s->batch;
 	if (err) {
 		s->stopped = true;
+		s->stop_err = g_error_copy(err);
 		s->batch = NULL;
 		tell_submitters(b, err);
 		batch_free(b);
 		if (s->hooks.stopped)
 			s->hooks.stopped(err, s->ud);
+		saga_schedule(s);
 		return;
 	}
 	apply_batch(s, b);
@@ -153,10 +158,23 @@ static void run_submissions(Saga *s, Batch *b)
 	}
 }
 
+/* Nothing is written any more: whoever asks hears why. */
+static void refuse_submissions(Saga *s)
+{
+	Submission *sub;
+	while ((sub = g_queue_pop_head(&s->submissions))) {
+		if (sub->done)
+			sub->done(s->stop_err, sub->ud);
+		g_free(sub);
+	}
+}
+
 static void turn(void *ud)
 {
 	Saga *s = ud;
 	s->turn_timer = 0;
+	if (s->stopped)
+		refuse_submissions(s);
 	if (s->batch || s->stopped)
 		return;
 	int64_t now = loop_boot_usec(s->loop);

@@ -19,13 +19,13 @@ static int64_t deadline_left(const Item *it, int64_t now)
 	int sec = it->kind->states[it->state].deadline_sec;
 	if (!sec || item_find_hold(it, "deadline"))
 		return INT64_MAX;
-	return sec * SL_USEC_PER_SEC - item_observed_at(it, now);
+	return it->granted_usec + sec * SL_USEC_PER_SEC - item_observed_at(it, now);
 }
 
 static StepResult passed_deadline(Item *it, int64_t now, Batch *b)
 {
 	const StateRow *row = &it->kind->states[it->state];
-	if (it->kind->on_deadline && !it->frozen) {
+	if (it->kind->on_deadline) {
 		StepResult r = it->kind->on_deadline(it, now, b);
 		if (r.verb != STEP_WAIT)
 			return r;
@@ -56,6 +56,8 @@ static StepResult unreadable(Item *it)
 
 static StepResult decide(Item *it, int64_t now, Batch *b)
 {
+	if (it->site_gone)
+		return step_hold_person(it, "no-target", "its target is no longer configured");
 	StepResult r = { .verb = STEP_WAIT };
 	Act *open = item_open_act(it);
 	if (open) {
@@ -72,11 +74,12 @@ static StepResult decide(Item *it, int64_t now, Batch *b)
 	return r;
 }
 
+/* The one that clears by itself. */
 static const Hold *tick_hold(const Item *it)
 {
 	for (guint i = 0; i < it->holds->len; i++) {
 		const Hold *h = g_ptr_array_index(it->holds, i);
-		if (strcmp(h->by, "tick") == 0)
+		if (strcmp(h->by, "tick") == 0 && !h->person)
 			return h;
 	}
 	return NULL;
@@ -84,30 +87,34 @@ static const Hold *tick_hold(const Item *it)
 
 static void keep_holds(Item *it, const StepResult *r, Batch *b)
 {
-	const Hold *h = tick_hold(it);
-	if (r->verb == STEP_HOLD) {
-		if (h && strcmp(h->cause, r->cause) == 0)
-			return;
-		if (h && !h->person)
-			batch_unhold(b, it, h->cause, "another cause now");
-		batch_hold(b, it, r->cause, "tick", r->person, it->reason);
-	} else if (h && !h->person && r->verb != STEP_READ) {
-		batch_unhold(b, it, h->cause, "its cause is gone");
+	bool stands = false;
+	for (guint i = 0; i < it->holds->len; i++) {
+		const Hold *h = g_ptr_array_index(it->holds, i);
+		if (strcmp(h->by, "tick") != 0)
+			continue;
+		if (r->verb == STEP_HOLD && strcmp(h->cause, r->cause) == 0)
+			stands = true;
+		else if (!h->person && r->verb != STEP_READ)
+			batch_unhold(b, it, h->cause,
+				r->verb == STEP_HOLD ? "another cause now" : "its cause is gone");
 	}
+	if (r->verb == STEP_HOLD && !stands)
+		batch_hold(b, it, r->cause, "tick", r->person, it->reason);
 }
 
 static int64_t hold_left(const Item *it, int64_t now)
 {
 	const Hold *h = tick_hold(it);
-	int sec = h && !h->person && it->kind->hold_for_sec ? it->kind->hold_for_sec(it) : 0;
+	int sec = h && it->kind->hold_for_sec ? it->kind->hold_for_sec(it) : 0;
 	if (!sec || item_find_hold(it, "held-too-long"))
 		return INT64_MAX;
 	return h->obs_usec + sec * SL_USEC_PER_SEC - item_observed_at(it, now);
 }
 
-static void end_long_hold(Item *it, int64_t now, Batch *b)
+static void end_long_hold(Item *it, const StepResult *r, int64_t now, Batch *b)
 {
-	if (hold_left(it, now) > 0)
+	bool goes_on = r->verb == STEP_READ || r->verb == STEP_HOLD;
+	if (!goes_on || hold_left(it, now) > 0)
 		return;
 	const Hold *h = tick_hold(it);
 	g_autofree char *text =
@@ -131,7 +138,9 @@ static void on_timer(void *ud)
 	item_ready(it);
 }
 
-static void arm(Item *it, const StepResult *r, int64_t now)
+/* What passed already is dealt with in this turn, or waits behind an open act whose end wakes the
+ * item: a timer for it would fire for ever. */
+static void arm(Item *it, const StepResult *r, int64_t now, bool recorded)
 {
 	int64_t at = INT64_MAX;
 	if (r->until_usec)
@@ -139,13 +148,14 @@ static void arm(Item *it, const StepResult *r, int64_t now)
 	if (it->retry_usec)
 		at = MIN(at, it->retry_usec);
 	int64_t left = deadline_left(it, now);
-	if (left < INT64_MAX)
-		at = MIN(at, now + MAX(left, 0));
+	if (left > 0 && left < INT64_MAX)
+		at = MIN(at, now + left);
 	int64_t hold = hold_left(it, now);
-	if (hold < INT64_MAX)
-		at = MIN(at, now + MAX(hold, 0));
+	if (hold > 0 && hold < INT64_MAX)
+		at = MIN(at, now + hold);
 	if (!it->kind->states[it->state].untimed)
-		at = MIN(at, it->recorded_usec + NOTE_EVERY_SEC * SL_USEC_PER_SEC);
+		at = MIN(at,
+			(recorded ? now : it->recorded_usec) + NOTE_EVERY_SEC * SL_USEC_PER_SEC);
 	if (at == it->wake_usec)
 		return;
 	loop_cancel(it->saga->loop, &it->timer);
@@ -166,7 +176,7 @@ void item_serve(Item *it, int64_t now, Batch *b)
 	StepResult r = decide(it, now, b);
 	bool frozen = it->frozen;
 	it->frozen = false;
-	end_long_hold(it, now, b);
+	end_long_hold(it, &r, now, b);
 	keep_holds(it, &r, b);
 	if (r.verb == STEP_DONE && !frozen)
 		finish_step(it, &r, b);
@@ -174,5 +184,5 @@ void item_serve(Item *it, int64_t now, Batch *b)
 	bool untimed = it->kind->states[it->state].untimed;
 	if (silent && !untimed && now - it->recorded_usec >= NOTE_EVERY_SEC * SL_USEC_PER_SEC)
 		batch_add(b, "note", batch_body(b, it));
-	arm(it, &r, now);
+	arm(it, &r, now, b->records->len > n_before);
 }

@@ -65,6 +65,14 @@ static inline bool claim_build(
 	return true;
 }
 
+static inline bool raise_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	if (strcmp(json_path_str(v->json, "claim.holder", ""), "us") != 0)
+		return false;
+	return claim_build(it, key, undoes, v, ret);
+}
+
 static inline Class claim_classify(const json_t *want, const View *v)
 {
 	return json_equal(json_object_get(want, "claim"), json_object_get(v->json, "claim"))
@@ -112,7 +120,7 @@ static const ActRow act_release = { PATCH_ROW("release", release_build), .claim 
 	.classify = claim_classify };
 static const ActRow act_claim = { PATCH_ROW("claim", claim_build), .claim = true,
 	.undo = &act_release, .classify = claim_classify };
-static const ActRow act_raise = { PATCH_ROW("raise", claim_build), .claim = true,
+static const ActRow act_raise = { PATCH_ROW("raise", raise_build), .claim = true,
 	.classify = claim_classify };
 static const ActRow act_pivot = { PATCH_ROW("pivot", set_build), .fence = &act_raise,
 	.classify = row_classify };

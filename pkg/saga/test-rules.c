@@ -1,0 +1,384 @@
+/* The engine's rules 1 to 11, each by a test that fails when the rule is broken. The journal of the
+ * kit checks rules 1, 2, 3 and 5 at every batch besides. */
+#include "saga/test-order.h"
+
+/* Reads its object, sets it once, and is done. */
+static StepResult set_tick(Item *it, int64_t now, Batch *b)
+{
+	const Act *a = act_find(it, &act_set, item_name(it));
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(ENDED);
+	return step_act(it, &act_set, item_name(it), b);
+}
+
+static bool appending(Kit *k)
+{
+	return k->appending;
+}
+
+static bool all_ended(Kit *k)
+{
+	Item *root = saga_root(k->proc->saga);
+	for (size_t i = 0; i < item_n_children(root); i++)
+		if (!item_ended(item_child(root, i)))
+			return false;
+	return item_n_children(root) > 0;
+}
+
+static void nothing_stored(Batch *b, void *ud)
+{
+	*(int *)ud += 1;
+}
+
+static void told(const GError *err, void *ud)
+{
+	*(int *)ud += err ? 1000 : 10;
+}
+
+/* ---- 1 ---- */
+
+static void test_one_batch(void)
+{
+	Kit *k = kit_new(set_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_add(k, &plain, NULL, "/b");
+	kit_until(k, appending);
+	unsigned n_ticks = k->n_ticks;
+	int submitted = 0;
+	saga_submit(k->proc->saga, nothing_stored, told, &submitted);
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	site_fact_set(k->proc->site, &fact_obj, "/b", view_new_missing());
+	while (k->appending) {
+		g_assert_cmpuint(k->n_ticks, ==, n_ticks);
+		g_assert_cmpint(submitted, ==, 0);
+		g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 0);
+		g_assert_true(loop_sim_step(k->sim));
+	}
+	kit_until(k, all_ended);
+	g_assert_cmpint(submitted, ==, 11);
+	g_assert_cmpstr(k->target.effects->str, ==, "PATCH /a v=1; PATCH /b v=1; ");
+	kit_free(k);
+}
+
+/* The disk says no: nothing of the batch is in memory, nothing is sent, everybody hears of it. */
+static void test_store_error(void)
+{
+	Kit *k = kit_new(set_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_run_usec(k, 300); /* the read is under way */
+	k->fault_at = (int64_t)store_mem_batches(k->disk);
+	k->fault = STORE_FAULT_ERROR;
+	int before = 0, during = 0, after = 0;
+	kit_until(k, appending);
+	g_autofree char *memory = kit_dump(k->proc->saga);
+	saga_submit(k->proc->saga, nothing_stored, told, &during);
+	kit_run(k, 10);
+	g_assert_true(saga_stopped(k->proc->saga));
+	saga_submit(k->proc->saga, nothing_stored, told, &after);
+	g_assert_cmpint(after, ==, 0); /* never from inside the call */
+	site_fact_forget(k->proc->site, NULL, NULL);
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 300);
+	g_autofree char *now = kit_dump(k->proc->saga);
+	g_assert_cmpstr(now, ==, memory);
+	g_assert_cmpstr(k->target.effects->str, ==, "");
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 0);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 1);
+	g_assert_cmpint(before, ==, 0);
+	g_assert_cmpint(during, ==, 1000);
+	g_assert_cmpint(after, ==, 1000);
+	k->fault_at = -1;
+	kit_crash(k);
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->target.effects->str, ==, "PATCH /a v=1; ");
+	kit_free(k);
+}
+
+/* Submissions come before every tick of their turn, in their order, and are told when durable. */
+static void test_submission(void)
+{
+	Kit *k = kit_new(set_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_until(k, appending);
+	g_string_truncate(k->batches, 0);
+	Order hold = { .kit = k, .item = "/a", .cause = "pause" };
+	Order move = { .kit = k, .item = "/a", .state = UNDO };
+	saga_submit(k->proc->saga, order_build, order_stored, &hold);
+	saga_submit(k->proc->saga, order_build, order_stored, &move);
+	kit_until(k, appending);
+	g_assert_false(hold.stored || move.stored);
+	kit_run_usec(k, 50);
+	k->until = NULL;
+	while (!hold.stored)
+		g_assert_true(loop_sim_step(k->sim));
+	g_assert_true(move.stored);
+	g_assert_true(g_str_has_prefix(k->batches->str, "hold:/a move:/a | "));
+	kit_free(k);
+}
+
+/* ---- 2 ---- */
+
+static void test_separate_turns(void)
+{
+	Kit *k = kit_new(set_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	g_string_truncate(k->batches, 0);
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->batches->str, ==, "intent:/a | result:/a | move:/a | ");
+	kit_free(k);
+}
+
+static StepResult pivot_tick(Item *it, int64_t now, Batch *b)
+{
+	const Act *a = act_find(it, &act_pivot, "/cv");
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(ENDED);
+	if (!fact(it, &fact_obj, "/cv"))
+		return step_read(it);
+	batch_pivot(b, it, "crossed");
+	return step_act(it, &act_pivot, "/cv", b);
+}
+
+/* A pivot and its intent are one: there is never the one without the other, whatever is lost. */
+static void test_pivot_with_intent(void)
+{
+	static const StoreFault faults[] = { STORE_FAULT_NONE, STORE_FAULT_CRASH_BEFORE,
+		STORE_FAULT_LOST, STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };
+	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++) {
+		Kit *k = kit_new(pivot_tick);
+		kit_start(k);
+		kit_add(k, &plain, NULL, "/a");
+		k->fault = faults[i];
+		k->fault_at = (int64_t)store_mem_batches(k->disk);
+		kit_until(k, all_ended);
+		g_assert_cmpstr(k->target.effects->str, ==, "PATCH /cv v=1; ");
+		g_assert_nonnull(strstr(k->batches->str, "pivot:/a intent:/a | "));
+		kit_free(k);
+	}
+}
+
+/* ---- 3 ---- */
+
+static StepResult all_tick(Item *it, int64_t now, Batch *b)
+{
+	if (json_object_get(item_memo(it), "x"))
+		return step_wait(it, 0, "all is stored");
+	if (!fact(it, &fact_obj, item_name(it)))
+		return step_read(it);
+	batch_memo(b, it, "x", json_integer(1));
+	batch_look(b, it, json_pack("{s:s}", "gate", "g"));
+	batch_pivot(b, it, "p");
+	batch_hold(b, it, "h", "person", true, "");
+	batch_item(b, it, &plain, item_site(it), "/child", WORK, NULL);
+	batch_epoch(b, item_site(it), 7, true);
+	const Act *a = act_find(it, &act_set, item_name(it));
+	return a ? step_wait(it, 0, "set") : step_act(it, &act_set, item_name(it), b);
+}
+
+/* Nothing of a batch is in memory before it is durable, all of it afterwards. */
+static void test_apply_only(void)
+{
+	Kit *k = kit_new(all_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	g_autofree char *before = kit_dump(k->proc->saga);
+	kit_until(k, appending);
+	g_autofree char *during = kit_dump(k->proc->saga);
+	g_assert_cmpstr(during, ==, before);
+	k->until = NULL;
+	while (k->appending)
+		g_assert_true(loop_sim_step(k->sim));
+	g_assert_true(item_pivot_crossed(kit_item(k, "/a"), "p"));
+	g_assert_nonnull(kit_item(k, "/child"));
+	g_assert_cmpint(site_epoch(k->proc->site), ==, 7);
+	kit_run(k, 5);
+	g_autofree char *live = kit_dump(k->proc->saga);
+	kit_crash(k);
+	g_autofree char *again = kit_dump(k->proc->saga);
+	g_assert_cmpstr(live, ==, again);
+	kit_free(k);
+}
+
+/* ---- 4 ---- */
+
+static StepResult limited_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	const Act *a = act_find(it, &act_set, item_name(it));
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(ENDED);
+	if (!fact(it, &fact_obj, item_name(it)))
+		return step_read(it);
+	if (batch_open_acts(b, item_site(it), &act_set) >= k->limit)
+		return step_wait(it, now + 100000, "the limit");
+	return step_act(it, &act_set, item_name(it), b);
+}
+
+static void see_open(Kit *k)
+{
+	unsigned n = 0;
+	GPtrArray *items = k->proc->saga->items;
+	for (guint i = 0; i < items->len; i++) {
+		const Act *open = item_open_act(g_ptr_array_index(items, i));
+		n += open != NULL;
+	}
+	k->at_usec = MAX(k->at_usec, n);
+	check_replay(k);
+}
+
+/* Acts that are durable and open count, and those that the same turn has taken. */
+static void test_limits(void)
+{
+	for (unsigned limit = 1; limit <= 3; limit++) {
+		Kit *k = kit_new(limited_tick);
+		k->limit = limit;
+		k->check = see_open;
+		kit_start(k);
+		static const char *const names[] = { "/a", "/b", "/c", "/d", "/e" };
+		for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+			kit_add(k, &plain, NULL, names[i]);
+		kit_until(k, all_ended);
+		g_assert_cmpint(k->at_usec, ==, limit);
+		kit_free(k);
+	}
+}
+
+/* ---- 5 ---- */
+
+static StepResult noisy_tick(Item *it, int64_t now, Batch *b)
+{
+	g_string_append_printf(kit_of(it)->log, "%s ", item_name(it));
+	return step_wait(it, 0, "woken by the test");
+}
+
+static void test_order(void)
+{
+	Kit *k = kit_new(noisy_tick);
+	kit_start(k);
+	static const char *const names[] = { "/z", "/m", "/a", "/y" };
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		kit_add(k, &plain, NULL, names[i]);
+	for (int round = 0; round < 2; round++) {
+		kit_run(k, 1);
+		g_string_truncate(k->log, 0);
+		for (size_t i = G_N_ELEMENTS(names); i > 0; i--)
+			saga_wake(k->proc->saga, kit_item(k, names[i - 1]));
+		kit_run(k, 1);
+		g_assert_cmpstr(k->log->str, ==, "/z /m /a /y ");
+		kit_crash(k);
+	}
+	kit_free(k);
+}
+
+static StepResult steering_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	g_string_append_printf(k->log, "%s ", item_name(it));
+	if (item_n_children(it) == 0)
+		return step_wait(it, 0, "steered, or without a child yet");
+	if (k->limit) { /* armed: the child moves once, whatever is asked for */
+		k->limit = 0;
+		batch_move(b, item_child(it, 0), UNDO, "first");
+		batch_move(b, item_child(it, 0), ENDED, "second");
+	}
+	return step_wait(it, 0, "steering");
+}
+
+static StepResult noisy_undo(Item *it, int64_t now, Batch *b)
+{
+	g_string_append_printf(kit_of(it)->log, "undo%s ", item_name(it));
+	return step_wait(it, 0, "undoing");
+}
+
+/* An item that its parent moved is not served in that turn, and moves once. */
+static void test_moved_by_parent(void)
+{
+	Kit *k = kit_new(steering_tick);
+	k->undo = noisy_undo;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/p");
+	kit_add(k, &plain, "/p", "/c");
+	kit_run(k, 1);
+	g_string_truncate(k->log, 0);
+	g_string_truncate(k->batches, 0);
+	k->limit = 1;
+	saga_wake(k->proc->saga, kit_item(k, "/p"));
+	saga_wake(k->proc->saga, kit_item(k, "/c"));
+	kit_run(k, 1);
+	g_assert_cmpstr(k->batches->str, ==, "move:/c | ");
+	g_assert_cmpstr(k->log->str, ==, "/p /p undo/c ");
+	kit_free(k);
+}
+
+/* ---- 6 ---- */
+
+static StepResult look_tick(Item *it, int64_t now, Batch *b)
+{
+	size_t n = json_array_size(item_looks(it));
+	if (n > 0)
+		return step_done(ENDED);
+	batch_look(b, it, json_pack("{s:s, s:s}", "gate", "g", "verdict", "PASS"));
+	g_assert_cmpuint(json_array_size(item_looks(it)), ==, n);
+	return step_wait(it, 0, "looked");
+}
+
+static void test_look(void)
+{
+	static const StoreFault faults[] = { STORE_FAULT_NONE, STORE_FAULT_CRASH_BEFORE,
+		STORE_FAULT_LOST, STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };
+	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++) {
+		Kit *k = kit_new(look_tick);
+		kit_start(k);
+		k->fault = faults[i];
+		k->fault_at = (int64_t)store_mem_batches(k->disk) + 1;
+		kit_add(k, &plain, NULL, "/a");
+		kit_until(k, all_ended);
+		bool twice = faults[i] == STORE_FAULT_CRASH_BEFORE || faults[i] == STORE_FAULT_LOST;
+		g_assert_cmpstr(k->batches->str, ==,
+			twice ? "item:/a | look:/a | look:/a | move:/a | "
+			      : "item:/a | look:/a | move:/a | ");
+		g_assert_cmpuint(json_array_size(item_looks(kit_item(k, "/a"))), ==, 0);
+		kit_free(k);
+	}
+}
+
+static StepResult stepping_tick(Item *it, int64_t now, Batch *b)
+{
+	size_t n = json_array_size(item_looks(it));
+	g_assert_cmpuint(n, >=, item_step(it));
+	if (n > item_step(it))
+		return step_done(item_step(it) == 2 ? ENDED : 0);
+	batch_look(b, it, json_pack("{s:s}", "gate", "g"));
+	return step_wait(it, 0, "looked");
+}
+
+/* Looks stay while the item stays in its state, whatever step it is at. */
+static void test_looks_stay(void)
+{
+	Kit *k = kit_new(stepping_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_until(k, all_ended);
+	kit_free(k);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/rules/01-one-batch", test_one_batch);
+	g_test_add_func("/rules/01-store-error", test_store_error);
+	g_test_add_func("/rules/01-submission", test_submission);
+	g_test_add_func("/rules/02-separate-turns", test_separate_turns);
+	g_test_add_func("/rules/02-pivot-with-intent", test_pivot_with_intent);
+	g_test_add_func("/rules/03-apply-only", test_apply_only);
+	g_test_add_func("/rules/04-limits", test_limits);
+	g_test_add_func("/rules/05-order", test_order);
+	g_test_add_func("/rules/05-moved-by-parent", test_moved_by_parent);
+	g_test_add_func("/rules/06-look", test_look);
+	g_test_add_func("/rules/06-looks-stay", test_looks_stay);
+	return g_test_run();
+}
