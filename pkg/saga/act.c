@@ -191,19 +191,30 @@ static int64_t horizon_usec(const Act *a)
 	return a->unknown_usec + HTTP_HORIZON_SEC * SL_USEC_PER_SEC;
 }
 
+/* May the row be tried now? If not, *ret says what comes first. */
+static bool may_try(
+	Item *it, const ActRow *row, const Act *last, const Act *undoes, StepResult *ret)
+{
+	int64_t now = loop_boot_usec(it->saga->loop);
+	int64_t not_before = backoff_usec(last);
+	if (not_before > now) {
+		*ret = step_wait(it, not_before, "%s is tried again; the server said: %s",
+			row->name, json_path_str(last->result, "message", "nothing"));
+		return false;
+	}
+	if (undoes && undoes->shadow && may_come_late(undoes) && now < horizon_usec(undoes)) {
+		*ret = step_wait(it, horizon_usec(undoes),
+			"%s waits: an earlier %s may still arrive", row->name, undoes->row->name);
+		return false;
+	}
+	return row->claim || site_prove_claim(it, ret);
+}
+
 static StepResult try_act(Item *it, const ActRow *row, const char *key, const Act *undoes, Batch *b)
 {
 	const Act *last = act_find(it, row, key);
-	int64_t not_before = backoff_usec(last);
-	if (not_before > loop_boot_usec(it->saga->loop))
-		return step_wait(it, not_before, "%s is tried again; the server said: %s",
-			row->name, json_path_str(last->result, "message", "nothing"));
-	if (undoes && undoes->shadow && may_come_late(undoes) &&
-		loop_boot_usec(it->saga->loop) < horizon_usec(undoes))
-		return step_wait(it, horizon_usec(undoes),
-			"%s waits: an earlier %s may still arrive", row->name, undoes->row->name);
 	StepResult ret;
-	if (!row->claim && !site_prove_claim(it, &ret))
+	if (!may_try(it, row, last, undoes, &ret))
 		return ret;
 	const View *v = row->fact ? fact(it, row->fact, key) : NULL;
 	if (row->fact && !v)
