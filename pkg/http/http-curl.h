@@ -7,7 +7,9 @@
  * A request other than GET is never sent twice: where libcurl would repeat it on a new connection,
  * it ends as HTTP_UNKNOWN. HTTP_NOT_SENT is said only while the request had not been handed to a
  * connection. Redirects are not followed. Environment proxies (http_proxy, https_proxy, no_proxy)
- * count where the endpoint has no proxy_url. SIGPIPE is ignored by the whole process from the first
+ * count where the endpoint has no proxy_url. A compressed body that
+ * the server itself cut short within a whole HTTP message is delivered short (libcurl does not
+ * notice): whoever parses it does. SIGPIPE is ignored by the whole process from the first
  * http_curl_new() on, because TLS writes cannot suppress it. */
 #pragma once
 #include "http/http.h"
