@@ -102,26 +102,36 @@ static bool open_db(StoreSqlite *s, GError **err)
 	return true;
 }
 
+static bool set_pragmas(StoreSqlite *s, GError **err)
+{
+	static const char *const pragmas[] = { "PRAGMA journal_mode = WAL",
+		"PRAGMA synchronous = FULL", "PRAGMA trusted_schema = OFF" };
+	for (size_t i = 0; i < G_N_ELEMENTS(pragmas); i++)
+		if (!journal_exec(s->db, s->path, pragmas[i], err))
+			return false;
+	return true;
+}
+
+static bool prepare_insert(StoreSqlite *s, GError **err)
+{
+	static const char sql[] =
+		"INSERT INTO record(seq, wall_usec, kind, body, hash) VALUES (?, ?, ?, ?, ?)";
+	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->insert, NULL) ==
+		SQLITE_OK)
+		return true;
+	return journal_fail(s->db, s->path, "is it damaged?", err);
+}
+
 static bool prepare_db(StoreSqlite *s, GError **err)
 {
 	bool empty = false;
-	if (!journal_check_schema(s->db, s->path, &empty, err))
-		return false;
-	if (!journal_exec(s->db, s->path, "PRAGMA journal_mode = WAL", err) ||
-		!journal_exec(s->db, s->path, "PRAGMA synchronous = FULL", err) ||
-		!journal_exec(s->db, s->path, "PRAGMA trusted_schema = OFF", err))
+	if (!journal_check_schema(s->db, s->path, &empty, err) || !set_pragmas(s, err))
 		return false;
 	if (empty && !journal_exec(s->db, s->path, schema_sql, err))
 		return false;
-	if (!check_integrity(s, err) || !journal_read_mark(s->db, s->path, "base", &s->base, err) ||
-		!journal_read_mark(s->db, s->path, "head", &s->head, err))
-		return false;
-	static const char sql[] =
-		"INSERT INTO record(seq, wall_usec, kind, body, hash) VALUES (?, ?, ?, ?, ?)";
-	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->insert, NULL) !=
-		SQLITE_OK)
-		return journal_fail(s->db, s->path, "is it damaged?", err);
-	return true;
+	return check_integrity(s, err) &&
+	       journal_read_mark(s->db, s->path, "base", &s->base, err) &&
+	       journal_read_mark(s->db, s->path, "head", &s->head, err) && prepare_insert(s, err);
 }
 
 StoreSqlite *store_sqlite_open(const char *path, Loop loop, GError **err)
