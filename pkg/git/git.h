@@ -1,6 +1,7 @@
 /* Repositories, read only: fetch one branch into a bare mirror, read files at a commit. Linked into
  * shiplock-worker only: libgit2 1.5 has no network timeouts, so the process is killed at its
- * deadline. No configuration, hook or known_hosts of the user counts; nothing is executed.
+ * deadline. No configuration file and no hook counts, nothing is
+ * executed; known_hosts of user and machine count only where the request names none.
  *
  * {"op": "fetch", "mirror": DIR, "url": URL, "branch": NAME (default: the server's HEAD),
  *  "credential": {"username", "secret": REF} or {"agent": true}, "knownHosts": REF, "ca": REF}
