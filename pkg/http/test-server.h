@@ -15,6 +15,7 @@
 /* What the servers' processes count, shared with the test. */
 typedef struct WireSeen {
 	int n_connections, n_requests;
+	int n_served; /* for the talker's own use */
 	char last[4096]; /* head and body of the last request */
 } WireSeen;
 
