@@ -210,7 +210,40 @@ static json_t *walk_list(Checker *c, const Shape *s, json_t *v)
 	return out;
 }
 
-static json_t *walk_map(Checker *c, json_t *v)
+static void check_map_value(Checker *c, const json_t *v)
+{
+	Problem p = { 0 };
+	if (json_is_string(v))
+		return;
+	if (json_is_null(v)) {
+		check_report_here(c, FINDING_ERROR, CODE_TYPE, true, "has no value",
+			"write \"\" for an empty text");
+		return;
+	}
+	g_autofree char *written = written_text(c, v);
+	value_ok(c->zones, &shape_text, v, written, &p);
+	check_report_here(c, FINDING_ERROR, p.code, false, p.message, p.hint);
+	g_free(p.message);
+	g_free(p.hint);
+}
+
+#define LABEL_HINT "use letters, digits, \"-\", \"_\" and \".\", at most 63"
+
+static void check_label(Checker *c, const char *key, const json_t *v)
+{
+	const char *text = json_string_value(v);
+	if (!doc_label_key_ok(key)) {
+		check_report_here(c, FINDING_ERROR, CODE_VALUE, true, "is not a valid label name",
+			LABEL_HINT);
+	} else if (text && !doc_label_value_ok(text)) {
+		g_autofree char *written = written_text(c, v);
+		g_autofree char *message =
+			g_strdup_printf("%s is not a valid label value", written);
+		check_report_here(c, FINDING_ERROR, CODE_VALUE, false, message, LABEL_HINT);
+	}
+}
+
+static json_t *walk_map(Checker *c, const Shape *s, json_t *v)
 {
 	if (!json_is_object(v)) {
 		check_report_here(c, FINDING_ERROR, CODE_TYPE, false, "is not a mapping",
@@ -221,18 +254,10 @@ static json_t *walk_map(Checker *c, json_t *v)
 	json_t *item;
 	json_object_foreach(v, key, item)
 	{
-		if (json_is_string(item))
-			continue;
 		c->steps[c->n_steps++] = (DocStep){ .key = key };
-		Problem p = { 0 };
-		g_autofree char *written = json_is_null(item) ? NULL : written_text(c, item);
-		if (json_is_null(item))
-			check_report_here(c, FINDING_ERROR, CODE_TYPE, true, "has no value",
-				"write \"\" for an empty text");
-		else if (!value_ok(c->zones, &shape_text, item, written, &p))
-			check_report_here(c, FINDING_ERROR, p.code, false, p.message, p.hint);
-		g_free(p.message);
-		g_free(p.hint);
+		check_map_value(c, item);
+		if (s->kind == SHAPE_LABELS)
+			check_label(c, key, item);
 		c->n_steps--;
 	}
 	return json_incref(v);
@@ -417,7 +442,8 @@ static json_t *walk(Checker *c, const Shape *s, json_t *v)
 	case SHAPE_LIST:
 		return walk_list(c, s, v);
 	case SHAPE_MAP:
-		return walk_map(c, v);
+	case SHAPE_LABELS:
+		return walk_map(c, s, v);
 	case SHAPE_ANY:
 		return json_incref(v);
 	default:

@@ -179,7 +179,8 @@ static const Choice canaries[] = {
 	{ 0 },
 };
 static const Field node_fields[] = {
-	{ "atOnce", &shape_positive, 0, "1", "nodes in work at the same time" },
+	{ "atOnce", &(const Shape){ .kind = SHAPE_INT, .min = 1, .max = 1000 }, 0, "1",
+		"nodes in work at the same time" },
 	{ "order", ENUM(orders), 0, "hardestFirst", NULL },
 	{ "preferNoSchedule", &shape_bool, 0, "true",
 		"nodes that wait for their turn get new pods last" },
@@ -188,7 +189,7 @@ static const Field node_fields[] = {
 	{ 0 },
 };
 static const Field match_fields[] = {
-	{ "labels", &shape_map, 0, NULL, "pods with these labels" },
+	{ "labels", &shape_label_map, 0, NULL, "pods with these labels" },
 	{ "annotations", &shape_map, 0, NULL, "pods with these annotations" },
 	{ "namespaces", &shape_texts, 0, NULL, "pods in these namespaces" },
 	{ "ownerKinds", &shape_texts, 0, NULL, "pods whose controller is of this kind" },
@@ -223,7 +224,7 @@ static const Field object_fields[] = {
 	{ "kind", &shape_text, FIELD_REQUIRED, NULL, NULL },
 	{ "namespace", &shape_label, 0, NULL, NULL },
 	{ "name", &shape_text, FIELD_ALT, NULL, "one object" },
-	{ "matchLabels", &shape_map, FIELD_ALT, NULL, "objects by labels; {} is all" },
+	{ "matchLabels", &shape_label_map, FIELD_ALT, NULL, "objects by labels; {} is all" },
 	{ 0 },
 };
 static const Shape shape_hold_object = {

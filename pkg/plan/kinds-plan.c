@@ -34,7 +34,7 @@ static const Field target_fields[] = {
 static const Shape shape_some_labels = { .kind = SHAPE_LIST, .item = &shape_label, .min = 1 };
 static const Field selector_fields[] = {
 	{ "names", &shape_some_labels, FIELD_ALT, NULL, "clusters by name, in this order" },
-	{ "matchLabels", &shape_map, FIELD_ALT, NULL, "clusters by labels, sorted by name" },
+	{ "matchLabels", &shape_label_map, FIELD_ALT, NULL, "clusters by labels, sorted by name" },
 	{ 0 },
 };
 static const Shape shape_selector = {

@@ -38,6 +38,7 @@ static const char *type_text(const Shape *s)
 		[SHAPE_URL] = "URL",
 		[SHAPE_LIST] = "list",
 		[SHAPE_MAP] = "mapping of texts",
+		[SHAPE_LABELS] = "labels",
 		[SHAPE_OBJECT] = "mapping",
 		[SHAPE_ANY] = "any value",
 	};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define LABEL_PATTERN "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+#define LABEL_PART "[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 #define NUMBER_PATTERN "(0|[1-9][0-9]*)"
 
 static json_t *shape_json(const Shape *s);
@@ -127,6 +128,10 @@ static json_t *shape_json(const Shape *s)
 	case SHAPE_MAP:
 		return json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type",
 			"string");
+	case SHAPE_LABELS:
+		return json_pack("{s:s, s:{s:s}, s:{s:s, s:s}}", "type", "object", "propertyNames",
+			"pattern", "^([a-z0-9.-]+/)?" LABEL_PART "$", "additionalProperties",
+			"type", "string", "pattern", "^(" LABEL_PART ")?$");
 	case SHAPE_OBJECT:
 		return object_shape(s);
 	case SHAPE_ANY:

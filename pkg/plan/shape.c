@@ -11,10 +11,11 @@ const Shape shape_version = { .kind = SHAPE_VERSION };
 const Shape shape_url = { .kind = SHAPE_URL };
 const Shape shape_zone = { .kind = SHAPE_ZONE };
 const Shape shape_map = { .kind = SHAPE_MAP };
+const Shape shape_label_map = { .kind = SHAPE_LABELS };
 const Shape shape_any = { .kind = SHAPE_ANY };
 const Shape shape_number = { .kind = SHAPE_NUMBER };
-const Shape shape_count = { .kind = SHAPE_INT, .min = 0, .max = 1000000 };
-const Shape shape_positive = { .kind = SHAPE_INT, .min = 1, .max = 1000000 };
+const Shape shape_count = { .kind = SHAPE_INT, .min = 0, .max = 100000 };
+const Shape shape_positive = { .kind = SHAPE_INT, .min = 1, .max = 100000 };
 const Shape shape_texts = { .kind = SHAPE_LIST, .item = &shape_text };
 const Shape shape_labels = { .kind = SHAPE_LIST, .item = &shape_label };
 
@@ -39,7 +40,7 @@ const Shape shape_job = { .kind = SHAPE_OBJECT, .fields = job_fields };
 
 static const Field metadata_fields[] = {
 	{ "name", &shape_label, FIELD_REQUIRED, NULL, "unique among the documents of its kind" },
-	{ "labels", &shape_map, 0, NULL, "for people, and for matchLabels of waves" },
+	{ "labels", &shape_label_map, 0, NULL, "for people, and for matchLabels of waves" },
 	{ "annotations", &shape_map, 0, NULL, "for people and other programs" },
 	{ 0 },
 };

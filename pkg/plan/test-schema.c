@@ -135,14 +135,14 @@ static void test_yaml_quoting(void)
 	}
 	g_autoptr(json_t) answer = json_pack("{s:{s:s, s:s, s:{s:s, s:O}, s:{}}}", "json",
 		"apiVersion", DOC_API_VERSION, "kind", "ApprovalPolicy", "metadata", "name", "x",
-		"labels", labels, "spec");
+		"annotations", labels, "spec");
 	g_autoptr(Doc) d = doc_new("f", answer, NULL, 0);
 	g_autofree char *text = schema_yaml(d);
 	g_test_message("%s", text);
 	g_autoptr(DocSet) set = test_load_text("f.yaml", text);
 	g_assert_true(docset_ok(set));
-	const json_t *got =
-		json_path(doc_json(docset_find(set, "ApprovalPolicy", "x")), "metadata.labels");
+	const json_t *got = json_path(
+		doc_json(docset_find(set, "ApprovalPolicy", "x")), "metadata.annotations");
 	g_assert_true(json_equal(got, labels));
 }
 

@@ -48,6 +48,34 @@ static void test_texts(void)
 }
 
 static const struct {
+	const char *text;
+	bool key, value;
+} labels[] = {
+	{ "stage", true, true },
+	{ "", false, true },
+	{ "app.kubernetes.io/name", true, false },
+	{ "A_b.c-d", true, true },
+	{ "-a", false, false },
+	{ "a.", false, false },
+	{ "/a", false, false },
+	{ "a/", false, false },
+	{ "a/b/c", false, false },
+	{ "Upper.case/a", false, false },
+	{ "two words", false, false },
+	{ "a23456789012345678901234567890123456789012345678901234567890123", true, true },
+	{ "a234567890123456789012345678901234567890123456789012345678901234", false, false },
+};
+
+static void test_labels(void)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(labels); i++) {
+		g_test_message("%s", labels[i].text);
+		g_assert_true(doc_label_key_ok(labels[i].text) == labels[i].key);
+		g_assert_true(doc_label_value_ok(labels[i].text) == labels[i].value);
+	}
+}
+
+static const struct {
 	const char *a, *b;
 	int limit, want;
 } distances[] = {
@@ -105,6 +133,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/value/texts", test_texts);
+	g_test_add_func("/value/labels", test_labels);
 	g_test_add_func("/value/distance", test_distance);
 	g_test_add_func("/value/placeholders", test_placeholders);
 	return g_test_run();

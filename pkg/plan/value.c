@@ -2,7 +2,7 @@
 #include "objects/time.h"
 #include <string.h>
 
-enum { LABEL_MAX = 63, DISTANCE_TEXT_MAX = 64 };
+enum { LABEL_MAX = 63, LABEL_PREFIX_MAX = 253, DISTANCE_TEXT_MAX = 64 };
 
 bool doc_label_ok(const char *text)
 {
@@ -10,6 +10,38 @@ bool doc_label_ok(const char *text)
 	if (n == 0 || n > LABEL_MAX || text[0] == '-' || text[n - 1] == '-')
 		return false;
 	return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+/* At most 63 of letters, digits, - _ and dots, with a letter or digit at both ends. */
+static bool label_part_ok(const char *text)
+{
+	size_t n = strlen(text);
+	if (n == 0 || n > LABEL_MAX || !g_ascii_isalnum(text[0]) || !g_ascii_isalnum(text[n - 1]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!g_ascii_isalnum(text[i]) && !strchr("-_.", text[i]))
+			return false;
+	return true;
+}
+
+static bool label_prefix_ok(const char *text, size_t n)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	return n > 0 && n <= LABEL_PREFIX_MAX && strspn(text, allowed) >= n &&
+	       g_ascii_isalnum(text[0]) && g_ascii_isalnum(text[n - 1]);
+}
+
+bool doc_label_key_ok(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	if (slash && !label_prefix_ok(text, (size_t)(slash - text)))
+		return false;
+	return label_part_ok(slash ? slash + 1 : text);
+}
+
+bool doc_label_value_ok(const char *text)
+{
+	return *text == '\0' || label_part_ok(text);
 }
 
 bool doc_percent(const char *text, double *ret)

@@ -5,6 +5,10 @@
 
 /* RFC 1123 label: at most 63 of a-z 0-9 -, beginning and ending with a letter or digit. */
 bool doc_label_ok(const char *text);
+/* Kubernetes' rules for the key ([PREFIX/]NAME) and the value of a label:
+ * kubernetes.io/docs/concepts/overview/working-with-objects/labels. */
+bool doc_label_key_ok(const char *text);
+bool doc_label_value_ok(const char *text);
 /* "10%", "99.9%": a number from 0 to 100 and %. */
 bool doc_percent(const char *text, double *ret);
 /* "08:00" to minutes after midnight, 0-1439. */
