@@ -258,6 +258,8 @@ static json_t *walk_map(Checker *c, const Shape *s, json_t *v)
 		check_map_value(c, item);
 		if (s->kind == SHAPE_LABELS)
 			check_label(c, key, item);
+		else if (*key == '\0')
+			check_report_here(c, FINDING_ERROR, CODE_VALUE, true, "has no name", NULL);
 		c->n_steps--;
 	}
 	return json_incref(v);
