@@ -38,6 +38,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 		if (!have || strcmp(json_string_value(have), "true") != 0)
 			return step_act(it, &act_give_ack, key, b);
 	}
+	item_set_reason(it, "acknowledgements are in place");
 	return step_done(0);
 }
 
@@ -47,8 +48,11 @@ static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 	if (!cv)
 		return step_read(it);
 	const char *channel = json_path_str(hop_of(it), "channel", "");
-	if (!*channel || strcmp(channel, json_path_str(cv->json, "spec.channel", "")) == 0)
+	if (!*channel || strcmp(channel, json_path_str(cv->json, "spec.channel", "")) == 0) {
+		item_set_reason(
+			it, "channel %s", json_path_str(cv->json, "spec.channel", "(none)"));
 		return step_done(0);
+	}
 	return step_act(it, &act_set_channel, CV_PATH, b);
 }
 
@@ -75,6 +79,7 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 		}
 		return step_act(it, &act_pause_pool, key, b);
 	}
+	item_set_reason(it, "every worker pool is braked");
 	return step_done(0);
 }
 
@@ -247,11 +252,14 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 	if (pool)
 		return watch_pool(it, now, b, pool);
 	pool = next_braked(pools->json);
-	if (!pool)
+	if (!pool) {
+		item_set_reason(it, "every worker pool is released and settled");
 		return step_done(0);
+	}
 	g_autofree char *key =
 		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
-	batch_pivot(b, it, "workers");
+	if (!item_pivot_crossed(it, "rollback"))
+		batch_pivot(b, it, "workers");
 	return step_act(it, &act_release_pool, key, b);
 }
 

@@ -11,6 +11,7 @@ enum { ACT_TIMEOUT_MSEC = 20000, READ_TIMEOUT_MSEC = 20000 };
 /* One completion under way. They belong to the target, so that a crash frees them. */
 typedef struct Pending {
 	Target *t;
+	uint64_t timer; /* an answer that we give ourselves */
 	FactRead *read;
 	ActDone *act_done;
 	void *act_ud;
@@ -23,6 +24,7 @@ typedef struct Pending {
 static void pending_free(void *data)
 {
 	Pending *p = data;
+	loop_cancel(p->t->loop, &p->timer);
 	kube_lister_free(p->lister);
 	json_decref(p->items);
 	g_free(p);
@@ -53,6 +55,28 @@ const json_t *target_spec(const Target *t)
 }
 
 /* ---- reading ---- */
+
+static void fail_now(void *ud)
+{
+	Pending *p = ud;
+	p->timer = 0;
+	g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_REFUSED, "%s", p->t->broken);
+	if (p->read)
+		fact_read_done(p->read, NULL, err);
+	else
+		p->act_done(&(ActAnswer){ .class = ANSWER_NOT_APPLIED, .retry_after_sec = -1 },
+			p->act_ud);
+	pending_done(p);
+}
+
+/* True: there is no way to reach the cluster, and the answer says so. */
+static bool broken(Pending *p)
+{
+	if (p->t->kube)
+		return false;
+	p->timer = loop_defer(p->t->loop, fail_now, p);
+	return true;
+}
 
 /* managedFields are only looked at on the object that carries the wish; everywhere else they are
  * most of the bytes. */
@@ -89,6 +113,8 @@ static void read_object(Site *site, const char *key, FactRead *r)
 {
 	Target *t = site_ctx(site);
 	Pending *p = pending_new(t, r);
+	if (broken(p))
+		return;
 	g_autofree char *path = path_of_key(key);
 	KubeCall call = { .method = "GET", .path = path, .timeout_msec = READ_TIMEOUT_MSEC };
 	p->call = kube_call(t->kube, &call, on_object, p);
@@ -123,6 +149,8 @@ static void read_list(Site *site, const char *key, FactRead *r)
 {
 	Target *t = site_ctx(site);
 	Pending *p = pending_new(t, r);
+	if (broken(p))
+		return;
 	p->items = json_array();
 	KubeListOptions o = { 0 };
 	p->lister = kube_list(t->kube, key, &o, on_page, on_list, p);
@@ -160,6 +188,8 @@ static void read_access(Site *site, const char *key, FactRead *r)
 	g_autoptr(json_t) review = kube_access_review_body(
 		part[0], dash(part[1]), resource[0], resource[1], dash(part[3]), dash(part[4]));
 	Pending *p = pending_new(t, r);
+	if (broken(p))
+		return;
 	p->call = kube_access_review(
 		t->kube, review, write ? KUBE_AS_WRITER : KUBE_AS_READER, on_review, p);
 }
@@ -229,6 +259,8 @@ static uint64_t target_send(Site *site, const ActRequest *r, ActDone *done, void
 	Pending *p = pending_new(t, NULL);
 	p->act_done = done;
 	p->act_ud = ud;
+	if (broken(p))
+		return p->timer;
 	g_autofree char *path = strcmp(r->method, "PATCH") == 0
 					? kube_path_query(r->path, "fieldManager", "shiplock", NULL)
 					: g_strdup(r->path);
@@ -263,13 +295,35 @@ Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, Kub
 	return target;
 }
 
+static void disconnect(Target *t)
+{
+	kube_client_free(t->kube);
+	telemetry_free(t->telemetry);
+	g_ptr_array_free(t->pending, TRUE);
+	g_free(t->broken);
+}
+
+/* Reads under way are lost with the old connection; the engine asks again, since their facts stay
+ * unread. */
+void target_renew(Target *t, const json_t *doc, const Provider *p, KubeClient *kube,
+	Telemetry *telemetry, char *broken)
+{
+	disconnect(t);
+	json_decref(t->doc);
+	t->doc = json_incref((json_t *)doc);
+	t->provider = p;
+	t->kube = kube;
+	t->telemetry = telemetry;
+	t->broken = broken;
+	t->pending = g_ptr_array_new_with_free_func(pending_free);
+	site_disconnected(t->site);
+}
+
 void target_free(Target *t)
 {
 	if (!t)
 		return;
-	kube_client_free(t->kube);
-	telemetry_free(t->telemetry);
-	g_ptr_array_free(t->pending, TRUE);
+	disconnect(t);
 	json_decref(t->doc);
 	g_free(t->name);
 	g_free(t->fleet);

@@ -14,6 +14,7 @@ typedef struct Target {
 	const Provider *provider;
 	KubeClient *kube; /* owned */
 	Telemetry *telemetry; /* owned; NULL: none declared */
+	char *broken; /* why there is no kube: every read fails with it */
 	Loop loop;
 	Site *site; /* owned by the engine */
 	SiteOps ops;
@@ -27,6 +28,10 @@ typedef struct Target {
 /* Takes kube and telemetry. The site is made with it, under the document's name. */
 Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, KubeClient *kube,
 	Telemetry *t, const char *fleet);
+/* A newer document of the same cluster: everything but the site is replaced. Takes kube, telemetry
+ * and broken. */
+void target_renew(Target *t, const json_t *doc, const Provider *p, KubeClient *kube,
+	Telemetry *telemetry, char *broken);
 void target_free(Target *t); /* before the engine's own end; no completion comes afterwards */
 Target *target_of(const Item *it);
 const json_t *target_spec(const Target *t);

@@ -59,3 +59,29 @@ static inline json_t *kit_get(const Kit *k, const char *path)
 {
 	return json_object_get(k->target.objects, path);
 }
+
+/* Reads its object, sets it once, and is done. */
+static inline StepResult set_tick(Item *it, int64_t now, Batch *b)
+{
+	const Act *a = act_find(it, &act_set, item_name(it));
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(ENDED);
+	return step_act(it, &act_set, item_name(it), b);
+}
+
+static inline bool appending(Kit *k)
+{
+	return k->appending;
+}
+
+static inline bool all_ended(Kit *k)
+{
+	Item *root = saga_root(k->proc->saga);
+	for (size_t i = 0; i < item_n_children(root); i++)
+		if (!item_ended(item_child(root, i)))
+			return false;
+	return item_n_children(root) > 0;
+}
+
+static const StoreFault kit_crashes[] = { STORE_FAULT_CRASH_BEFORE, STORE_FAULT_LOST,
+	STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };

@@ -2,29 +2,6 @@
  * kit checks rules 1, 2, 3 and 5 at every batch besides. */
 #include "saga/test-order.h"
 
-/* Reads its object, sets it once, and is done. */
-static StepResult set_tick(Item *it, int64_t now, Batch *b)
-{
-	const Act *a = act_find(it, &act_set, item_name(it));
-	if (a && act_state(a) == ACT_DONE)
-		return step_done(ENDED);
-	return step_act(it, &act_set, item_name(it), b);
-}
-
-static bool appending(Kit *k)
-{
-	return k->appending;
-}
-
-static bool all_ended(Kit *k)
-{
-	Item *root = saga_root(k->proc->saga);
-	for (size_t i = 0; i < item_n_children(root); i++)
-		if (!item_ended(item_child(root, i)))
-			return false;
-	return item_n_children(root) > 0;
-}
-
 static void nothing_stored(Batch *b, void *ud)
 {
 	*(int *)ud += 1;
@@ -366,6 +343,329 @@ static void test_looks_stay(void)
 	kit_free(k);
 }
 
+/* ---- 7 ---- */
+
+/* A parent makes one child after the other, and sees their states only; a child sets its mark. */
+static StepResult family_tick(Item *it, int64_t now, Batch *b)
+{
+	static const char *const names[] = { "/c1", "/c2" };
+	if (strcmp(item_name(it), "/p") != 0) {
+		const Act *a = act_find(it, &act_mark, item_name(it));
+		return a && act_state(a) == ACT_DONE ? step_done(UNDO)
+						     : step_act(it, &act_mark, item_name(it), b);
+	}
+	size_t n = item_n_children(it);
+	if (n > 0 && !item_ended(item_child(it, n - 1)))
+		return step_wait(it, 0, "a child");
+	if (n == G_N_ELEMENTS(names))
+		return step_done(ENDED);
+	batch_item(b, it, &plain, item_site(it), names[n], WORK, NULL);
+	return step_wait(it, 0, "a new child");
+}
+
+static void family(int64_t fault_at, StoreFault fault, uint64_t *ret_n_batches)
+{
+	Kit *k = kit_new(family_tick);
+	target_put(&k->target, "/c1", json_object());
+	target_put(&k->target, "/c2", json_object());
+	k->fault_at = fault_at;
+	k->fault = fault;
+	kit_start(k);
+	while (!kit_item(k, "/p")) {
+		Order o = { .kit = k, .kind = &plain, .item = "/p" };
+		saga_submit(k->proc->saga, order_build, NULL, &o);
+		kit_run_usec(k, 300);
+	}
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->target.effects->str, ==,
+		"PATCH /c1 mark=true; PATCH /c1 mark=false; PATCH /c2 mark=true; "
+		"PATCH /c2 mark=false; ");
+	*ret_n_batches = store_mem_batches(k->disk);
+	kit_free(k);
+}
+
+static void test_children(void)
+{
+	static const StoreFault faults[] = { STORE_FAULT_CRASH_BEFORE, STORE_FAULT_LOST,
+		STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };
+	uint64_t n, other;
+	family(-1, STORE_FAULT_NONE, &n);
+	for (uint64_t at = 0; at < n; at++)
+		for (size_t i = 0; i < G_N_ELEMENTS(faults); i++)
+			family((int64_t)at, faults[i], &other);
+}
+
+/* Moved while its request is under way: that is settled first, by the child itself. */
+static void test_moved_with_open_act(void)
+{
+	static const Twist twists[] = { { "PATCH", "/c", 1, HTTP_FAULT_LOST, 0, 0 }, { 0 } };
+	Kit *k = kit_new(family_tick);
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/c");
+	kit_run(k, 1);
+	g_assert_cmpint(kit_sent(k, "PATCH /c"), ==, 1);
+	order((Order){ .item = "/c", .state = UNDO }, k);
+	g_assert_nonnull(item_open_act(kit_item(k, "/c")));
+	g_string_truncate(k->batches, 0);
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->batches->str, ==,
+		"result:/c intent:/c | result:/c | intent:/c | result:/c | move:/c | ");
+	g_assert_cmpstr(k->target.effects->str, ==, "PATCH /c mark=true; PATCH /c mark=false; ");
+	kit_free(k);
+}
+
+/* ---- 8 ---- */
+
+static StepResult list_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	g_string_append_printf(k->log, "%u", item_step(it));
+	if (item_step(it) == 0 && !fact(it, &fact_kept, "/cv"))
+		return step_read(it);
+	if (item_step(it) == 1 && now < k->at_usec)
+		return step_wait(it, k->at_usec, "until then");
+	return step_done(item_step(it) == 2 ? ENDED : 0);
+}
+
+/* DONE(0) is the next step, a state leaves the list; READ and WAIT come back once, and in time. */
+static void test_verbs(void)
+{
+	Kit *k = kit_new(list_tick);
+	k->at_usec = kit_now(k) + 30 * SL_USEC_PER_SEC;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_run(k, 20);
+	g_assert_cmpstr(k->log->str, ==, "001");
+	g_assert_cmpint(kit_sent(k, "GET /cv"), ==, 1);
+	g_assert_cmpuint(item_step(kit_item(k, "/a")), ==, 1);
+	kit_crash(k);
+	kit_run(k, 5);
+	g_assert_cmpstr(k->log->str, ==, "0011");
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->log->str, ==, "001112");
+	g_assert_cmpint(kit_now(k) - k->at_usec, <, 10000);
+	g_assert_cmpint(kit_now(k), >=, k->at_usec);
+	kit_free(k);
+}
+
+/* ---- 9 ---- */
+
+static StepResult outcome_tick(Item *it, int64_t now, Batch *b)
+{
+	batch_move_memo(b, it, UNDO, json_pack("{s:s}", "outcome", "Succeeded"), "well");
+	return step_wait(it, 0, "moves");
+}
+
+static StepResult slow_undo(Item *it, int64_t now, Batch *b)
+{
+	if (item_observed_usec(it) < 10 * SL_USEC_PER_SEC)
+		return step_wait(it, now + SL_USEC_PER_SEC, "slowly");
+	return step_done(ENDED);
+}
+
+static void check_outcome(Kit *k)
+{
+	const Item *it = kit_item(k, "/a");
+	bool fixed = it && json_object_get(item_memo(it), "outcome");
+	g_assert_true(!it || fixed == (item_state(it) != WORK));
+	check_replay(k);
+}
+
+static void abort_build(Batch *b, void *ud)
+{
+	Item *it = kit_item(ud, "/a");
+	if (item_state(it) == WORK)
+		batch_move_memo(b, it, UNDO, json_pack("{s:s}", "outcome", "Aborted"), "aborted");
+}
+
+/* The move into undo carries the outcome: an abort that comes later changes nothing, whatever is
+ * lost. */
+static void test_outcome(void)
+{
+	static const StoreFault faults[] = { STORE_FAULT_NONE, STORE_FAULT_CRASH_BEFORE,
+		STORE_FAULT_LOST, STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };
+	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++) {
+		Kit *k = kit_new(outcome_tick);
+		k->undo = slow_undo;
+		k->check = check_outcome;
+		k->fault_at = 1;
+		k->fault = faults[i];
+		kit_start(k);
+		kit_add(k, &plain, NULL, "/a");
+		kit_until(k, appending);
+		saga_submit(k->proc->saga, abort_build, NULL, k);
+		kit_run(k, 2);
+		g_assert_cmpuint(item_state(kit_item(k, "/a")), ==, UNDO);
+		saga_submit(k->proc->saga, abort_build, NULL, k);
+		kit_until(k, all_ended);
+		const json_t *memo = item_memo(kit_item(k, "/a"));
+		g_assert_cmpstr(json_path_str(memo, "outcome", ""), ==, "Succeeded");
+		kit_free(k);
+	}
+}
+
+/* ---- 10 ---- */
+
+static StepResult looking_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	g_string_append_printf(k->log, "%s ", item_name(it));
+	char key[16];
+	g_snprintf(key, sizeof key, "/of%s", item_name(it));
+	const View *v = fact_peek(it, &fact_kept, key);
+	memset(key, 'x', sizeof key - 1); /* the engine keeps its own copy */
+	return step_wait(it, 0, "%s", v ? "seen" : "not yet");
+}
+
+static void test_facts(void)
+{
+	Kit *k = kit_new(looking_tick);
+	kit_start(k);
+	static const char *const names[] = { "/m", "/a", "/z", "/b" };
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		kit_add(k, &plain, NULL, names[i]);
+	kit_run(k, 1);
+	g_string_truncate(k->log, 0);
+	site_fact_set(k->proc->site, &fact_kept, "/of/z", view_new_missing());
+	kit_run(k, 1);
+	g_assert_cmpstr(k->log->str, ==, "/z ");
+	site_fact_set(k->proc->site, &fact_obj, "/of/a", view_new_missing()); /* another kind */
+	site_fact_set(k->proc->site, &fact_kept, "/other", view_new_missing());
+	kit_run(k, 1);
+	g_assert_cmpstr(k->log->str, ==, "/z ");
+	site_fact_forget(k->proc->site, &fact_kept, "/of/b");
+	site_fact_set(k->proc->site, &fact_kept, "/of/a", view_new_missing());
+	kit_run(k, 1);
+	g_assert_cmpstr(k->log->str, ==, "/z /a /b ");
+	const GPtrArray *facts = k->proc->site->facts;
+	g_assert_cmpuint(facts->len, ==, 6);
+	for (guint i = 1; i < facts->len; i++) {
+		const Fact *x = g_ptr_array_index(facts, i - 1), *y = g_ptr_array_index(facts, i);
+		int c = strcmp(x->row->name, y->row->name);
+		g_assert_true(c < 0 || (c == 0 && strcmp(x->key, y->key) < 0));
+	}
+	kit_free(k);
+}
+
+/* ---- 11 ---- */
+
+static StepResult peeping_tick(Item *it, int64_t now, Batch *b)
+{
+	if (strcmp(item_name(it), "/b") != 0)
+		return set_tick(it, now, b);
+	if (kit_of(it)->limit && !fact(it, &fact_obj, "/a"))
+		return step_read(it);
+	return step_wait(it, 0, "told to look later");
+}
+
+static bool patched(Kit *k)
+{
+	return kit_sent(k, "PATCH /a") > 0;
+}
+
+/* A read that was sent before the outcome became unknown decides nothing, however late it comes. */
+static void test_since(void)
+{
+	static const Twist twists[] = { { "PATCH", "/a", 1, HTTP_FAULT_ANSWER_LOST, 0, 0 },
+		{ "GET", "/a", 2, HTTP_FAULT_LATE, 0, 0 }, { 0 } };
+	Kit *k = kit_new(peeping_tick);
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/b");
+	kit_add(k, &plain, NULL, "/a");
+	kit_until(k, patched);
+	kit_run_usec(k, 4900000);
+	k->limit = 1;
+	saga_wake(k->proc->saga, kit_item(k, "/b"));
+	kit_run_usec(k, 300000);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 2);
+	g_assert_nonnull(item_open_act(kit_item(k, "/a")));
+	k->limit = 0;
+	kit_run(k, 2);
+	g_assert_true(item_ended(kit_item(k, "/a")));
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 3);
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 1);
+	kit_free(k);
+}
+
+static StepResult follow_tick(Item *it, int64_t now, Batch *b)
+{
+	const Act *a = act_find(it, &act_follow, item_name(it));
+	if (a && act_state(a) == ACT_DONE)
+		return step_done(ENDED);
+	return step_act(it, &act_follow, item_name(it), b);
+}
+
+static void push(Kit *k)
+{
+	View *v = view_new(json_deep_copy(kit_get(k, "/a")));
+	site_fact_set(k->proc->site, &fact_watched, "/a", v);
+}
+
+/* Nor does a watch. */
+static void test_watch_proves_nothing(void)
+{
+	static const Twist twists[] = { { "PATCH", "/a", 1, HTTP_FAULT_ANSWER_LOST, 0, 0 },
+		{ "GET", "/a", 1, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 2, HTTP_FAULT_NONE, 500, 0 }, { 0 } };
+	Kit *k = kit_new(follow_tick);
+	target_put(&k->target, "/a", json_pack("{s:i}", "v", 0));
+	k->target.twists = twists;
+	kit_start(k);
+	push(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_until(k, patched);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 0); /* for building, the watch is enough */
+	kit_run_usec(k, 4900000);
+	push(k);
+	kit_run_usec(k, 200000);
+	push(k);
+	kit_run_usec(k, 800);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 2);
+	g_assert_nonnull(item_open_act(kit_item(k, "/a")));
+	kit_until(k, all_ended);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 3);
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 1);
+	kit_free(k);
+}
+
+static const FactRow fact_aged = { .name = "aged", .max_age_sec = 10, .read = kit_read };
+
+static StepResult aged_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	const View *v = fact(it, k->limit ? &fact_obj : &fact_aged, "/gone");
+	if (!v)
+		return step_read(it);
+	g_assert_true(v->missing);
+	g_assert_null(view_version(v));
+	return step_wait(it, 0, "known");
+}
+
+/* The age counts from the sending; a server slower than the age is no endless loop. */
+static void test_age(void)
+{
+	static const Twist twists[] = { { "GET", "/gone", 0, HTTP_FAULT_LATE, 0, 0 }, { 0 } };
+	Kit *k = kit_new(aged_tick);
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	int64_t sent = kit_now(k);
+	kit_run(k, 5);
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run_usec(k, sent + 10100000 - kit_now(k));
+	g_assert_cmpint(kit_sent(k, "GET /gone"), ==, 1);
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 5);
+	g_assert_cmpint(kit_sent(k, "GET /gone"), ==, 2);
+	k->limit = 1;
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 60);
+	g_assert_cmpint(kit_sent(k, "GET /gone"), ==, 3);
+	kit_free(k);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -380,5 +680,13 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/05-moved-by-parent", test_moved_by_parent);
 	g_test_add_func("/rules/06-look", test_look);
 	g_test_add_func("/rules/06-looks-stay", test_looks_stay);
+	g_test_add_func("/rules/07-children", test_children);
+	g_test_add_func("/rules/07-moved-with-open-act", test_moved_with_open_act);
+	g_test_add_func("/rules/08-verbs", test_verbs);
+	g_test_add_func("/rules/09-outcome", test_outcome);
+	g_test_add_func("/rules/10-facts", test_facts);
+	g_test_add_func("/rules/11-since", test_since);
+	g_test_add_func("/rules/11-watch-proves-nothing", test_watch_proves_nothing);
+	g_test_add_func("/rules/11-age", test_age);
 	return g_test_run();
 }

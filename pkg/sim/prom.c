@@ -181,9 +181,26 @@ static HttpSimAnswer fail(int status, const char *type, const char *fmt, const c
 	return (HttpSimAnswer){ status, tree_text(body), NULL, 0 };
 }
 
+/* The age of the samples behind a query is asked with it: everything here is scraped all the time.
+ */
+static bool is_freshness(const char *normal)
+{
+	static const char *const begins[] = { "max(timestamp(",
+		"min(label_replace(max(timestamp(" };
+	for (size_t i = 0; i < G_N_ELEMENTS(begins); i++)
+		if (g_str_has_prefix(normal, begins[i]))
+			return true;
+	return false;
+}
+
 static bool evaluate(const Ask *q, const char *normal, json_t *result)
 {
 	bool silent = sim_truth_silent(q->a);
+	if (is_freshness(normal)) {
+		if (!silent)
+			evaluation_time(q, result);
+		return true;
+	}
 	if (g_str_has_prefix(normal, "ALERTS{") &&
 		strchr(normal, '}') == normal + strlen(normal) - 1) {
 		if (!silent)

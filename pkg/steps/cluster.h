@@ -58,3 +58,12 @@ typedef struct Command {
  * refused in this state (REFUSED, or CONFLICT where a person must say more). ret_says: one line of
  * what happens. */
 bool cluster_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
+
+/* ---- drain: nodes below a cluster, pods below a node (drain.c) ---- */
+extern const ItemKind drain_node_kind, drain_pod_kind;
+extern const ActRow *const drain_rows[]; /* NULL-terminated: for replay */
+/* Evicts on a node that somebody else drains, when no child does so already. */
+void drain_assist(Item *cluster, Batch *b, const char *node);
+/* kind Why of one node: a table of its pods with cause, since when, who can mend it and what to
+ * type. */
+json_t *drain_why(Item *node);

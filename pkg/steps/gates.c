@@ -44,6 +44,19 @@ static double first_value(const View *v)
 	return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* How old the newest sample behind the query is; unknown where nothing was found, an error where
+ * nobody answered. */
+static int64_t sample_age(const View *fresh, const char **ret_error)
+{
+	double newest = first_value(fresh);
+	if (strcmp(json_path_str(fresh->json, "status", ""), "ok") != 0)
+		*ret_error =
+			json_path_str(fresh->json, "why", "the age of the samples is not known");
+	if (!isfinite(newest))
+		return GATE_AGE_UNKNOWN;
+	return MAX(json_path_int(fresh->json, "timeUsec", 0) - (int64_t)(newest * 1e6), 0);
+}
+
 /* One reading of a query gate: its own query, the freshness of its samples, and how many there
  * were. */
 static bool read_query(Item *it, const Gate *g, int64_t due, json_t **ret_look, int64_t at)
@@ -70,10 +83,8 @@ static bool read_query(Item *it, const Gate *g, int64_t due, json_t **ret_look, 
 		json_is_number(n) ? json_number_value(n) : NAN;
 	r.values = numbers;
 	r.n_values = json_array_size(values);
-	double newest = fresh ? first_value(fresh) : NAN;
-	if (isfinite(newest))
-		r.age_usec =
-			MAX(json_path_int(v->json, "timeUsec", 0) - (int64_t)(newest * 1e6), 0);
+	if (fresh)
+		r.age_usec = sample_age(fresh, &r.error);
 	char text[GATE_TEXT_MAX];
 	Look l = gate_look(g, &r, at, text);
 	*ret_look = look_record(g, &l, text);
@@ -147,9 +158,7 @@ StepResult gates_run(
 	if (ret_sum->state == GATE_STATE_FAIL)
 		return cluster_failed(it, now, b, ret_sum->on_fail, gates[ret_sum->decisive]->name,
 			js[ret_sum->decisive].reason);
-	if (looked)
-		return step_wait(it, 0, "gates looked at");
-	if (reading)
+	if (looked || reading) /* what a look makes is decided in the next turn, from its record */
 		return step_read(it);
 	if (ret_sum->state == GATE_STATE_HELD)
 		return step_hold(it, "gate", "gate %s: %s", gates[ret_sum->decisive]->name,

@@ -111,8 +111,10 @@ static StepResult claim_tick(Item *it, int64_t now, Batch *b)
 {
 	const Provider *p = target_of(it)->provider;
 	const Act *a = act_find(it, p->claim, p->claim_path);
-	if (a && act_state(a) == ACT_DONE)
+	if (a && act_state(a) == ACT_DONE) {
+		item_set_reason(it, "claimed, epoch %" G_GINT64_FORMAT, site_epoch(item_site(it)));
 		return step_done(CL_BASELINE);
+	}
 	return step_act(it, p->claim, p->claim_path, b);
 }
 
@@ -128,6 +130,7 @@ static StepResult baseline_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult evacuate_tick(Item *it, int64_t now, Batch *b)
 {
+	item_set_reason(it, "no queue is to be held");
 	return step_done(CL_BACKUP);
 }
 

@@ -1,0 +1,188 @@
+/* On-call commands: journal records like everything else. What they do to one cluster stands in
+ * steps/command.c. */
+#include "fleet/internal.h"
+#include <string.h>
+
+static void copy_command(FleetCommand *to, const FleetCommand *from)
+{
+	*to = (FleetCommand){
+		.verb = g_strdup(from->verb),
+		.cluster = g_strdup(from->cluster),
+		.who = g_strdup(from->who),
+		.reason = g_strdup(from->reason),
+		.gate = g_strdup(from->gate),
+		.node = g_strdup(from->node),
+		.subject = g_strdup(from->subject),
+		.confirm = g_strdup(from->confirm),
+		.expect_state = g_strdup(from->expect_state),
+		.expect_seq = from->expect_seq,
+	};
+}
+
+static void record(Batch *b, Item *it, const FleetCommand *c)
+{
+	batch_record(b, "command", it,
+		json_pack("{s:s, s:s, s:s}", "verb", c->verb, "who", c->who, "reason",
+			c->reason ? c->reason : ""));
+}
+
+static char *by(const FleetCommand *c, const char *what)
+{
+	return g_strdup_printf("%s by %s%s%s", what, c->who, c->reason && *c->reason ? ": " : "",
+		c->reason ? c->reason : "");
+}
+
+/* ---- the whole fleet ---- */
+
+static bool fleet_wide(Request *r, Batch *b)
+{
+	Item *root = saga_root(r->f->saga);
+	bool pause = strcmp(r->c.verb, "pause") == 0;
+	if (!pause && strcmp(r->c.verb, "resume") != 0)
+		return sl_fail(
+			&r->err, SL_ERR_INVALID, "%s needs the name of a cluster", r->c.verb);
+	if (pause == (item_find_hold(root, "pause") != NULL))
+		return sl_fail(&r->err, SL_ERR_REFUSED, "the fleet is %s",
+			pause ? "paused already" : "not paused");
+	record(b, root, &r->c);
+	g_autofree char *text = by(&r->c, pause ? "the whole fleet is paused" : "resumed");
+	if (pause)
+		batch_hold(b, root, "pause", "person", true, text);
+	else
+		batch_unhold(b, root, "pause", text);
+	r->says = g_strdup(pause ? "the whole fleet is paused: nothing new starts anywhere"
+				 : "the fleet goes on");
+	return true;
+}
+
+/* ---- runs ---- */
+
+static bool approve_wave(Request *r, Batch *b, Item *run, Item *cluster)
+{
+	const char *wave = json_path_str(cluster_entry(cluster), "wave", "");
+	json_t *approved = json_deep_copy(json_object_get(item_memo(run), "approved"));
+	if (!approved)
+		approved = json_object();
+	json_object_set_new(approved, wave, json_string(r->c.who));
+	batch_record(b, "approval", run,
+		json_pack("{s:s, s:s, s:s, s:s}", "who", r->c.who, "subject", "wave", "wave", wave,
+			"digest", json_path_str(item_data(run), "identity", "")));
+	batch_memo(b, run, "approved", approved);
+	batch_unhold(b, run, "approval", r->c.who);
+	r->says = g_strdup_printf("wave %s of %s may start", wave, item_name(run));
+	return true;
+}
+
+/* After a rollback the fleet stands; resume lets the rest go on, the rolled-back cluster stays out.
+ */
+static bool resume_run(Request *r, Batch *b, Item *run)
+{
+	int n = 0;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const char *o = cluster_outcome(item_child(run, i));
+		n += o && strcmp(o, "RolledBack") == 0;
+	}
+	record(b, run, &r->c);
+	batch_memo(b, run, "forgiven", json_integer(n));
+	batch_unhold(b, run, "fleet-stopped", r->c.who);
+	r->says = g_strdup_printf("%s goes on with its other clusters", item_name(run));
+	return true;
+}
+
+static void end_pending(Item *run, Batch *b, const char *why)
+{
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (item_state(item_child(run, i)) == CL_PENDING)
+			batch_move_memo(b, item_child(run, i), CL_ENDED,
+				json_pack("{s:s}", "outcome", "Skipped"), "%s", why);
+}
+
+/* A new run of the same identity, in which this cluster may be tried again. */
+static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
+{
+	if (!item_ended(cluster))
+		return sl_fail(&r->err, SL_ERR_REFUSED, "%s is still in work (%s)",
+			item_name(cluster), item_state_name(cluster));
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (cluster_past_preflight(item_child(run, i)))
+			return sl_fail(&r->err, SL_ERR_REFUSED, "%s is still in work in %s",
+				item_name(item_child(run, i)), item_name(run));
+	record(b, run, &r->c);
+	if (run_is_live(run)) {
+		end_pending(run, b, "a retry takes over");
+		batch_move_memo(b, run, RUN_ENDED, json_pack("{s:s}", "outcome", "Aborted"),
+			"a retry takes over");
+		batch_record(b, "end", run, json_pack("{s:s}", "end", "Aborted"));
+	}
+	json_t *snapshot = json_deep_copy(item_data(run));
+	json_t *again = json_object_get(snapshot, "retry");
+	if (!again)
+		json_object_set_new(snapshot, "retry", again = json_array());
+	json_array_append_new(again, json_string(item_name(cluster)));
+	fleet_add_run(r->f, b, snapshot, r->c.who);
+	r->says = g_strdup_printf("a new run of %s begins; %s may be tried again",
+		json_path_str(item_data(run), "plan.name", ""), item_name(cluster));
+	return true;
+}
+
+/* ---- one cluster ---- */
+
+static bool stale(Request *r, const Item *it)
+{
+	const char *state = item_state_name(it);
+	if (r->c.expect_state && strcmp(r->c.expect_state, state) != 0)
+		return !sl_fail(&r->err, SL_ERR_CONFLICT, "%s is in %s now, not in %s: look again",
+			item_name(it), state, r->c.expect_state);
+	return false;
+}
+
+static bool one_cluster(Request *r, Batch *b)
+{
+	Item *it = fleet_newest_of(r->f, r->c.cluster);
+	if (!it)
+		return sl_fail(
+			&r->err, SL_ERR_NOT_FOUND, "no run knows a cluster %s", r->c.cluster);
+	Item *run = item_parent(it);
+	r->run = run_id(run);
+	if (stale(r, it))
+		return false;
+	const char *verb = r->c.verb;
+	if (strcmp(verb, "retry") == 0)
+		return retry(r, b, run, it);
+	if (strcmp(verb, "approve") == 0 && item_find_hold(run, "approval"))
+		return approve_wave(r, b, run, it);
+	bool idle = item_ended(it) || item_state(it) == CL_PENDING;
+	if (strcmp(verb, "resume") == 0 && idle && item_find_hold(run, "fleet-stopped"))
+		return resume_run(r, b, run);
+	if (strcmp(verb, "rollback") == 0 && g_strcmp0(r->c.confirm, r->c.cluster) != 0)
+		return sl_fail(&r->err, SL_ERR_INVALID,
+			"rollback of %s needs its name typed to confirm", r->c.cluster);
+	Command c = { .verb = verb,
+		.who = r->c.who,
+		.reason = r->c.reason,
+		.gate = r->c.gate,
+		.node = r->c.node,
+		.subject = r->c.subject };
+	return cluster_command(it, b, &c, &r->says, &r->err);
+}
+
+static void build(Batch *b, void *ud)
+{
+	Request *r = ud;
+	if (r->c.cluster)
+		one_cluster(r, b);
+	else
+		fleet_wide(r, b);
+}
+
+static void stored(const GError *err, void *ud)
+{
+	request_answer(ud, err);
+}
+
+void fleet_command(Fleet *f, const FleetCommand *c, FleetReply *reply, void *ud)
+{
+	Request *r = request_new(f, reply, ud);
+	copy_command(&r->c, c);
+	saga_submit(f->saga, build, stored, r);
+}

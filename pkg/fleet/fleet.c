@@ -1,0 +1,305 @@
+#include "fleet/internal.h"
+#include <string.h>
+
+static int compare_targets(const void *a, const void *b)
+{
+	return strcmp((*(Target *const *)a)->name, (*(Target *const *)b)->name);
+}
+
+Target *fleet_target(Fleet *f, const char *cluster)
+{
+	for (unsigned i = 0; i < f->targets->len; i++) {
+		Target *t = g_ptr_array_index(f->targets, i);
+		if (strcmp(t->name, cluster) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+/* ---- hooks of the engine ---- */
+
+static void applied(const Record *r, const json_t *body, bool replay, void *ud)
+{
+	Fleet *f = ud;
+	bool run =
+		strcmp(r->kind, "item") == 0 && strcmp(json_path_str(body, "kind", ""), "run") == 0;
+	if (run)
+		fleet_know_clusters(f, json_object_get(body, "data"));
+	fleet_tell(f, r, body, replay);
+}
+
+static const ItemKind *kind_by_name(const char *name, void *ud)
+{
+	static const ItemKind *const kinds[] = { &run_kind, &cluster_kind, &drain_node_kind,
+		&drain_pod_kind };
+	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (strcmp(kinds[i]->name, name) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+static Site *site_by_name(const char *name, void *ud)
+{
+	Target *t = fleet_target(ud, name);
+	return t ? t->site : NULL;
+}
+
+static const ActRow *find_row(const ActRow *const *rows, const char *name)
+{
+	for (; *rows; rows++)
+		if (strcmp((*rows)->name, name) == 0)
+			return *rows;
+	return NULL;
+}
+
+static const ActRow *row_by_name(const char *name, void *ud)
+{
+	const ActRow *row = find_row(provider_openshift.rows, name);
+	return row ? row : find_row(drain_rows, name);
+}
+
+static void stopped(const GError *err, void *ud)
+{
+	Fleet *f = ud;
+	f->writable = false;
+	sl_log(f->o.log, LOG_LEVEL_ERROR, LOG_NO_FIELDS,
+		"the journal cannot be written, nothing moves any more: %s", err->message);
+}
+
+static const SagaHooks hooks = {
+	.applied = applied,
+	.kind = kind_by_name,
+	.site = site_by_name,
+	.row = row_by_name,
+	.stopped = stopped,
+};
+
+/* ---- targets ---- */
+
+static json_t *cluster_document(const json_t *entry)
+{
+	return json_pack("{s:{s:s, s:O?}, s:O}", "metadata", "name",
+		json_path_str(entry, "name", ""), "labels", json_object_get(entry, "labels"),
+		"spec", json_object_get(entry, "spec"));
+}
+
+static Telemetry *telemetry_for(Fleet *f, const json_t *doc)
+{
+	const json_t *list = json_path(doc, "spec.telemetry");
+	g_autofree TelemetrySource *sources = g_new0(TelemetrySource, json_array_size(list) + 1);
+	size_t i, n = 0;
+	json_t *s;
+	json_array_foreach(list, i, s)
+	{
+		g_autoptr(GError) err = NULL;
+		const HttpEndpoint *e = f->o.connect.telemetry(f->o.connect.ud, doc, s, &err);
+		if (!e) {
+			sl_log(f->o.log, LOG_LEVEL_WARNING, LOG_NO_FIELDS,
+				"telemetry of %s is left out: %s",
+				json_path_str(doc, "metadata.name", ""), err->message);
+			continue;
+		}
+		sources[n++] = (TelemetrySource){ .name = json_path_str(s, "name",
+							  json_path_str(s, "url", "telemetry")),
+			.endpoint = e,
+			.matcher = json_path_str(s, "matcher", NULL) };
+	}
+	return telemetry_new(f->o.http, f->o.loop, sources, n);
+}
+
+static KubeClient *kube_for(Fleet *f, const json_t *doc, char **ret_broken)
+{
+	g_autoptr(GError) err = NULL;
+	Creds *creds = f->o.connect.creds(f->o.connect.ud, doc, &err);
+	if (!creds) {
+		*ret_broken = g_strdup(err->message);
+		return NULL;
+	}
+	g_ptr_array_add(f->credentials, creds);
+	KubeClientOptions o = { .http = f->o.http,
+		.loop = f->o.loop,
+		.creds = creds,
+		.impersonate_user = json_path_str(doc, "spec.access.impersonate.user", NULL) };
+	return kube_client_new(&o);
+}
+
+static void know_cluster(Fleet *f, const json_t *entry)
+{
+	g_autoptr(json_t) doc = cluster_document(entry);
+	const Provider *p = provider_find(json_path_str(doc, "spec.provider", "openshift"));
+	if (!p)
+		p = &provider_openshift; /* refused in preflight by the name of the field */
+	Target *t = fleet_target(f, json_path_str(entry, "name", ""));
+	if (t && json_equal(t->doc, doc))
+		return;
+	char *broken = NULL;
+	KubeClient *kube = kube_for(f, doc, &broken);
+	Telemetry *telemetry = telemetry_for(f, doc);
+	if (t) {
+		target_renew(t, doc, p, kube, telemetry, broken);
+		return;
+	}
+	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
+	t->broken = broken;
+	t->assist = drain_assist;
+	g_ptr_array_add(f->targets, t);
+	qsort(f->targets->pdata, f->targets->len, sizeof(void *), compare_targets);
+}
+
+void fleet_know_clusters(Fleet *f, const json_t *snapshot)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(json_object_get(snapshot, "clusters"), i, entry) know_cluster(f, entry);
+}
+
+/* ---- life ---- */
+
+static void repository_free(void *p)
+{
+	Repository *r = p;
+	g_free(r->name);
+	g_free(r->url);
+	g_free(r->commit);
+	g_free(r->error);
+	docset_free(r->set);
+	g_free(r);
+}
+
+Fleet *fleet_new(const FleetOptions *o)
+{
+	Fleet *f = g_new0(Fleet, 1);
+	f->o = *o;
+	f->name = g_strdup(o->name);
+	f->targets = g_ptr_array_new_with_free_func((GDestroyNotify)target_free);
+	f->credentials = g_ptr_array_new_with_free_func((GDestroyNotify)creds_free);
+	f->repositories = g_ptr_array_new_with_free_func(repository_free);
+	f->requests = g_ptr_array_new_with_free_func((GDestroyNotify)request_free);
+	f->ends = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	f->saga = saga_new(o->loop, o->store, &hooks, f);
+	f->writable = true;
+	return f;
+}
+
+void fleet_free(Fleet *f)
+{
+	if (!f)
+		return;
+	g_ptr_array_free(
+		f->targets, TRUE); /* their completions go before the engine that waits for them */
+	g_ptr_array_free(f->credentials, TRUE);
+	saga_free(f->saga);
+	g_ptr_array_free(f->repositories, TRUE);
+	g_ptr_array_free(f->requests, TRUE);
+	g_hash_table_destroy(f->ends);
+	g_free(f->name);
+	g_free(f);
+}
+
+bool fleet_start(Fleet *f, GError **err)
+{
+	return saga_start(f->saga, err);
+}
+
+Fleet *fleet_of(const Item *it)
+{
+	return saga_ud(item_saga(it));
+}
+
+int64_t fleet_seq(const Fleet *f)
+{
+	return saga_last_seq(f->saga);
+}
+
+bool fleet_writable(const Fleet *f)
+{
+	return f->writable;
+}
+
+void fleet_time_lost(Fleet *f, int64_t usec)
+{
+	saga_time_lost(f->saga, usec);
+}
+
+/* ---- runs ---- */
+
+size_t fleet_n_runs(const Fleet *f)
+{
+	return item_n_children(saga_root(f->saga));
+}
+
+Item *fleet_nth_run(const Fleet *f, size_t i)
+{
+	return item_child(saga_root(f->saga), i);
+}
+
+int64_t run_id(const Item *run)
+{
+	const char *hash = strrchr(item_name(run), '#');
+	return hash ? g_ascii_strtoll(hash + 1, NULL, 10) : 0;
+}
+
+Item *fleet_find_run(const Fleet *f, int64_t id)
+{
+	for (size_t i = 0; i < fleet_n_runs(f); i++)
+		if (run_id(fleet_nth_run(f, i)) == id)
+			return fleet_nth_run(f, i);
+	return NULL;
+}
+
+bool run_is_live(const Item *run)
+{
+	return item_state(run) == RUN_ACTIVE;
+}
+
+const char *run_outcome(const Item *run)
+{
+	return json_path_str(item_memo(run), "outcome", NULL);
+}
+
+const char *run_repository(const Item *run)
+{
+	return json_path_str(item_data(run), "repository", "");
+}
+
+Item *fleet_newest_of(const Fleet *f, const char *cluster)
+{
+	for (size_t i = fleet_n_runs(f); i > 0; i--) {
+		Item *run = fleet_nth_run(f, i - 1);
+		Item *it = item_find_child(run, cluster);
+		if (it && !json_path_bool(item_data(run), "planOnly", false))
+			return it;
+	}
+	return NULL;
+}
+
+/* ---- replies ---- */
+
+Request *request_new(Fleet *f, FleetReply *reply, void *ud)
+{
+	Request *r = g_new0(Request, 1);
+	r->f = f;
+	r->reply = reply;
+	r->ud = ud;
+	g_ptr_array_add(f->requests, r);
+	return r;
+}
+
+void request_free(Request *r)
+{
+	const char *strings[] = { r->c.verb, r->c.cluster, r->c.who, r->c.reason, r->c.gate,
+		r->c.node, r->c.subject, r->c.confirm, r->c.expect_state, r->says };
+	for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
+		g_free((char *)strings[i]);
+	json_decref(r->snapshot);
+	g_clear_error(&r->err);
+	g_free(r);
+}
+
+void request_answer(Request *r, const GError *err)
+{
+	const GError *e = err ? err : r->err;
+	if (r->reply)
+		r->reply(e ? NULL : r->says, r->run, e, r->ud);
+	g_ptr_array_remove_fast(r->f->requests, r);
+}

@@ -1,0 +1,106 @@
+/* Many clusters: plans become runs, runs take their clusters one at a time. One `fleet_new` on the
+ * four seams is the whole controller; it is the same in the daemon, in `shiplock run`, in `shiplock
+ * plan` and in every simulation. `fleet_free` does no I/O: it is also the simulated crash. */
+#pragma once
+#include "base/log.h"
+#include "creds/creds.h"
+#include "http/http.h"
+#include "loop/loop.h"
+#include "plan/docset.h"
+#include "store/store.h"
+
+typedef struct Fleet Fleet;
+
+/* How the outside of one cluster is reached. The daemon reads kubeconfigs and token files
+ * (fleet/connect.h); a simulation knows its own addresses. */
+typedef struct FleetConnect {
+	/* Credentials for spec.access; NULL: err says why there are none (then every read of the
+	 * cluster fails with it). */
+	Creds *(*creds)(void *ud, const json_t *cluster, GError **err);
+	/* An endpoint for one entry of spec.telemetry; owned by the callee until the fleet is
+	 * freed. */
+	const HttpEndpoint *(*telemetry)(
+		void *ud, const json_t *cluster, const json_t *source, GError **err);
+	void *ud;
+} FleetConnect;
+
+/* What people and programs follow: one durable record, told. Borrowed. */
+typedef struct FleetEvent {
+	const Record *record;
+	const json_t *body; /* of the record */
+	const char *run, *cluster, *state; /* "" where there is none */
+	const char *text; /* one line for people */
+	bool replay; /* happened before this process was started */
+} FleetEvent;
+typedef void FleetListener(const FleetEvent *e, void *ud);
+
+typedef struct FleetOptions {
+	Loop loop;
+	Http http;
+	Store store;
+	Log log;
+	FleetConnect connect;
+	const char *name; /* of the fleet, in claims: ControllerConfig metadata.name */
+	FleetListener *listener; /* may be NULL */
+	void *listener_ud;
+} FleetOptions;
+
+Fleet *fleet_new(const FleetOptions *o);
+void fleet_free(Fleet *f);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fleet, fleet_free)
+/* Replays the journal and goes on where it ended. */
+bool fleet_start(Fleet *f, GError **err) SL_MUST_USE;
+
+/* The documents that are in force, checked and without errors (docset_ok). repository is its name
+ * in the ControllerConfig. Active plans without a run begin one; `state` of the others counts from
+ * now on. Takes set. */
+void fleet_set_documents(Fleet *f, const char *repository, const char *commit, DocSet *set);
+/* What is shown in status about a repository: error NULL = all is well. wall time of the last good
+ * look. */
+void fleet_set_repository(Fleet *f, const char *repository, const char *url, const char *commit,
+	int64_t looked_usec, const char *error);
+
+/* ---- commands; done comes later, when the intent is durable or refused ---- */
+typedef struct FleetCommand {
+	const char *verb; /* pause resume approve abort rollback retry skip; submit */
+	const char *cluster; /* NULL: the whole fleet (pause, resume) */
+	const char *who, *reason;
+	const char *gate, *node, *subject; /* skip, approve; NULL when not given */
+	const char *confirm; /* rollback: the cluster's name, typed */
+	const char *expect_state; /* NULL, or the state that the person saw */
+	int64_t expect_seq; /* 0, or the journal position that the person saw */
+} FleetCommand;
+/* says: one line of what happens now, NULL on error. CONFLICT: the screen was stale; REFUSED: not
+ * in this state; NOT_FOUND: no such cluster in any run; INVALID: the command lacks something.
+ * run_id: the run concerned. */
+typedef void FleetReply(const char *says, int64_t run_id, const GError *err, void *ud);
+void fleet_command(Fleet *f, const FleetCommand *c, FleetReply *reply, void *ud);
+
+/* What `shiplock run` submits and `shiplock plan` asks: one plan of a set that was never in Git.
+ * Takes set. */
+typedef struct FleetSubmit {
+	DocSet *set;
+	const char *plan; /* NULL: the only UpgradePlan of the set */
+	const char *commit, *who;
+	bool plan_only; /* stop after preflight: nothing is written on any target */
+} FleetSubmit;
+void fleet_submit(Fleet *f, const FleetSubmit *s, FleetReply *reply, void *ud);
+
+/* ---- looking; all new references, in the shapes of `-o json` (faces) ---- */
+json_t *fleet_status(Fleet *f); /* kind Status */
+json_t *fleet_runs(Fleet *f); /* array of run objects as in Status */
+json_t *fleet_run(Fleet *f, int64_t run_id); /* NULL: no such run */
+json_t *fleet_cluster(Fleet *f, const char *cluster); /* its entry of the newest run; NULL */
+json_t *fleet_why(Fleet *f, const char *cluster, const char *node); /* kind Why; NULL: not known */
+json_t *fleet_why_run(Fleet *f, int64_t run_id);
+json_t *fleet_plan_report(Fleet *f, int64_t run_id); /* kind PlanReport, of a plan_only run */
+char *fleet_metrics(Fleet *f); /* Prometheus text */
+/* 0-7 of the design's table, by outcome and holds; -1: still going on by itself. strict: skips
+ * count as failure 3. */
+int fleet_exit_code(Fleet *f, int64_t run_id, bool strict);
+int64_t fleet_seq(const Fleet *f);
+bool fleet_writable(const Fleet *f); /* the journal takes records */
+
+/* The loop was late (suspend, SIGSTOP): that time was not observed, and everything is proven again.
+ */
+void fleet_time_lost(Fleet *f, int64_t usec);

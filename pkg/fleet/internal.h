@@ -1,0 +1,72 @@
+/* What the files of the fleet share. */
+#pragma once
+#include "fleet/fleet.h"
+#include "fleet/schedule.h"
+#include "policy/window.h"
+#include "steps/cluster.h"
+
+enum { RUN_ACTIVE = 1, RUN_ENDED, RUN_MAX };
+extern const ItemKind run_kind;
+
+typedef struct Repository {
+	char *name, *url, *commit, *error;
+	int64_t looked_usec;
+	DocSet *set; /* the last good revision; NULL: none yet */
+} Repository;
+
+struct Fleet {
+	FleetOptions o;
+	char *name;
+	Saga *saga;
+	GPtrArray *targets; /* Target, sorted by name */
+	GPtrArray *credentials; /* Creds, of the targets; freed after them */
+	GPtrArray *repositories; /* Repository, sorted by name */
+	GPtrArray *requests; /* submissions under way: they go with the fleet */
+	GHashTable *ends; /* "RolledBack" ... -> count, for the metrics; shown sorted */
+	bool writable;
+	bool looking; /* documents are to be looked at again in the next turn */
+};
+
+Fleet *fleet_of(const Item *it);
+Target *fleet_target(Fleet *f, const char *cluster);
+/* Makes or renews the targets of a run's snapshot. */
+void fleet_know_clusters(Fleet *f, const json_t *snapshot);
+
+/* Runs, newest last; borrowed from the engine. */
+size_t fleet_n_runs(const Fleet *f);
+Item *fleet_nth_run(const Fleet *f, size_t i);
+Item *fleet_find_run(const Fleet *f, int64_t id); /* by the number behind # */
+Item *fleet_newest_of(
+	const Fleet *f, const char *cluster); /* the cluster item of the newest run that has it */
+int64_t run_id(const Item *run);
+bool run_is_live(const Item *run);
+const char *run_outcome(const Item *run);
+const char *run_repository(const Item *run);
+
+/* run.c: the decision that the run would take now, from its items. */
+SchedDecision run_decide(Item *run, const Batch *b);
+int run_exit_code(const Item *run, bool strict);
+
+/* documents.c */
+void fleet_look_at_documents(Fleet *f);
+/* Puts a run into the batch; takes snapshot. */
+void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who);
+
+/* event.c */
+void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay);
+char *record_text(const Record *r, const json_t *body, const Item *it);
+
+/* A record was made and waits for its durability: the context of one reply. */
+typedef struct Request {
+	Fleet *f;
+	FleetReply *reply;
+	void *ud;
+	FleetCommand c; /* strings owned */
+	json_t *snapshot;
+	char *says;
+	int64_t run;
+	GError *err;
+} Request;
+Request *request_new(Fleet *f, FleetReply *reply, void *ud);
+void request_answer(Request *r, const GError *err); /* calls reply and frees it */
+void request_free(Request *r);

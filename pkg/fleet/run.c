@@ -1,0 +1,408 @@
+/* A run: its clusters by wave, one decision at a time. What may start is decided in schedule.c from
+ * what stands here. */
+#include "fleet/internal.h"
+#include <string.h>
+
+/* ---- from items to what the schedule sees ---- */
+
+static SchedStatus status_of(const Item *c, const Batch *b)
+{
+	if (item_state(c) == CL_PENDING)
+		return batch_moved(b, c) ? SCHED_WORK : SCHED_PENDING;
+	if (!item_ended(c))
+		return SCHED_WORK;
+	const char *outcome = cluster_outcome(c);
+	static const char *const good[] = { "Succeeded", "SucceededWithSkips", "Skipped" };
+	for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
+		if (outcome && strcmp(outcome, good[i]) == 0)
+			return SCHED_GOOD;
+	return SCHED_BAD;
+}
+
+static const char **names(const json_t *list)
+{
+	const char **out = g_new0(const char *, json_array_size(list) + 1);
+	size_t i;
+	json_t *v;
+	json_array_foreach(list, i, v) out[i] = json_string_value(v);
+	return out;
+}
+
+static SchedCluster sched_cluster(const Item *c, const Batch *b)
+{
+	const json_t *spec = json_object_get(cluster_entry(c), "spec");
+	const char *outcome = cluster_outcome(c);
+	return (SchedCluster){
+		.name = item_name(c),
+		.status = status_of(c, b),
+		.exclusive = json_path_bool(spec, "exclusive", false),
+		.not_with = names(json_object_get(spec, "notWith")),
+		.ended_usec = item_ended(c) ? item_since_wall_usec(c) : 0,
+		.rolled_back = outcome && strcmp(outcome, "RolledBack") == 0,
+	};
+}
+
+static size_t wave_by_name(const json_t *waves, const char *name)
+{
+	size_t i;
+	json_t *w;
+	json_array_foreach(
+		waves, i, w) if (strcmp(json_path_str(w, "name", ""), name) == 0) return i;
+	return 0;
+}
+
+static bool approved(const Item *run, const char *wave)
+{
+	return json_object_get(json_object_get(item_memo(run), "approved"), wave) != NULL;
+}
+
+static SchedWave *sched_waves(const Item *run, size_t *ret_n)
+{
+	const json_t *waves = json_object_get(item_data(run), "waves");
+	SchedWave *out = g_new0(SchedWave, json_array_size(waves) + 1);
+	size_t i;
+	json_t *w;
+	json_array_foreach(waves, i, w)
+	{
+		const char *name = json_path_str(w, "name", "");
+		out[i] = (SchedWave){
+			.name = name,
+			.max_concurrent = (int)json_path_int(w, "maxConcurrent", 1),
+			.failure_budget = (int)json_path_int(w, "failureBudget", 0),
+			.bake_usec = json_path_int(w, "bakeSeconds", 0) * SL_USEC_PER_SEC,
+			.waits_for_approval =
+				json_path_str(w, "approval", NULL) && !approved(run, name),
+		};
+	}
+	*ret_n = json_array_size(waves);
+	return out;
+}
+
+static const char *halting_gate(const Item *run)
+{
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const char *gate = json_path_str(item_memo(item_child(run, i)), "halt", NULL);
+		if (gate)
+			return gate;
+	}
+	return NULL;
+}
+
+static int stop_fleet_after(const Item *run)
+{
+	int least = 0;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		int n = cluster_rollback_rules(item_child(run, i))->stop_fleet_after;
+		least = least ? MIN(least, n) : n;
+	}
+	return least ? least : 1;
+}
+
+static void clusters_clear(SchedCluster *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		g_free((void *)c[i].not_with);
+	g_free(c);
+}
+
+static SchedCluster *sched_clusters(const Item *run, const Batch *b)
+{
+	size_t n = item_n_children(run);
+	SchedCluster *out = g_new0(SchedCluster, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		const Item *c = item_child(run, i);
+		out[i] = sched_cluster(c, b);
+		out[i].wave = wave_by_name(json_object_get(item_data(run), "waves"),
+			json_path_str(cluster_entry(c), "wave", ""));
+	}
+	return out;
+}
+
+/* What the other runs have in work: everything of theirs, so that no two plans meet. */
+static SchedOthers others_of(Item *run, const Batch *b, GArray *working)
+{
+	Fleet *f = fleet_of(run);
+	SchedOthers o = { 0 };
+	for (size_t k = 0; k < fleet_n_runs(f); k++) {
+		const Item *other = fleet_nth_run(f, k);
+		if (other == run || !run_is_live(other) ||
+			json_path_bool(item_data(other), "planOnly", false))
+			continue;
+		const Hold *h = item_find_hold(other, "fleet-stopped");
+		if (h)
+			o.stopped = h->reason;
+		size_t n_waves;
+		g_autofree SchedWave *waves = sched_waves(other, &n_waves);
+		size_t n = item_n_children(other);
+		SchedCluster *all = sched_clusters(other, b);
+		for (size_t i = 0; i < n; i++) {
+			if (all[i].status != SCHED_WORK) {
+				g_free((void *)all[i].not_with);
+				continue;
+			}
+			int max = MAX(waves[all[i].wave].max_concurrent, 1);
+			o.min_concurrent = o.min_concurrent ? MIN(o.min_concurrent, max) : max;
+			g_array_append_val(working, all[i]);
+		}
+		g_free(all);
+	}
+	o.working = (const SchedCluster *)(void *)working->data;
+	o.n_working = working->len;
+	return o;
+}
+
+SchedDecision run_decide(Item *run, const Batch *b)
+{
+	size_t n_waves, n = item_n_children(run);
+	g_autofree SchedWave *waves = sched_waves(run, &n_waves);
+	SchedCluster *clusters = sched_clusters(run, b);
+	GArray *working = g_array_new(FALSE, FALSE, sizeof(SchedCluster));
+	SchedOthers others = others_of(run, b, working);
+	SchedRun r = {
+		.clusters = clusters,
+		.n_clusters = n,
+		.waves = waves,
+		.n_waves = n_waves,
+		.stop_fleet_after = stop_fleet_after(run),
+		.forgiven = (int)json_path_int(item_memo(run), "forgiven", 0),
+		.halting_gate = halting_gate(run),
+		.stopped = json_path_str(item_memo(run), "stopped", NULL),
+	};
+	int64_t wall = loop_wall_usec(saga_loop(item_saga(run)));
+	SchedDecision d = schedule_next(&r, &others, wall);
+	clusters_clear((SchedCluster *)(void *)g_array_free(working, FALSE), others.n_working);
+	clusters_clear(clusters, n);
+	return d;
+}
+
+/* ---- the tick ---- */
+
+static StepResult create_children(Item *run, Batch *b)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(json_object_get(item_data(run), "clusters"), i, entry)
+	{
+		Target *t = fleet_target(fleet_of(run), json_path_str(entry, "name", ""));
+		batch_item(b, run, &cluster_kind, t->site, t->name, CL_PENDING,
+			json_pack("{s:i}", "index", (int)i));
+	}
+	return step_wait(run, 0, "clusters are listed");
+}
+
+/* A (cluster, target) that rolled back is not tried again under any identity without a retry. */
+static const Item *rolled_back_before(Item *c)
+{
+	Fleet *f = fleet_of(c);
+	const char *target = json_path_str(cluster_plan(c), "target.version", "");
+	size_t i;
+	json_t *name;
+	json_array_foreach(json_object_get(item_data(item_parent(c)), "retry"), i,
+		name) if (strcmp(json_string_value(name), item_name(c)) == 0) return NULL;
+	for (size_t k = 0; k < fleet_n_runs(f); k++) {
+		const Item *run = fleet_nth_run(f, k);
+		const Item *old = item_find_child(run, item_name(c));
+		const char *outcome = old && old != c ? cluster_outcome(old) : NULL;
+		if (outcome && strcmp(outcome, "RolledBack") == 0 &&
+			strcmp(json_path_str(item_data(run), "plan.spec.target.version", ""),
+				target) == 0)
+			return run;
+	}
+	return NULL;
+}
+
+static bool window_open(Item *c, int64_t *ret_until, char **ret_text)
+{
+	const json_t *policy = cluster_policy(c, "window");
+	if (json_is_null(policy))
+		return true;
+	int64_t wall = loop_wall_usec(saga_loop(item_saga(c)));
+	g_autoptr(WindowRules) rules =
+		window_parse(policy, json_path_str(cluster_entry(c), "spec.timeZone", NULL), NULL);
+	WindowState s = window_state(rules, wall);
+	int64_t notice = window_notice_until(rules, item_since_wall_usec(item_parent(c)));
+	if (s.hop_may_start && wall >= notice)
+		return true;
+	g_autofree char *text = window_text(rules, &s);
+	*ret_until = wall < notice ? notice : s.opens_usec;
+	*ret_text = wall < notice
+			    ? g_strdup_printf("%s waits: the notice time of its window is not over",
+				      item_name(c))
+			    : g_strdup_printf("%s waits for its window: %s", item_name(c), text);
+	return false;
+}
+
+static StepResult wait_wall(Item *run, int64_t until_wall, const char *text)
+{
+	Loop loop = saga_loop(item_saga(run));
+	int64_t left = until_wall - loop_wall_usec(loop);
+	/* A wall clock may be set: look again at least every hour. */
+	int64_t at = loop_boot_usec(loop) + CLAMP(left, SL_USEC_PER_SEC, 3600 * SL_USEC_PER_SEC);
+	return step_wait(run, until_wall == INT64_MAX ? 0 : at, "%s", text);
+}
+
+static StepResult start_cluster(Item *run, Item *c, Batch *b)
+{
+	const Item *before = rolled_back_before(c);
+	if (before) {
+		json_t *memo = json_pack("{s:s, s:[{s:s, s:s, s:s+, s:s}]}", "outcome", "Refused",
+			"findings", "level", "block", "code", "rolled-back-before", "message",
+			"rolled back from this target before, in run ", item_name(before), "try",
+			"shiplock retry, once the cause is mended");
+		batch_move_memo(b, c, CL_ENDED, memo, "rolled back from this target before");
+		return step_wait(run, 0, "%s is refused", item_name(c));
+	}
+	int64_t until = INT64_MAX;
+	g_autofree char *text = NULL;
+	if (!window_open(c, &until, &text))
+		return wait_wall(run, until, text);
+	batch_move(b, c, CL_PREFLIGHT, "its turn");
+	return step_wait(run, 0, "%s is in work", item_name(c));
+}
+
+static const char *worst_outcome(const Item *run)
+{
+	static const char *const order[] = { "Indeterminate", "PartiallyRolledBack", "RolledBack",
+		"Refused", "Held", "Aborted", "SucceededWithSkips", "Skipped" };
+	for (size_t k = 0; k < G_N_ELEMENTS(order); k++)
+		for (size_t i = 0; i < item_n_children(run); i++) {
+			const char *o = cluster_outcome(item_child(run, i));
+			if (o && strcmp(o, order[k]) == 0)
+				return strcmp(o, "Skipped") == 0 ? "SucceededWithSkips" : o;
+		}
+	return "Succeeded";
+}
+
+static StepResult end_run(Item *run, Batch *b, const char *outcome)
+{
+	batch_move_memo(b, run, RUN_ENDED, json_pack("{s:s}", "outcome", outcome), "%s", outcome);
+	batch_record(b, "end", run, json_pack("{s:s}", "end", outcome));
+	return (StepResult){ .verb = STEP_ACT };
+}
+
+static size_t n_in_state(const Item *run, bool pending)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		n += pending ? item_state(c) == CL_PENDING
+			     : item_state(c) != CL_PENDING && !item_ended(c);
+	}
+	return n;
+}
+
+static StepResult plan_only_tick(Item *run, Batch *b)
+{
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (item_state(item_child(run, i)) == CL_PENDING)
+			batch_move(b, item_child(run, i), CL_PREFLIGHT, "plan only");
+	if (n_in_state(run, true) + n_in_state(run, false) > 0)
+		return step_wait(run, 0, "preflight");
+	return end_run(run, b, "Planned");
+}
+
+static StepResult run_tick(Item *run, int64_t now, Batch *b)
+{
+	if (item_n_children(run) == 0)
+		return create_children(run, b);
+	if (json_path_bool(item_data(run), "planOnly", false))
+		return plan_only_tick(run, b);
+	SchedDecision d = run_decide(run, b);
+	switch (d.verb) {
+	case SCHED_START:
+		return start_cluster(run, item_child(run, d.cluster), b);
+	case SCHED_WAIT:
+		return wait_wall(run, d.until_usec, d.text);
+	case SCHED_APPROVAL:
+		return step_hold_person(run, "approval", "%s", d.text);
+	case SCHED_STOPPED:
+		if (n_in_state(run, false) > 0)
+			return step_wait(run, 0, "%s; what is in work comes to its end", d.text);
+		if (n_in_state(run, true) == 0)
+			return end_run(run, b, worst_outcome(run));
+		return step_hold_person(run, "fleet-stopped", "%s", d.text);
+	case SCHED_DONE:
+		return end_run(run, b, worst_outcome(run));
+	}
+	g_assert_not_reached();
+}
+
+static const StepOps step_run = { "waves", run_tick };
+
+static const StateRow states[RUN_MAX] = {
+	[RUN_ACTIVE] = { .name = "active",
+		.next = TO(RUN_ENDED),
+		.steps = (const StepOps *const[]){ &step_run, NULL },
+		.untimed = true },
+	[RUN_ENDED] = { .name = "ended", .end = true, .untimed = true },
+};
+const ItemKind run_kind = { .name = "run", .states = states, .n_states = RUN_MAX };
+
+/* ---- exit codes: over several clusters the first of 6, 4, 5, 3, 7, 0 ---- */
+
+static int code_of(const Item *c, bool strict)
+{
+	static const struct {
+		const char *outcome;
+		int code;
+	} codes[] = {
+		{ "Succeeded", 0 },
+		{ "RolledBack", 4 },
+		{ "Refused", 5 },
+		{ "Held", 3 },
+		{ "Aborted", 7 },
+		{ "PartiallyRolledBack", 6 },
+		{ "Indeterminate", 6 },
+	};
+	const char *o = cluster_outcome(c);
+	if (!item_ended(c) || !o)
+		return 3;
+	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++)
+		if (strcmp(codes[i].outcome, o) == 0)
+			return codes[i].code;
+	return strict ? 3 : 0; /* SucceededWithSkips, Skipped */
+}
+
+static bool waits_for_person(const Item *it)
+{
+	for (; it; it = item_parent(it))
+		for (size_t i = 0; i < item_n_holds(it); i++)
+			if (item_hold(it, i)->person)
+				return true;
+	return false;
+}
+
+/* Nothing of this run moves any more unless a person does something. */
+static bool at_rest(const Item *run)
+{
+	if (!run_is_live(run))
+		return true;
+	bool any = false;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		if (item_ended(c) || item_state(c) == CL_PENDING)
+			continue;
+		if (!waits_for_person(c))
+			return false;
+		any = true;
+	}
+	return any || waits_for_person(run);
+}
+
+int run_exit_code(const Item *run, bool strict)
+{
+	static const int order[] = { 6, 4, 5, 3, 7 };
+	if (!at_rest(run))
+		return -1;
+	for (size_t k = 0; k < G_N_ELEMENTS(order); k++)
+		for (size_t i = 0; i < item_n_children(run); i++)
+			if (code_of(item_child(run, i), strict) == order[k])
+				return order[k];
+	return 0;
+}
+
+int fleet_exit_code(Fleet *f, int64_t id, bool strict)
+{
+	Item *run = fleet_find_run(f, id);
+	return run ? run_exit_code(run, strict) : -1;
+}

@@ -1,0 +1,251 @@
+/* What the fleet shows, in the shapes of `-o json`: built from the items alone, so it can be asked
+ * at any time. */
+#include "fleet/internal.h"
+#include "objects/time.h"
+#include "plan/doc.h"
+#include <string.h>
+
+static json_t *head(const char *kind)
+{
+	return json_pack("{s:s, s:s}", "apiVersion", DOC_API_VERSION, "kind", kind);
+}
+
+static json_t *time_text(int64_t wall_usec)
+{
+	if (!wall_usec)
+		return json_null();
+	g_autofree char *text = sl_time_format(wall_usec);
+	return json_string(text);
+}
+
+static int64_t wall(const Fleet *f)
+{
+	return loop_wall_usec(f->o.loop);
+}
+
+static int64_t since_sec(const Fleet *f, int64_t wall_usec)
+{
+	return MAX((wall(f) - wall_usec) / SL_USEC_PER_SEC, 0);
+}
+
+static json_t *holds_json(const Fleet *f, const Item *it)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		const Hold *h = item_hold(it, i);
+		json_array_append_new(
+			out, json_pack("{s:s, s:s, s:s, s:b, s:o, s:I}", "cause", h->cause,
+				     "reason", h->reason, "by", h->by, "needsPerson",
+				     (int)h->person, "since", time_text(h->since_wall_usec),
+				     "sinceSeconds", (json_int_t)since_sec(f, h->since_wall_usec)));
+	}
+	return out;
+}
+
+/* How far a soak is, for a progress bar: seconds done and whole. */
+static json_t *progress_json(const Item *c)
+{
+	const char *field = item_state(c) == CL_CP_SOAK ? "cpSoakSeconds" : "soakSeconds";
+	if (item_state(c) != CL_CP_SOAK && item_state(c) != CL_SOAK)
+		return json_null();
+	int64_t whole = json_path_int(cluster_wave(c), field, 0);
+	int64_t done = MIN(item_observed_usec(c) / SL_USEC_PER_SEC, whole);
+	return json_pack(
+		"{s:I, s:I}", "doneSeconds", (json_int_t)done, "wholeSeconds", (json_int_t)whole);
+}
+
+static json_t *nodes_json(const Item *c)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < item_n_children(c); i++) {
+		const Item *n = item_child(c, i);
+		json_array_append_new(
+			out, json_pack("{s:s, s:s, s:s}", "name", item_name(n), "state",
+				     item_state_name(n), "reason", item_reason(n)));
+	}
+	return out;
+}
+
+static const char *now_text(const Item *c)
+{
+	if (item_n_holds(c) > 0)
+		return item_hold(c, item_n_holds(c) - 1)->reason;
+	return *item_reason(c) ? item_reason(c) : item_why(c);
+}
+
+static json_t *cluster_json(const Fleet *f, const Item *c)
+{
+	const json_t *memo = item_memo(c);
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:s?, s:o, s:I, s:s, s:O?, s:O?, s:O?, s:o, s:o, s:o, s:b}",
+		"name", item_name(c), "run", item_name(item_parent(c)), "wave",
+		json_path_str(cluster_entry(c), "wave", ""), "state", item_state_name(c), "outcome",
+		cluster_outcome(c), "since", time_text(item_since_wall_usec(c)), "sinceSeconds",
+		(json_int_t)since_sec(f, item_since_wall_usec(c)), "now", now_text(c), "hop",
+		json_object_get(memo, "hop"), "rollback", json_object_get(memo, "offer"),
+		"findings", json_object_get(memo, "findings"), "holds", holds_json(f, c),
+		"progress", progress_json(c), "nodes", nodes_json(c), "workersTouched",
+		(int)item_pivot_crossed(c, "workers"));
+}
+
+static json_t *run_json(Fleet *f, Item *run)
+{
+	const json_t *data = item_data(run);
+	json_t *clusters = json_array();
+	for (size_t i = 0; i < item_n_children(run); i++)
+		json_array_append_new(clusters, cluster_json(f, item_child(run, i)));
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:i, s:s, s:O?, s:o, s:o}",
+		"id", (json_int_t)run_id(run), "name", item_name(run), "plan",
+		json_path_str(data, "plan.name", ""), "commit", json_path_str(data, "commit", ""),
+		"repository", run_repository(run), "state", item_state_name(run), "outcome",
+		run_outcome(run), "since", time_text(item_since_wall_usec(run)), "exitCode",
+		run_exit_code(run, false), "now", now_text(run), "waves",
+		json_object_get(data, "waves"), "holds", holds_json(f, run), "clusters", clusters);
+}
+
+/* ---- what needs a person ---- */
+
+static void need(
+	json_t *list, const char *cluster, int64_t sec, const char *text, const char *command)
+{
+	json_array_append_new(
+		list, json_pack("{s:s, s:s, s:s, s:I}", "cluster", cluster, "text", text, "type",
+			      command, "sinceSeconds", (json_int_t)sec));
+}
+
+static void need_of_cluster(const Fleet *f, const Item *c, json_t *list)
+{
+	for (size_t i = 0; i < item_n_holds(c); i++) {
+		const Hold *h = item_hold(c, i);
+		g_autofree char *ago = sl_duration_human(since_sec(f, h->since_wall_usec));
+		g_autofree char *text =
+			g_strdup_printf("held %s in %s: %s", ago, item_state_name(c), h->reason);
+		g_autofree char *type = g_strdup_printf("shiplock why %s", item_name(c));
+		need(list, item_name(c), since_sec(f, h->since_wall_usec), text, type);
+	}
+}
+
+static const char *pending_name(const Item *run)
+{
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (item_state(item_child(run, i)) == CL_PENDING)
+			return item_name(item_child(run, i));
+	return "";
+}
+
+static const char *rolled_back_name(const Item *run)
+{
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (g_strcmp0(cluster_outcome(item_child(run, i)), "RolledBack") == 0)
+			return item_name(item_child(run, i));
+	return pending_name(run);
+}
+
+static void need_of_run(const Fleet *f, Item *run, json_t *list)
+{
+	const Hold *approval = item_find_hold(run, "approval"),
+		   *halt = item_find_hold(run, "fleet-stopped");
+	if (approval) {
+		g_autofree char *type = g_strdup_printf("shiplock approve %s", pending_name(run));
+		need(list, pending_name(run), since_sec(f, approval->since_wall_usec),
+			approval->reason, type);
+	}
+	if (halt) {
+		g_autofree char *text =
+			g_strdup_printf("%s stands: %s", item_name(run), halt->reason);
+		g_autofree char *type = g_strdup_printf("shiplock why %s", rolled_back_name(run));
+		need(list, rolled_back_name(run), since_sec(f, halt->since_wall_usec), text, type);
+	}
+	for (size_t i = 0; i < item_n_children(run); i++)
+		if (!item_ended(item_child(run, i)))
+			need_of_cluster(f, item_child(run, i), list);
+}
+
+static json_t *needs_you(Fleet *f)
+{
+	json_t *list = json_array();
+	const Hold *pause = item_find_hold(saga_root(f->saga), "pause");
+	if (pause)
+		need(list, "", since_sec(f, pause->since_wall_usec), pause->reason,
+			"shiplock resume --fleet");
+	for (size_t i = 0; i < fleet_n_runs(f); i++) {
+		Item *run = fleet_nth_run(f, i);
+		if (run_is_live(run))
+			need_of_run(f, run, list);
+	}
+	return list;
+}
+
+static json_t *repositories_json(const Fleet *f)
+{
+	json_t *out = json_array();
+	for (unsigned i = 0; i < f->repositories->len; i++) {
+		const Repository *r = g_ptr_array_index(f->repositories, i);
+		json_array_append_new(
+			out, json_pack("{s:s, s:s?, s:s?, s:o, s:s?}", "name", r->name, "url",
+				     r->url, "commit", r->commit, "lookedAt",
+				     time_text(r->looked_usec), "error", r->error));
+	}
+	return out;
+}
+
+json_t *fleet_runs(Fleet *f)
+{
+	json_t *out = json_array();
+	for (size_t i = 0; i < fleet_n_runs(f); i++)
+		json_array_append_new(out, run_json(f, fleet_nth_run(f, i)));
+	return out;
+}
+
+json_t *fleet_status(Fleet *f)
+{
+	json_t *s = head("Status");
+	json_object_set_new(s, "fleet", json_string(f->name));
+	json_object_set_new(s, "seq", json_integer((json_int_t)fleet_seq(f)));
+	json_object_set_new(s, "journalWritable", json_boolean(f->writable));
+	json_object_set_new(s, "needsYou", needs_you(f));
+	json_object_set_new(s, "runs", fleet_runs(f));
+	json_object_set_new(s, "repositories", repositories_json(f));
+	return s;
+}
+
+json_t *fleet_run(Fleet *f, int64_t id)
+{
+	Item *run = fleet_find_run(f, id);
+	return run ? run_json(f, run) : NULL;
+}
+
+json_t *fleet_cluster(Fleet *f, const char *cluster)
+{
+	Item *c = fleet_newest_of(f, cluster);
+	return c ? cluster_json(f, c) : NULL;
+}
+
+json_t *fleet_plan_report(Fleet *f, int64_t id)
+{
+	Item *run = fleet_find_run(f, id);
+	if (!run)
+		return NULL;
+	json_t *report = head("PlanReport"), *clusters = json_array();
+	const json_t *data = item_data(run);
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		const json_t *memo = item_memo(c);
+		json_array_append_new(clusters,
+			json_pack("{s:s, s:s, s:s?, s:O?, s:s, s:O?, s:O?}", "name", item_name(c),
+				"wave", json_path_str(cluster_entry(c), "wave", ""), "now",
+				json_path_str(memo, "now", NULL), "hops",
+				json_object_get(memo, "path"), "preflight",
+				g_strcmp0(cluster_outcome(c), "Refused") == 0 ? "blocked" : "ready",
+				"rollback", json_object_get(memo, "offer"), "findings",
+				json_object_get(memo, "findings")));
+	}
+	g_autofree char *digest = json_digest(data);
+	json_object_set_new(report, "plan", json_string(json_path_str(data, "plan.name", "")));
+	json_object_set_new(report, "commit", json_string(json_path_str(data, "commit", "")));
+	json_object_set_new(report, "digest", json_string(digest));
+	json_object_set(report, "target", json_path(data, "plan.spec.target"));
+	json_object_set(report, "waves", json_object_get(data, "waves"));
+	json_object_set_new(report, "clusters", clusters);
+	return report;
+}

@@ -1,0 +1,175 @@
+/* The answer to "why": state, since when, which evidence, what stands, what goes on by itself, what
+ * a person can do. */
+#include "fleet/internal.h"
+#include "objects/time.h"
+#include "plan/doc.h"
+#include <string.h>
+
+static json_t *time_text(int64_t wall_usec)
+{
+	g_autofree char *text = sl_time_format(wall_usec);
+	return json_string(text);
+}
+
+static void can(json_t *list, const char *cluster, const char *verb, const char *what)
+{
+	g_autofree char *type = g_strdup_printf("shiplock %s %s", verb, cluster);
+	json_array_append_new(list, json_pack("{s:s, s:s}", "type", type, "what", what));
+}
+
+/* The newest look of each gate that is not PASS, and the newest of all. */
+static json_t *evidence(const Item *c)
+{
+	json_t *out = json_array();
+	const json_t *looks = item_looks(c);
+	const json_t *last = json_object_get(item_memo(c), "lastFailure");
+	if (last)
+		json_array_append(out, (json_t *)last);
+	for (size_t i = json_array_size(looks); i > 0 && json_array_size(out) < 6; i--) {
+		json_t *l = json_array_get(looks, i - 1);
+		bool seen = false;
+		size_t k;
+		json_t *o;
+		json_array_foreach(out, k, o) seen =
+			seen ||
+			strcmp(json_path_str(o, "gate", ""), json_path_str(l, "gate", "")) == 0;
+		if (!seen)
+			json_array_append(out, l);
+	}
+	return out;
+}
+
+static const char *abort_text(const Item *c)
+{
+	switch (item_state(c)) {
+	case CL_CONTROL_PLANE:
+	case CL_NODES:
+		return "stop here; brakes stay; then rollback or resume";
+	case CL_PENDING:
+	case CL_PREFLIGHT:
+		return "leave it as it is: nothing was written";
+	default:
+		return "take every mark away and leave the version as it is now; a paused pool "
+		       "STAYS PAUSED";
+	}
+}
+
+static json_t *you_can(const Item *c)
+{
+	json_t *out = json_array();
+	const char *name = item_name(c);
+	bool hold = false;
+	for (size_t i = 0; i < item_n_holds(c); i++)
+		hold = hold || item_hold(c, i)->person;
+	if (item_ended(c)) {
+		can(out, name, "retry", "a new run in which this cluster may be tried again");
+		return out;
+	}
+	bool moved = item_pivot_crossed(c, "control-plane");
+	if (moved && item_state(c) < CL_DONE)
+		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
+	if (item_find_hold(c, "rollback-wanted"))
+		can(out, name, "approve", "say yes to the rollback that is asked for");
+	if (hold)
+		can(out, name, "resume", "go on, where the cause is cleared");
+	else if (item_state(c) < CL_DONE)
+		can(out, name, "pause", "nothing new starts");
+	if (item_state(c) < CL_DONE)
+		can(out, name, "abort", abort_text(c));
+	return out;
+}
+
+static char *goes_on(const Item *c)
+{
+	if (item_ended(c))
+		return g_strdup("this cluster's part of the run is over");
+	for (size_t i = 0; i < item_n_holds(c); i++)
+		if (item_hold(c, i)->person)
+			return g_strdup("only when a person decides");
+	if (item_n_holds(c) > 0) {
+		int sec = cluster_kind.hold_for_sec(c);
+		g_autofree char *limit = sl_duration_human(sec);
+		return g_strdup_printf(
+			"by itself when its cause is gone; after %s it waits for a person", limit);
+	}
+	return g_strdup("by itself");
+}
+
+static json_t *because(const Item *c)
+{
+	if (item_n_holds(c) > 0)
+		return json_string(item_hold(c, item_n_holds(c) - 1)->reason);
+	return json_string(*item_reason(c) && !item_ended(c) ? item_reason(c) : item_why(c));
+}
+
+static char *stands(const Item *c)
+{
+	const json_t *hop = cluster_hop(c);
+	GString *s = g_string_new(NULL);
+	if (!hop)
+		g_string_append(s, "nothing was written to the cluster but the claim");
+	else
+		g_string_append_printf(s, "ordered %s; workers %s",
+			json_path_str(hop, item_pivot_crossed(c, "rollback") ? "from" : "to", ""),
+			item_pivot_crossed(c, "workers") ? "released" : "not touched");
+	for (size_t i = 0; i < item_n_acts(c); i++) {
+		const Act *a = item_act(c, i);
+		if (act_state(a) == ACT_DONE && act_row(a)->undo)
+			g_string_append_printf(s, "; %s stands", act_row(a)->name);
+	}
+	return g_string_free(s, FALSE);
+}
+
+static json_t *why_item(Fleet *f, const Item *c)
+{
+	g_autofree char *on = goes_on(c), *standing = stands(c);
+	int64_t since = item_n_holds(c) > 0 ? item_hold(c, item_n_holds(c) - 1)->since_wall_usec
+					    : item_since_wall_usec(c);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:b, s:o, s:I, s:o, s:s, s:s, s:O?, "
+			 "s:O?, s:O?, s:o, s:o}",
+		"apiVersion", DOC_API_VERSION, "kind", "Why", "cluster", item_name(c), "run",
+		item_name(item_parent(c)), "state", item_state_name(c), "outcome",
+		cluster_outcome(c), "held", (int)(item_n_holds(c) > 0), "since", time_text(since),
+		"sinceSeconds",
+		(json_int_t)MAX((loop_wall_usec(f->o.loop) - since) / SL_USEC_PER_SEC, 0),
+		"because", because(c), "stands", standing, "goesOn", on, "hop", cluster_hop(c),
+		"rollback", json_object_get(item_memo(c), "rollback"), "findings",
+		json_object_get(item_memo(c), "findings"), "evidence", evidence(c), "youCan",
+		you_can(c));
+}
+
+json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
+{
+	const Item *c = fleet_newest_of(f, cluster);
+	if (!c)
+		return NULL;
+	if (!node)
+		return why_item(f, c);
+	Item *n = item_find_child(c, node);
+	return n ? drain_why(n) : NULL;
+}
+
+json_t *fleet_why_run(Fleet *f, int64_t id)
+{
+	Item *run = fleet_find_run(f, id);
+	if (!run)
+		return NULL;
+	json_t *clusters = json_array(), *commands = json_array();
+	for (size_t i = 0; i < item_n_children(run); i++)
+		json_array_append_new(clusters, why_item(f, item_child(run, i)));
+	const Hold *h = item_n_holds(run) ? item_hold(run, 0) : NULL;
+	if (item_find_hold(run, "fleet-stopped"))
+		for (size_t i = 0; i < item_n_children(run); i++) {
+			Item *c = item_child(run, i);
+			if (g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
+				continue;
+			can(commands, item_name(c), "retry", "try this cluster again in a new run");
+			can(commands, item_name(c), "resume",
+				"let the other clusters go on without it");
+		}
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:o, s:o, s:i}", "apiVersion",
+		DOC_API_VERSION, "kind", "Why", "run", item_name(run), "state",
+		item_state_name(run), "outcome", run_outcome(run), "because",
+		h ? h->reason : item_reason(run), "youCan", commands, "clusters", clusters,
+		"exitCode", run_exit_code(run, false));
+}
