@@ -1,6 +1,6 @@
-#include "../plan/test-docs.h"
 #include "fleet/watch-git.h"
 #include "loop/loop-sim.h"
+#include "plan/test-docs.h"
 #include <glib/gstdio.h>
 
 #define WALL ((int64_t)1795000000 * SL_USEC_PER_SEC)
@@ -24,7 +24,8 @@ typedef struct World {
 	Server server;
 	WatchGit *w;
 	char *dir;
-	char *commit, *error; /* as the sink was told last */
+	char *commit, *error; /* of fleet, as the sink was told last */
+	char *other_error; /* of any other */
 	int64_t looked_usec;
 	int documents; /* how often */
 	size_t n_clusters; /* in the last documents */
@@ -143,6 +144,11 @@ static void on_state(void *ud, const char *repository, const char *url, const ch
 	int64_t looked_usec, const char *error)
 {
 	World *w = ud;
+	if (strcmp(repository, "fleet") != 0) {
+		g_free(w->other_error);
+		w->other_error = g_strdup(error);
+		return;
+	}
 	g_free(w->commit);
 	g_free(w->error);
 	w->commit = g_strdup(commit);
@@ -192,6 +198,7 @@ static void world_down(World *w)
 	g_free(w->dir);
 	g_free(w->commit);
 	g_free(w->error);
+	g_free(w->other_error);
 }
 
 static bool settled(void *ud)
@@ -416,6 +423,7 @@ static void test_several(void)
 	watch_git_reload(w.w);
 	settle(&w);
 	g_assert_cmpint(w.documents, ==, 2);
+	g_assert_null(w.other_error);
 	g_unsetenv("SL_TEST_NOT_SET");
 	g_autofree char *state = g_build_filename(w.dir, "other.json", NULL);
 	g_unlink(state);
