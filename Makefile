@@ -45,7 +45,7 @@ worker_archives = $(foreach f,$(call reverse,$(filter $(WORKER_ONLY),$(FOLDERS))
 layer_le = $(shell test $(call layer_of,$(1)) -le $(call layer_of,$(2)) && echo $(1))
 upto = $(call reverse,$(foreach f,$(LIB_FOLDERS),$(if $(filter $(f),$(1)),,$(call layer_le,$(f),$(1)))) $(1))
 
-.PHONY: help all deps demo demo-keep test check check-long e2e range bench lint asan man install clean
+.PHONY: help all deps demo demo-run demo-keep test test-build test-run check check-long e2e range bench lint asan man install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -99,8 +99,47 @@ $(B)/san/$(1): $(patsubst %.c,$(B)/san/%.o,$(filter-out cmd/$(1)/test-%.c cmd/$(
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 
-test: all $(TEST_PROGRAMS) ## unit, simulation and wire tests, with sanitizers
+# What a machine with nothing but make and Debian's packages still needs.
+DEPS := gcc pkg-config libc6-dev libcurl4-openssl-dev libgit2-dev libfyaml-dev libjansson-dev libssh2-1-dev \
+	libsystemd-dev libglib2.0-dev libmicrohttpd-dev libsqlite3-dev libseccomp-dev libssl-dev clang-format mandoc \
+	git openssh-server openssh-client nginx-light fcgiwrap nghttp2-server openssl python3 curl \
+	prometheus prometheus-alertmanager util-linux bsdextrautils ca-certificates
+deps: ## install what is missing of the packages that building and testing need
+	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	[ -z "$$missing" ] || { echo "installing:" $$missing; \
+		sudo=$$([ $$(id -u) -eq 0 ] || echo sudo); export DEBIAN_FRONTEND=noninteractive; \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+
+test: deps ## unit, simulation and wire tests, with sanitizers
+	@$(MAKE) --no-print-directory -j2 all test-build
+	@$(MAKE) --no-print-directory test-run
+
+test-build: $(TEST_PROGRAMS)
+
+test-run: all $(TEST_PROGRAMS)
 	@$(TEST_ENV) .ci/run-tests .ci/test-lint $(TEST_PROGRAMS)
+
+asan: all $(foreach p,$(PROGRAMS),$(B)/san/$(p)) ## the programs with sanitizers, under $(B)/san
+
+# A skip is allowed only while the condition behind it is true.
+define SKIP_OK
+range *|! command -v go
+endef
+export SKIP_OK
+check: deps ## everything that must pass before a submission
+	@B=$(B) .ci/check
+
+FAULT ?= error-rate-rise@3
+demo: deps ## watch a simulated fleet of five go up, with a failure that rolls back; FAULT=none, FAULT=operator-never-available@2
+	@$(MAKE) --no-print-directory -j2 all >/dev/null
+	@$(MAKE) --no-print-directory demo-run
+
+demo-run:
+	@SHIPLOCK_BUILD=$(abspath $(B)) FAULT=$(FAULT) e2e/demo
+
+demo-keep: deps ## the same, and daemon and fleet stay for a look around
+	@$(MAKE) --no-print-directory -j2 all >/dev/null
+	@SHIPLOCK_BUILD=$(abspath $(B)) FAULT=$(FAULT) KEEP=1 e2e/demo
 
 lint: $(foreach f,$(FOLDERS),$(B)/obj/pkg/$(f).a) ## format, limits, banned calls, layers, headers, wording
 	@.ci/lint --build $(B)
