@@ -418,7 +418,8 @@ static void test_several(void)
 		"\"1h\",\"credential\":{\"env\":\"SL_TEST_NOT_SET\"}}]");
 	settle(&w);
 	g_assert_cmpint(w.documents, ==, 1);
-	g_assert_cmpstr(w.error, ==, "credential: environment variable SL_TEST_NOT_SET is not set");
+	g_assert_cmpstr(
+		w.other_error, ==, "credential: environment variable SL_TEST_NOT_SET is not set");
 	g_setenv("SL_TEST_NOT_SET", "key", true);
 	watch_git_reload(w.w);
 	settle(&w);
