@@ -86,14 +86,25 @@ static inline bool release_build(
 	return merge_row(key, v, ret, "claim", json_null(), true);
 }
 
-static inline bool named_build(
-	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+static inline bool named_row(const char *key, ActRequest *ret, bool made)
 {
-	ret->method = undoes ? "DELETE" : "POST";
+	ret->method = made ? "POST" : "DELETE";
 	ret->path = g_strdup(key);
 	ret->timeout_msec = 5000;
-	ret->body = json_pack("{s:b}", "made", (int)!undoes);
+	ret->body = json_pack("{s:b}", "made", (int)made);
 	return true;
+}
+
+static inline bool make_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	return named_row(key, ret, true);
+}
+
+static inline bool drop_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	return named_row(key, ret, false);
 }
 
 static inline Class made_classify(const json_t *want, const View *v)
@@ -124,12 +135,13 @@ static const ActRow act_raise = { PATCH_ROW("raise", raise_build), .claim = true
 	.classify = claim_classify };
 static const ActRow act_pivot = { PATCH_ROW("pivot", set_build), .fence = &act_raise,
 	.classify = row_classify };
-#define NAMED_ROW(n, e) .name = n, .effect = e, .fact = &fact_obj, .build = named_build
-static const ActRow act_drop = { NAMED_ROW("drop", EFFECT_BY_UID), .classify = made_classify,
-	.answer = drop_answer };
-static const ActRow act_make = { NAMED_ROW("make", EFFECT_BY_NAME), .undo = &act_drop,
+#define NAMED_ROW(n, e, b) .name = n, .effect = e, .fact = &fact_obj, .build = b
+static const ActRow act_drop = { NAMED_ROW("drop", EFFECT_BY_UID, drop_build),
+	.classify = made_classify, .answer = drop_answer };
+static const ActRow act_make = { NAMED_ROW("make", EFFECT_BY_NAME, make_build), .undo = &act_drop,
 	.classify = made_classify };
 /* Made for good. */
-static const ActRow act_job = { NAMED_ROW("job", EFFECT_BY_NAME), .classify = made_classify };
+static const ActRow act_job = { NAMED_ROW("job", EFFECT_BY_NAME, make_build),
+	.classify = made_classify };
 static const ActRow *const kit_rows[] = { &act_set, &act_follow, &act_mark, &act_unmark, &act_claim,
 	&act_release, &act_raise, &act_pivot, &act_make, &act_drop, &act_job };

@@ -6,7 +6,7 @@
 #include "http/http-sim.h"
 #include <string.h>
 
-/* The nth request (from 1; 0 = every one) of this method and path. */
+/* The nth request (from 1; 0 = every one): as sent, or with a status as arrived. */
 typedef struct {
 	const char *method, *path;
 	unsigned nth;
@@ -35,11 +35,12 @@ static inline unsigned count_up(json_t *counts, const HttpRequest *r)
 	return (unsigned)n;
 }
 
-static inline const Twist *twist_of(const Target *t, const HttpRequest *r, unsigned nth)
+static inline const Twist *twist_of(
+	const Target *t, const HttpRequest *r, unsigned nth, bool arrived)
 {
 	for (const Twist *w = t->twists; w && w->method; w++)
 		if (strcmp(w->method, r->method) == 0 && strcmp(w->path, r->path) == 0 &&
-			(w->nth == 0 || w->nth == nth))
+			(w->nth == 0 || w->nth == nth) && (w->status != 0) == arrived)
 			return w;
 	return NULL;
 }
@@ -49,9 +50,8 @@ static inline HttpFault target_faults(uint64_t n, const HttpRequest *r, void *ud
 	Target *t = ud;
 	unsigned nth = count_up(t->n_sent, r);
 	g_string_append_printf(t->sent, "%s %s; ", r->method, r->path);
-	if (t->on_send)
-		t->on_send(r, t->ud);
-	const Twist *w = twist_of(t, r, nth);
+	t->on_send(r, t->ud);
+	const Twist *w = twist_of(t, r, nth, false);
 	return w ? w->fault : HTTP_FAULT_NONE;
 }
 
@@ -107,8 +107,8 @@ static inline HttpSimAnswer target_write(Target *t, const HttpRequest *r, json_t
 static inline HttpSimAnswer target_handle(const HttpRequest *r, void *ud)
 {
 	Target *t = ud;
-	const Twist *w = twist_of(t, r, count_up(t->n_arrived, r));
-	if (w && w->status) {
+	const Twist *w = twist_of(t, r, count_up(t->n_arrived, r), true);
+	if (w) {
 		HttpSimAnswer a = target_answer(w->status, NULL);
 		a.retry_after_sec = w->retry_after_sec;
 		return a;
