@@ -365,6 +365,31 @@ static void test_exec_shared_and_dropped(void)
 	g_assert_cmpint(a.n, ==, 1);
 }
 
+/* Dead, or only waiting for its parent to ask. */
+static bool is_gone(const char *pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%s/stat", pid);
+	g_autofree char *stat = NULL;
+	return !g_file_get_contents(path, &stat, NULL, NULL) || strstr(stat, ") Z ");
+}
+
+static void test_exec_leaves_nothing(void)
+{
+	g_auto(Plug) p = plug_new("#!/bin/sh\ncd \"$(dirname \"$0\")\"\nsleep 1000 &\n"
+				  "printf '%s' $! >pid\n"
+				  "echo '" CREDENTIAL("\"token\":\"t\"") "'\n");
+	Told t = { 0 };
+	refresh(&p, 0, &t);
+	g_assert_no_error(t.err);
+	g_autofree char *pid = plug_file(&p, "pid");
+	Loop l = loop_event_loop(p.le);
+	int64_t end = loop_boot_usec(l) + 20 * SL_USEC_PER_SEC;
+	while (!is_gone(pid)) {
+		g_assert_cmpint(loop_boot_usec(l), <, end);
+		loop_event_step(p.le, 5000);
+	}
+}
+
 static void test_exec_needs_a_loop(void)
 {
 	g_auto(Home) h = home_new(EXEC_USER("\"args\":[]"));
@@ -388,6 +413,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/creds/exec-expiry-and-certificate", test_exec_expiry_and_certificate);
 	g_test_add_func("/creds/exec-failures", test_exec_failures);
 	g_test_add_func("/creds/exec-shared-and-dropped", test_exec_shared_and_dropped);
+	g_test_add_func("/creds/exec-leaves-nothing", test_exec_leaves_nothing);
 	g_test_add_func("/creds/exec-needs-a-loop", test_exec_needs_a_loop);
 	return g_test_run();
 }

@@ -76,30 +76,6 @@ static void lane_suspect(HttpLane *l)
 	g_hash_table_remove(l->owner->lanes, l);
 }
 
-/* Hands the request to libcurl. Where HTTP/2 is possible it shares a connection that is being made,
- * except for watches on HTTP/1, which would wait for each other. */
-static void lane_add(HttpLane *l, HttpReq *req)
-{
-	bool tls = g_str_has_prefix(l->identity.base_url, "https:");
-	bool share = tls && l->protocol != HTTP_PROTOCOL_1;
-	curl_easy_setopt(req->easy, CURLOPT_PIPEWAIT, (long)share);
-	if (l->watches && tls && l->protocol == HTTP_PROTOCOL_UNKNOWN)
-		l->probe = req;
-	CURLMcode rc = curl_multi_add_handle(l->multi, req->easy);
-	g_assert(rc == CURLM_OK);
-}
-
-static void lane_open_gate(HttpLane *l)
-{
-	while (!l->probe || l->protocol != HTTP_PROTOCOL_UNKNOWN) {
-		HttpReq *req = g_queue_pop_head(&l->gated);
-		if (!req)
-			return;
-		req->gated = false;
-		lane_add(l, req);
-	}
-}
-
 /* Takes the request out of libcurl, the tables and the timers; what it received stays. */
 static void req_detach(HttpReq *req)
 {
@@ -110,13 +86,7 @@ static void req_detach(HttpReq *req)
 	if (req->dirty)
 		g_queue_remove(&req->lane->dirty, req);
 	req->dirty = false;
-	if (req->gated)
-		g_queue_remove(&req->lane->gated, req);
-	else
-		curl_multi_remove_handle(req->lane->multi, req->easy);
-	if (req->lane->probe == req)
-		req->lane->probe = NULL;
-	lane_open_gate(req->lane);
+	curl_multi_remove_handle(req->lane->multi, req->easy);
 	lane_leave(req->lane);
 }
 
@@ -244,7 +214,6 @@ void http_curl_served(HttpLane *l)
 	CURLcode rc;
 	for (HttpReq *req; (req = next_finished(l, &rc));)
 		req_finished(req, rc);
-	lane_open_gate(l);
 }
 
 static HttpReq *req_new(HttpCurl *c, const HttpRequest *r, HttpDone *done, void *ud)
@@ -270,9 +239,8 @@ static uint64_t req_start(HttpReq *req, const HttpRequest *r)
 	req->lane = lane;
 	lane_enter(lane);
 	if (http_easy_prepare(req, r)) {
-		req->gated = true;
-		g_queue_push_tail(&lane->gated, req);
-		lane_open_gate(lane);
+		CURLMcode rc = curl_multi_add_handle(lane->multi, req->easy);
+		g_assert(rc == CURLM_OK);
 		int64_t due = req->sent_usec + req->timeout_msec * (int64_t)1000;
 		req->timer = loop_timer(c->loop, due, req_expire, req);
 		return req->id;
@@ -339,8 +307,6 @@ void http_curl_free(HttpCurl *c)
 		return;
 	GHashTableIter it;
 	void *req;
-	for (guint i = 0; i < c->all_lanes->len; i++)
-		g_queue_clear(&((HttpLane *)g_ptr_array_index(c->all_lanes, i))->gated);
 	while (g_hash_table_iter_init(&it, c->reqs), g_hash_table_iter_next(&it, NULL, &req))
 		req_drop(req);
 	for (guint i = 0; i < c->all_lanes->len; i++) {

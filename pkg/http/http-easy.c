@@ -63,8 +63,6 @@ static size_t on_header(char *data, size_t size, size_t n, void *ud)
 		headers_reset(req);
 		const char *code = strchr(line, ' ');
 		req->status = code ? (int)g_ascii_strtoll(code, NULL, 10) : 0;
-		req->lane->protocol =
-			g_str_has_prefix(line, "HTTP/1") ? HTTP_PROTOCOL_1 : HTTP_PROTOCOL_2;
 		return n;
 	}
 	req->head_done |= *line == '\0';
@@ -270,6 +268,11 @@ static void set_transfer(HttpReq *req)
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	/* Where HTTP/2 may be negotiated, to wait for a connection that is being made; libcurl
+	 * lets the others go on as soon as it turns out to be HTTP/1.1. Without TLS it would not.
+	 */
+	bool tls = g_str_has_prefix(req->lane->identity.base_url, "https:");
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)tls);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MSEC);
 	/* A stream's lines must not wait in a decoder. */

@@ -4,8 +4,6 @@
 #include "http/http-text.h"
 #include <curl/curl.h>
 
-typedef enum { HTTP_PROTOCOL_UNKNOWN, HTTP_PROTOCOL_1, HTTP_PROTOCOL_2 } HttpProtocol;
-
 /* One connection pool: a multi handle on the event loop. It lives as long as it has requests and
  * HTTP_IDLE_SEC longer. */
 typedef struct HttpLane {
@@ -21,11 +19,6 @@ typedef struct HttpLane {
 	unsigned n_reqs;
 	int64_t last_rx_usec; /* boot time of the last bytes of any answer */
 	GQueue dirty; /* HttpReq with lines that wait to be handed out */
-	HttpProtocol protocol;
-	/* The first watch finds out the protocol and the others wait for it: libcurl alone would
-	 * open a connection for each, or, told to wait, let them wait until the first one ends. */
-	struct HttpReq *probe;
-	GQueue gated;
 } HttpLane;
 
 typedef struct HttpReq {
@@ -45,7 +38,7 @@ typedef struct HttpReq {
 	GString *body;
 	HttpLines lines;
 	bool head_done; /* the empty line after the headers came */
-	bool dirty, graced, gated;
+	bool dirty, graced;
 	int status, retry_after_sec, timeout_msec;
 	char *content_type, *warning, *audit_id, *etag;
 	int64_t sent_usec, last_rx_usec;

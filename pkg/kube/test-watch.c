@@ -226,7 +226,7 @@ static void test_list_errors(void)
 		{ "GET", NULL, 200, "<html>", "text/html" },
 		{ "GET", NULL, 200, "{}" },
 		{ "GET", NULL, 404, "<html>", "text/html" },
-		{ "GET", NULL, 429, "Too many requests", "text/plain", 25 },
+		{ "GET", NULL, 429, "Too many requests", "text/plain", 120 },
 		{ "GET", NULL, 200, LIST("30", "") },
 	};
 	sim_expect(s, rows);
@@ -239,7 +239,7 @@ static void test_list_errors(void)
 	assert_told(&t, "+a/u1 +b/u2 S E E E E E E ");
 	int64_t asked = sim_now(s);
 	until_stream(s, 2);
-	g_assert_cmpint(sim_now(s) - asked, >=, 25 * SL_USEC_PER_SEC);
+	g_assert_cmpint(sim_now(s) - asked, >=, 120 * SL_USEC_PER_SEC);
 	assert_told(&t, "-a/u1 -b/u2 S ");
 }
 
