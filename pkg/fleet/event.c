@@ -36,42 +36,100 @@ static const char *str(const json_t *body, const char *path)
 	return json_path_str(body, path, "");
 }
 
-char *record_text(const Record *r, const json_t *body, const Item *it)
+static char *plan_text(const json_t *b)
 {
-	const char *k = r->kind;
-	if (strcmp(k, "plan") == 0)
-		return g_strdup_printf("plan %s at %.12s becomes run %s", str(body, "plan"),
-			str(body, "commit"), str(body, "run"));
-	if (strcmp(k, "move") == 0 && strcmp(str(body, "from"), str(body, "to")) == 0)
-		return g_strdup(str(body, "why"));
-	if (strcmp(k, "move") == 0)
-		return g_strdup_printf(
-			"%s -> %s: %s", str(body, "from"), str(body, "to"), str(body, "why"));
-	if (strcmp(k, "intent") == 0)
-		return g_strdup_printf("%s %s is sent", str(body, "row"), str(body, "key"));
-	if (strcmp(k, "result") == 0)
-		return g_strdup_printf("%s %s%s%s", str(body, "row"), str(body, "class"),
-			*str(body, "message") ? ": " : "", str(body, "message"));
-	if (strcmp(k, "look") == 0)
-		return g_strdup_printf("gate %s %s: %s", str(body, "gate"), str(body, "verdict"),
-			str(body, "text"));
-	if (strcmp(k, "hold") == 0)
-		return g_strdup_printf("held: %s", str(body, "reason"));
-	if (strcmp(k, "unhold") == 0)
-		return g_strdup_printf(
-			"no longer held by %s: %s", str(body, "cause"), str(body, "why"));
-	if (strcmp(k, "command") == 0)
-		return g_strdup_printf("%s by %s%s%s", str(body, "verb"), str(body, "who"),
-			*str(body, "reason") ? ": " : "", str(body, "reason"));
-	if (strcmp(k, "approval") == 0)
-		return g_strdup_printf("%s approved by %s", str(body, "subject"), str(body, "who"));
-	if (strcmp(k, "pivot") == 0)
-		return g_strdup_printf("point of no cheap return crossed: %s", str(body, "name"));
-	if (strcmp(k, "end") == 0)
-		return g_strdup_printf("run ended: %s", str(body, "end"));
-	if (strcmp(k, "epoch") == 0)
-		return g_strdup_printf("claim epoch %d", (int)json_path_int(body, "epoch", 0));
-	return g_strdup(k);
+	return g_strdup_printf(
+		"plan %s at %.12s becomes run %s", str(b, "plan"), str(b, "commit"), str(b, "run"));
+}
+
+static char *move_text(const json_t *b)
+{
+	if (strcmp(str(b, "from"), str(b, "to")) == 0)
+		return g_strdup(str(b, "why"));
+	return g_strdup_printf("%s -> %s: %s", str(b, "from"), str(b, "to"), str(b, "why"));
+}
+
+static char *intent_text(const json_t *b)
+{
+	return g_strdup_printf("%s %s is sent", str(b, "row"), str(b, "key"));
+}
+
+static char *with_words(const char *text, const char *words)
+{
+	return *words ? g_strdup_printf("%s: %s", text, words) : g_strdup(text);
+}
+
+static char *result_text(const json_t *b)
+{
+	g_autofree char *text = g_strdup_printf("%s %s", str(b, "row"), str(b, "class"));
+	return with_words(text, str(b, "message"));
+}
+
+static char *look_text(const json_t *b)
+{
+	g_autofree char *text = g_strdup_printf("gate %s %s", str(b, "gate"), str(b, "verdict"));
+	return with_words(text, str(b, "text"));
+}
+
+static char *hold_text(const json_t *b)
+{
+	return g_strdup_printf("held: %s", str(b, "reason"));
+}
+
+static char *unhold_text(const json_t *b)
+{
+	return g_strdup_printf("no longer held by %s: %s", str(b, "cause"), str(b, "why"));
+}
+
+static char *command_text(const json_t *b)
+{
+	g_autofree char *text = g_strdup_printf("%s by %s", str(b, "verb"), str(b, "who"));
+	return with_words(text, str(b, "reason"));
+}
+
+static char *approval_text(const json_t *b)
+{
+	return g_strdup_printf("%s approved by %s", str(b, "subject"), str(b, "who"));
+}
+
+static char *pivot_text(const json_t *b)
+{
+	return g_strdup_printf("point of no cheap return crossed: %s", str(b, "name"));
+}
+
+static char *end_text(const json_t *b)
+{
+	return g_strdup_printf("run ended: %s", str(b, "end"));
+}
+
+static char *epoch_text(const json_t *b)
+{
+	return g_strdup_printf("claim epoch %d", (int)json_path_int(b, "epoch", 0));
+}
+
+char *record_text(const Record *r, const json_t *body)
+{
+	static const struct {
+		const char *kind;
+		char *(*text)(const json_t *body);
+	} texts[] = {
+		{ "plan", plan_text },
+		{ "move", move_text },
+		{ "intent", intent_text },
+		{ "result", result_text },
+		{ "look", look_text },
+		{ "hold", hold_text },
+		{ "unhold", unhold_text },
+		{ "command", command_text },
+		{ "pivot", pivot_text },
+		{ "approval", approval_text },
+		{ "end", end_text },
+		{ "epoch", epoch_text },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+		if (strcmp(texts[i].kind, r->kind) == 0)
+			return texts[i].text(body);
+	return g_strdup(r->kind);
 }
 
 static const Item *ancestor(const Item *it, const ItemKind *kind)
@@ -110,7 +168,7 @@ void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay)
 	}
 	if (replay && !f->o.listener)
 		return;
-	g_autofree char *text = record_text(r, body, it);
+	g_autofree char *text = record_text(r, body);
 	g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, r->seq);
 	FleetEvent e = {
 		.record = r,

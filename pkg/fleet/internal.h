@@ -54,7 +54,7 @@ void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who);
 
 /* event.c */
 void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay);
-char *record_text(const Record *r, const json_t *body, const Item *it);
+char *record_text(const Record *r, const json_t *body);
 
 /* A record was made and waits for its durability: the context of one reply. */
 typedef struct Request {

@@ -219,35 +219,59 @@ static bool check_hop(Item *it, const json_t *cv, json_t *findings)
 	return true;
 }
 
+typedef struct {
+	const View *cv, *co, *mcp, *nodes, *pdb, *pods;
+} Picture;
+
+static bool read_picture(Item *it, Picture *p, json_t *findings)
+{
+	const struct {
+		const FactRow *row;
+		const char *key;
+		const View **view;
+	} reads[] = {
+		{ &fact_object, CV_PATH, &p->cv },
+		{ &fact_list, CO_PATH, &p->co },
+		{ &fact_list, MCP_PATH, &p->mcp },
+		{ &fact_list, NODES_PATH, &p->nodes },
+		{ &fact_list, PDB_PATH, &p->pdb },
+		{ &fact_list, PODS_PATH, &p->pods },
+	};
+	bool all = true;
+	for (size_t i = 0; i < G_N_ELEMENTS(reads); i++)
+		all = settled(it, reads[i].row, reads[i].key, reads[i].view, findings) && all;
+	return all;
+}
+
+static void check_lists(const Target *t, const Picture *p, json_t *findings)
+{
+	if (p->co)
+		check_operators(p->co->json, findings);
+	if (p->mcp)
+		check_pools(p->mcp->json, findings);
+	if (p->nodes)
+		check_nodes(p->nodes->json, findings);
+	if (p->pdb && p->pods)
+		budgets_preflight(t->name, p->pdb->json, p->pods->json, findings);
+}
+
 bool openshift_preflight(Item *it, json_t *findings)
 {
 	Target *t = target_of(it);
-	const View *cv, *co, *mcp, *nodes, *pdb, *pods;
-	bool all = settled(it, &fact_object, CV_PATH, &cv, findings);
-	all = settled(it, &fact_list, CO_PATH, &co, findings) && all;
-	all = settled(it, &fact_list, MCP_PATH, &mcp, findings) && all;
-	all = settled(it, &fact_list, NODES_PATH, &nodes, findings) && all;
-	all = settled(it, &fact_list, PDB_PATH, &pdb, findings) && all;
-	all = settled(it, &fact_list, PODS_PATH, &pods, findings) && all;
+	Picture p = { 0 };
+	bool all = read_picture(it, &p, findings);
 	all = check_access(it, findings) && all;
 	if (!all)
 		return false;
-	if (cv && cv->missing) {
+	if (p.cv && p.cv->missing) {
 		finding_add(findings, "block", "provider",
 			"check provider and context in the Cluster document",
 			"there is no ClusterVersion: this is no OpenShift cluster");
 		return true;
 	}
-	if (co)
-		check_operators(co->json, findings);
-	if (mcp)
-		check_pools(mcp->json, findings);
-	if (nodes)
-		check_nodes(nodes->json, findings);
-	if (pdb && pods)
-		budgets_preflight(t->name, pdb->json, pods->json, findings);
-	if (!cv)
+	check_lists(t, &p, findings);
+	if (!p.cv)
 		return true;
-	check_owner(cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
-	return check_hop(it, cv->json, findings);
+	check_owner(p.cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
+	return check_hop(it, p.cv->json, findings);
 }

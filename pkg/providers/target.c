@@ -19,29 +19,33 @@ typedef struct Pending {
 	uint64_t call;
 	KubeLister *lister;
 	json_t *items;
+	struct Pending *previous, *next;
 } Pending;
-
-static void pending_free(void *data)
-{
-	Pending *p = data;
-	loop_cancel(p->t->loop, &p->timer);
-	kube_lister_free(p->lister);
-	json_decref(p->items);
-	g_free(p);
-}
 
 static Pending *pending_new(Target *t, FactRead *r)
 {
 	Pending *p = g_new0(Pending, 1);
 	p->t = t;
 	p->read = r;
-	g_ptr_array_add(t->pending, p);
+	p->next = t->pending;
+	if (p->next)
+		p->next->previous = p;
+	t->pending = p;
 	return p;
 }
 
 static void pending_done(Pending *p)
 {
-	g_ptr_array_remove_fast(p->t->pending, p);
+	if (p->next)
+		p->next->previous = p->previous;
+	if (p->previous)
+		p->previous->next = p->next;
+	else
+		p->t->pending = p->next;
+	loop_cancel(p->t->loop, &p->timer);
+	kube_lister_free(p->lister);
+	json_decref(p->items);
+	g_free(p);
 }
 
 Target *target_of(const Item *it)
@@ -284,7 +288,6 @@ Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, Kub
 	target->telemetry = t;
 	target->loop = loop;
 	target->fleet = g_strdup(fleet);
-	target->pending = g_ptr_array_new_with_free_func(pending_free);
 	target->ops = (SiteOps){
 		.send = target_send,
 		.claim_fact = &fact_object,
@@ -299,7 +302,8 @@ static void disconnect(Target *t)
 {
 	kube_client_free(t->kube);
 	telemetry_free(t->telemetry);
-	g_ptr_array_free(t->pending, TRUE);
+	while (t->pending)
+		pending_done(t->pending);
 	g_free(t->broken);
 }
 
@@ -315,7 +319,6 @@ void target_renew(Target *t, const json_t *doc, const Provider *p, KubeClient *k
 	t->kube = kube;
 	t->telemetry = telemetry;
 	t->broken = broken;
-	t->pending = g_ptr_array_new_with_free_func(pending_free);
 	site_disconnected(t->site);
 }
 

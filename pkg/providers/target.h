@@ -22,7 +22,7 @@ typedef struct Target {
 	 * nobody does. */
 	void (*assist)(Item *cluster, Batch *b, const char *node);
 	char *fleet; /* the name in our claims, with the holder */
-	GPtrArray *pending; /* contexts of completions under way: they go with the target */
+	struct Pending *pending; /* completions under way: they go with the target */
 } Target;
 
 /* Takes kube and telemetry. The site is made with it, under the document's name. */

@@ -54,7 +54,8 @@ void *saga_ud(const Saga *s);
 
 Site *site_new(Saga *s, const char *name, const SiteOps *ops, void *ctx);
 void site_free(Site *site);
-/* The connection is gone with all that was under way on it: reads are asked for again, acts are of unknown outcome. */
+/* The connection is gone with all that was under way on it: reads are asked for again, acts are of
+ * unknown outcome. */
 void site_disconnected(Site *site);
 const char *site_name(const Site *site);
 void *site_ctx(const Site *site);

@@ -127,50 +127,67 @@ static bool skipped(const Item *it, const Gate *g)
 	return false;
 }
 
-StepResult gates_run(
-	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum)
+/* The gates of one phase while they are judged. */
+typedef struct {
+	const Gate **gates;
+	GateJudgement *js;
+	size_t n;
+	bool busy; /* a look was taken, or is being read */
+} Round;
+
+static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t ends, Round *r)
 {
-	size_t n_all, n = 0;
+	size_t n_all;
 	const Gate *const *all = cluster_gates(it, &n_all);
-	g_autofree const Gate **gates = g_new0(const Gate *, n_all + 1);
-	g_autofree GateJudgement *js = g_new0(GateJudgement, n_all + 1);
 	g_autofree Look *looks = g_new(Look, LOOKS_MAX);
-	int64_t obs = item_observed_usec(it), ends = soak_sec * SL_USEC_PER_SEC;
-	bool reading = false, looked = false;
+	int64_t obs = item_observed_usec(it);
 	for (size_t i = 0; i < n_all; i++) {
 		if (!in_phase(all[i], when) || skipped(it, all[i]))
 			continue;
-		gates[n] = all[i];
 		size_t n_looks = looks_of(it, all[i], looks, LOOKS_MAX);
-		js[n] = gate_judge(all[i], looks, n_looks, 0, ends, obs);
-		if (js[n].next_look_usec <= obs) {
-			bool taken =
-				take_look(it, all[i], now - (obs - js[n].next_look_usec), obs, b);
-			reading = reading || !taken;
-			looked = looked || taken;
+		GateJudgement j = gate_judge(all[i], looks, n_looks, 0, ends, obs);
+		if (j.next_look_usec <= obs) {
+			take_look(it, all[i], now - (obs - j.next_look_usec), obs, b);
+			r->busy = true;
 		}
-		n++;
+		r->gates[r->n] = all[i];
+		r->js[r->n++] = j;
 	}
-	*ret_sum = gates_sum(gates, js, n);
-	if (ret_sum->decisive < n)
-		item_set_reason(it, "gate %s: %s", gates[ret_sum->decisive]->name,
-			js[ret_sum->decisive].reason);
+}
+
+static StepResult wait_for_looks(Item *it, int64_t now, int64_t ends, const GateSum *sum)
+{
+	int64_t obs = item_observed_usec(it);
+	int64_t next = MIN(sum->next_look_usec, obs < ends ? ends : INT64_MAX);
+	int64_t at = next == INT64_MAX ? now + 5 * SL_USEC_PER_SEC : now + MAX(next - obs, 1000);
+	return step_wait(it, at, "%s", item_reason(it));
+}
+
+StepResult gates_run(
+	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum)
+{
+	size_t n_all;
+	cluster_gates(it, &n_all);
+	g_autofree const Gate **gates = g_new0(const Gate *, n_all + 1);
+	g_autofree GateJudgement *js = g_new0(GateJudgement, n_all + 1);
+	Round r = { .gates = gates, .js = js };
+	int64_t ends = soak_sec * SL_USEC_PER_SEC;
+	judge_round(it, now, b, when, ends, &r);
+	*ret_sum = gates_sum(gates, js, r.n);
+	size_t d = ret_sum->decisive;
+	if (d < r.n)
+		item_set_reason(it, "gate %s: %s", gates[d]->name, js[d].reason);
+	else
+		item_set_reason(it, "soak");
 	if (ret_sum->state == GATE_STATE_FAIL)
-		return cluster_failed(it, now, b, ret_sum->on_fail, gates[ret_sum->decisive]->name,
-			js[ret_sum->decisive].reason);
-	if (looked || reading) /* what a look makes is decided in the next turn, from its record */
+		return cluster_failed(it, now, b, ret_sum->on_fail, gates[d]->name, js[d].reason);
+	if (r.busy) /* what a look makes is decided in the next turn, from its record */
 		return step_read(it);
 	if (ret_sum->state == GATE_STATE_HELD)
-		return step_hold(it, "gate", "gate %s: %s", gates[ret_sum->decisive]->name,
-			js[ret_sum->decisive].reason);
-	if (ret_sum->state == GATE_STATE_PASS && obs >= ends)
+		return step_hold(it, "gate", "gate %s: %s", gates[d]->name, js[d].reason);
+	if (ret_sum->state == GATE_STATE_PASS && item_observed_usec(it) >= ends)
 		return step_done(0);
-	int64_t next = MIN(ret_sum->next_look_usec, obs < ends ? ends : INT64_MAX);
-	int64_t at = next == INT64_MAX ? now + 5 * SL_USEC_PER_SEC : now + MAX(next - obs, 1000);
-	if (ret_sum->decisive < n)
-		return step_wait(it, at, "gate %s: %s", gates[ret_sum->decisive]->name,
-			js[ret_sum->decisive].reason);
-	return step_wait(it, at, "soak");
+	return wait_for_looks(it, now, ends, ret_sum);
 }
 
 static int64_t wave_seconds(const Item *it, const char *field)

@@ -65,7 +65,7 @@ static void mem_append(void *self, Record *const *r, size_t n, StoreDone *done, 
 static bool mem_replay(void *self, int64_t after_seq, StoreEach *each, void *ud, GError **err)
 {
 	StoreMem *s = self;
-	for (guint i = (guint)MAX(after_seq, 0); i < s->records->len; i++)
+	for (unsigned i = (unsigned)MAX(after_seq, 0); i < s->records->len; i++)
 		if (!each(g_ptr_array_index(s->records, i), ud))
 			break;
 	return true;
