@@ -125,6 +125,28 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 	return true;
 }
 
+/* A cluster that has ended is taken back by a run of its own, with its own probe. */
+static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
+{
+	const json_t *hop = cluster_hop(cluster);
+	const char *outcome = cluster_outcome(cluster);
+	if (!hop || g_strcmp0(outcome, "RolledBack") == 0)
+		return sl_fail(&r->err, SL_ERR_REFUSED,
+			"%s ended %s: there is nothing to roll back", item_name(cluster),
+			outcome ? outcome : "?");
+	json_t *snapshot = json_deep_copy(item_data(run));
+	json_t *entry = json_deep_copy(cluster_entry(cluster)), *clusters = json_array();
+	json_array_append_new(clusters, entry);
+	json_object_set_new(snapshot, "clusters", clusters);
+	json_object_set_new(
+		snapshot, "rollback", json_pack("{s:O, s:s}", "hop", hop, "of", item_name(run)));
+	fleet_add_run(r->f, b, snapshot, r->c.who);
+	record(b, cluster, &r->c);
+	r->says = g_strdup_printf("a run of its own takes %s back to %s", item_name(cluster),
+		json_path_str(hop, "from", "?"));
+	return true;
+}
+
 /* ---- one cluster ---- */
 
 static bool stale(Request *r, const Item *it)
@@ -157,6 +179,8 @@ static bool one_cluster(Request *r, Batch *b)
 	if (strcmp(verb, "rollback") == 0 && g_strcmp0(r->c.confirm, r->c.cluster) != 0)
 		return sl_fail(&r->err, SL_ERR_INVALID,
 			"rollback of %s needs its name typed to confirm", r->c.cluster);
+	if (strcmp(verb, "rollback") == 0 && item_ended(it))
+		return take_back(r, b, run, it);
 	Command c = { .verb = verb,
 		.who = r->c.who,
 		.reason = r->c.reason,

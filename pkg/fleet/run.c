@@ -158,6 +158,8 @@ SchedDecision run_decide(Item *run, const Batch *b)
 	SchedCluster *clusters = sched_clusters(run, b);
 	GArray *working = g_array_new(FALSE, FALSE, sizeof(SchedCluster));
 	SchedOthers others = others_of(run, b, working);
+	if (json_object_get(item_data(run), "rollback"))
+		others.stopped = NULL; /* a person asked for the way back of one cluster */
 	SchedRun r = {
 		.clusters = clusters,
 		.n_clusters = n,
@@ -243,7 +245,7 @@ static StepResult wait_wall(Item *run, int64_t until_wall, const char *text)
 
 static StepResult start_cluster(Item *run, Item *c, Batch *b)
 {
-	const Item *before = rolled_back_before(c);
+	const Item *before = cluster_takes_back(c) ? NULL : rolled_back_before(c);
 	if (before) {
 		json_t *memo = json_pack("{s:s, s:[{s:s, s:s, s:s+, s:s}]}", "outcome", "Refused",
 			"findings", "level", "block", "code", "rolled-back-before", "message",

@@ -81,10 +81,80 @@ static void test_breach_rolls_back(void)
 	g_assert_cmpstr(version_of(r, "c"), ==, "4.21.8");
 }
 
+/* ---- a person orders, Shiplock writes nothing ---- */
+
+static HttpFault spy(uint64_t n, const HttpRequest *q, void *ud)
+{
+	bool review = strstr(q->path, "selfsubjectaccessreviews") != NULL;
+	*(unsigned *)ud += strcmp(q->method, "GET") != 0 && !review;
+	return HTTP_FAULT_NONE;
+}
+
+static bool waits_for_order(void *ud)
+{
+	Rig *r = ud;
+	g_autoptr(json_t) c = fleet_cluster(r->fleet, "a");
+	return strstr(json_path_str(c, "now", ""), "waits for a person to order") != NULL;
+}
+
+static void test_observe(void)
+{
+	unsigned n_writes = 0;
+	g_autoptr(Rig) r = rig_new(1);
+	SimCluster *a = rig_cluster(r, "a", 0);
+	http_sim_set_faults(sim_fleet_transport(r->world), spy, NULL, &n_writes);
+	rig_start(r);
+	submit(r,
+		"---\napiVersion: shiplock.dev/v1alpha1\nkind: Cluster\nmetadata: {name: "
+		"a}\nspec:\n"
+		"  provider: openshift\n  access: {kubeconfig: {file: /nowhere}}\n"
+		"  actuator: {type: observe}\n  telemetry: [{url: 'https://thanos.a.sim'}]\n" PLAN(
+			"[{name: one, clusters: {names: [a]}, cpSoak: 25m, soak: 25m}]"));
+	g_assert_true(loop_sim_run(r->loop, waits_for_order, r, 3600 * RIG_SEC));
+	g_autofree char *image = sim_release_image("4.21.10");
+	int status = sim_cluster_patch(a, SIM_CLUSTERVERSIONS, NULL, "version", SIM_SUB_NONE, "oc",
+		json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version", "4.21.10",
+			"image", image));
+	g_assert_cmpint(status, ==, 200);
+	g_assert_cmpint(run_to_rest(r, 24), ==, 0);
+	g_assert_cmpuint(n_writes, ==, 0);
+	g_assert_cmpstr(version_of(r, "a"), ==, "4.21.10");
+}
+
+/* ---- a finished cluster is taken back by a run of its own ---- */
+
+static void test_take_back(void)
+{
+	g_autoptr(Rig) r = rig_new(1);
+	rig_cluster(r, "a", 0);
+	rig_start(r);
+	submit(r,
+		CLUSTER("a") PLAN("[{name: one, clusters: {names: [a]}, cpSoak: 25m, soak: 25m}]"));
+	g_assert_cmpint(run_to_rest(r, 24), ==, 0);
+	FleetCommand c = {
+		.verb = "rollback", .cluster = "a", .who = "tester", .reason = "slow disks"
+	};
+	fleet_command(r->fleet, &c, on_reply, r);
+	for (int i = 0; i < 50; i++)
+		loop_sim_step(r->loop);
+	g_assert_error(r->err, SL_ERROR, SL_ERR_INVALID); /* its name was not typed */
+	c.confirm = "a";
+	r->run = 0;
+	fleet_command(r->fleet, &c, on_reply, r);
+	while (!r->run && loop_sim_step(r->loop))
+		;
+	r->run = 2;
+	g_assert_cmpint(run_to_rest(r, 24), ==, 4);
+	g_assert_cmpstr(version_of(r, "a"), ==, "4.21.8");
+	g_assert_nonnull(strstr(r->story->str, "a finished upgrade is taken back"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/fleet/two-go-up", test_two_go_up);
 	g_test_add_func("/fleet/breach-rolls-back", test_breach_rolls_back);
+	g_test_add_func("/fleet/observe", test_observe);
+	g_test_add_func("/fleet/take-back", test_take_back);
 	return g_test_run();
 }

@@ -118,3 +118,23 @@ bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret)
 	ret->expires = g_strdup("the next update of this cluster");
 	return true;
 }
+
+bool openshift_probe_return(Item *it, const json_t *hop, RollbackOffer *ret)
+{
+	*ret = (RollbackOffer){ .tier = TIER_T0 };
+	const View *v = fact(it, &fact_object, CV_PATH);
+	if (!v)
+		return false;
+	const char *version = NULL, *image = NULL, *from = json_path_str(hop, "from", "");
+	g_autofree char *why = NULL;
+	if (!cv_previous(v->json, &version, &image, &why)) {
+		ret->how = g_strdup_printf("no T2: %s", why);
+		return true;
+	}
+	if (strcmp(version, from) != 0) {
+		ret->how = g_strdup_printf(
+			"no T2: the operator would take %s back, not %s", version, from);
+		return true;
+	}
+	return openshift_probe(it, hop, ret);
+}

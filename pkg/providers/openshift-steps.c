@@ -23,8 +23,15 @@ static const json_t *plan_target(const Item *it)
 
 /* ---- acknowledgements that the plan gives, and the channel ---- */
 
+static bool observes(const Item *it)
+{
+	return target_observes(target_of(it));
+}
+
 static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 {
+	if (observes(it))
+		return step_done(0);
 	size_t i;
 	json_t *ack;
 	json_array_foreach(json_object_get(plan_target(it), "acks"), i, ack)
@@ -44,6 +51,8 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 {
+	if (observes(it))
+		return step_done(0);
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
 		return step_read(it);
@@ -60,6 +69,8 @@ static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 {
+	if (observes(it))
+		return step_done(0);
 	const View *pools = fact(it, &fact_list, MCP_PATH);
 	if (!pools)
 		return step_read(it);
@@ -107,6 +118,14 @@ static StepResult ordered(
 	}
 }
 
+/* A person gives the order; Shiplock notices it and judges. */
+static StepResult wait_for_order(Item *it, int64_t now, const char *version)
+{
+	return poll(it, now, CV_POLL_SEC,
+		"observing: waits for a person to order %s (oc adm upgrade --to=%s)", version,
+		version);
+}
+
 static StepResult order_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *hop = hop_of(it);
@@ -126,6 +145,8 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 				*cv_wanted_version(cv->json) ? cv_wanted_version(cv->json)
 							     : "nothing",
 				version);
+		if (observes(it))
+			return wait_for_order(it, now, version);
 		batch_pivot(b, it, "control-plane");
 		return step_act(it, &act_set_version, CV_PATH, b);
 	}
@@ -150,6 +171,8 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 			!*cv_wanted_image(cv->json);
 		if (never_taken_up)
 			return step_done(0);
+		if (observes(it))
+			return wait_for_order(it, now, version);
 		return step_act(it, &act_set_version, CV_PATH, b);
 	}
 	return ordered(it, now, cv->json, version, image);
@@ -268,7 +291,8 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
  */
 static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 {
-	if (!item_pivot_crossed(it, "workers")) {
+	if (!item_pivot_crossed(it, "workers") &&
+		!json_path_bool(item_memo(it), "workersMoved", false)) {
 		const View *pools = fact(it, &fact_list, MCP_PATH);
 		if (!pools)
 			return step_read(it);

@@ -23,6 +23,7 @@ const Provider provider_openshift = {
 	.next_hop = openshift_next_hop,
 	.path = openshift_path,
 	.probe = openshift_probe,
+	.probe_return = openshift_probe_return,
 	.baseline = openshift_baseline,
 	.invariant = openshift_invariant,
 	.brakes = openshift_brakes,

@@ -46,6 +46,8 @@ struct Provider {
 	/* The whole path as far as it can be seen now: array of versions. */
 	bool (*path)(Item *it, json_t **ret_versions, char **ret_now);
 	bool (*probe)(Item *it, const json_t *hop, RollbackOffer *ret);
+	/* Could this hop, done earlier, be taken back now? */
+	bool (*probe_return)(Item *it, const json_t *hop, RollbackOffer *ret);
 	/* What is there before the upgrade, so that old faults are not blamed: goes into the memo.
 	 */
 	bool (*baseline)(Item *it, json_t **ret);

@@ -58,6 +58,11 @@ const json_t *target_spec(const Target *t)
 	return json_object_get(t->doc, "spec");
 }
 
+bool target_observes(const Target *t)
+{
+	return strcmp(json_path_str(target_spec(t), "actuator.type", "direct"), "observe") == 0;
+}
+
 /* ---- reading ---- */
 
 static void fail_now(void *ud)

@@ -35,6 +35,8 @@ void target_renew(Target *t, const json_t *doc, const Provider *p, KubeClient *k
 void target_free(Target *t); /* before the engine's own end; no completion comes afterwards */
 Target *target_of(const Item *it);
 const json_t *target_spec(const Target *t);
+/* The actuator "observe": a person orders, nothing is ever written by us. */
+bool target_observes(const Target *t);
 
 /* The query for the time of the newest sample behind a query; NULL where there is nothing to ask.
  * Caller frees. */

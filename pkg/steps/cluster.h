@@ -39,6 +39,9 @@ const Gate *const *cluster_gates(const Item *it, size_t *ret_n);
 const json_t *cluster_hop(
 	const Item *it); /* the hop under way or last done; NULL before the first */
 bool cluster_plan_only(const Item *it);
+/* The hop that this run takes back (a rollback of a cluster that had ended); NULL for every other
+ * run. */
+const json_t *cluster_takes_back(const Item *it);
 /* "Succeeded", ... once it is decided; NULL before. An end Held leaves the item in its state. */
 const char *cluster_outcome(const Item *it);
 bool cluster_past_preflight(const Item *it); /* and not ended: it has the slot */

@@ -50,6 +50,11 @@ bool cluster_plan_only(const Item *it)
 	return json_path_bool(snapshot(it), "planOnly", false);
 }
 
+const json_t *cluster_takes_back(const Item *it)
+{
+	return json_path(snapshot(it), "rollback.hop");
+}
+
 ClusterCtx *cluster_ctx(const Item *cit)
 {
 	Item *it = (Item *)cit;

@@ -37,6 +37,13 @@ static void check_gates(const Item *it, json_t *findings)
 				gates[i]->name, gate_kind_name(gates[i]->kind));
 }
 
+static json_t *offer_json(const RollbackOffer *o)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "tier", tier_name(o->tier), "target",
+		o->target ? o->target : "", "how", o->how ? o->how : "", "expires",
+		o->expires ? o->expires : "");
+}
+
 static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t **ret_offer)
 {
 	g_auto(RollbackOffer) offer = { 0 };
@@ -48,9 +55,20 @@ static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t
 		finding_add(findings, "block", "rollback",
 			"choose hops that can be taken back, or another RollbackPolicy", "%s",
 			text);
-	*ret_offer = json_pack("{s:s, s:s, s:s, s:s}", "tier", tier_name(offer.tier), "target",
-		offer.target ? offer.target : "", "how", offer.how ? offer.how : "", "expires",
-		offer.expires ? offer.expires : "");
+	*ret_offer = offer_json(&offer);
+	return true;
+}
+
+/* A run that takes a finished hop back: is the way still open? */
+static bool look_back(Item *it, const json_t *hop, json_t *findings, json_t **ret_offer)
+{
+	g_auto(RollbackOffer) offer = { 0 };
+	if (!target_of(it)->provider->probe_return(it, hop, &offer))
+		return false;
+	if (offer.tier < TIER_T2)
+		finding_add(findings, "block", "rollback", "see shiplock why for what is left",
+			"%s", offer.how);
+	*ret_offer = offer_json(&offer);
 	return true;
 }
 
@@ -58,7 +76,12 @@ static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t
 static bool look_ahead(Item *it, json_t *findings, json_t **ret_hop, json_t **ret_offer)
 {
 	g_autofree char *why = NULL;
+	const json_t *back = cluster_takes_back(it);
 	*ret_offer = json_null();
+	if (back) {
+		*ret_hop = json_incref((json_t *)back);
+		return look_back(it, back, findings, ret_offer);
+	}
 	if (!target_of(it)->provider->next_hop(it, ret_hop, &why))
 		return false;
 	if (json_is_null(*ret_hop) || check_rollback(it, *ret_hop, findings, ret_offer))
@@ -110,6 +133,10 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 static StepResult claim_tick(Item *it, int64_t now, Batch *b)
 {
 	const Provider *p = target_of(it)->provider;
+	if (target_observes(target_of(it))) {
+		item_set_reason(it, "observing: no claim is written");
+		return step_done(CL_BASELINE);
+	}
 	const Act *a = act_find(it, p->claim, p->claim_path);
 	if (a && act_state(a) == ACT_DONE) {
 		item_set_reason(it, "claimed, epoch %" G_GINT64_FORMAT, site_epoch(item_site(it)));
@@ -121,10 +148,17 @@ static StepResult claim_tick(Item *it, int64_t now, Batch *b)
 static StepResult baseline_tick(Item *it, int64_t now, Batch *b)
 {
 	json_t *baseline = NULL;
+	const json_t *back = cluster_takes_back(it);
 	if (!target_of(it)->provider->baseline(it, &baseline))
 		return step_read(it);
-	batch_move_memo(b, it, CL_EVACUATE, json_pack("{s:o}", "baseline", baseline),
-		"the picture before is stored");
+	json_t *memo = json_pack("{s:o}", "baseline", baseline);
+	if (back) {
+		json_object_set(memo, "hop", (json_t *)back);
+		json_object_set_new(memo, "workersMoved", json_true());
+		batch_move_memo(b, it, CL_ROLLBACK, memo, "a finished upgrade is taken back");
+	} else {
+		batch_move_memo(b, it, CL_EVACUATE, memo, "the picture before is stored");
+	}
 	return moved();
 }
 
