@@ -62,6 +62,7 @@ SimObj *pool_of(const SimActors *a, const SimObj *node)
 
 typedef struct Count {
 	int machines, updated, ready, unavailable, degraded;
+	int chosen; /* their new configuration is on its way to the server */
 	bool moving; /* a node is on its way */
 	const SimObj *next[8]; /* candidates, best first */
 	size_t n_next;
@@ -111,7 +112,9 @@ static Count count(const SimActors *a, const SimObj *pool, const char *rendered)
 		c.unavailable += !up || !done ? 1 : 0;
 		c.degraded += strcmp(n->node.state, "Degraded") == 0 ? 1 : 0;
 		c.moving |= !done;
-		if (up && done && !there && !n->memo.busy)
+		if (up && done && !there && n->memo.busy)
+			c.chosen++;
+		else if (up && done && !there)
 			add_candidate(&c, n);
 	}
 	return c;
@@ -123,7 +126,7 @@ static void choose(SimActors *a, const SimObj *pool, const Count *c, const char 
 	const json_t *given = tree_get(pool->json, "spec.maxUnavailable");
 	if (given && !intstr_from_json(given, &max))
 		max = (IntStr){ .value = 1 };
-	int room = MAX(intstr_of_pool(max, c->machines), 1) - c->unavailable;
+	int room = MAX(intstr_of_pool(max, c->machines), 1) - c->unavailable - c->chosen;
 	for (size_t i = 0; i < c->n_next && room > 0; i++, room--)
 		out_merge(a, c->next[i], SIM_SUB_NONE, MANAGER,
 			json_pack("{s:{s:{s:s}}}", "metadata", "annotations", MC "desiredConfig",

@@ -64,6 +64,8 @@ void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj);
 /* Writes of this turn. body is stolen. Nothing goes out for an object whose last write is still on
  * its way. */
 void out_merge(SimActors *a, const SimObj *o, SimSub sub, const char *manager, json_t *body);
+/* The whole status, as a merge patch cannot say null. */
+void out_replace_status(SimActors *a, const SimObj *o, const char *manager, json_t *status);
 void out_create(SimActors *a, SimKindId k, const char *ns, const char *manager, json_t *body);
 void out_delete(SimActors *a, const SimObj *o, json_t *body);
 void out_sub(SimActors *a, const SimObj *o, SimSub sub, const char *manager, json_t *body);

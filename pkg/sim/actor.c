@@ -249,6 +249,11 @@ void out_merge(SimActors *a, const SimObj *o, SimSub sub, const char *manager, j
 	out_named(a, SIM_MERGE, o, sub, manager, body);
 }
 
+void out_replace_status(SimActors *a, const SimObj *o, const char *manager, json_t *status)
+{
+	out_named(a, SIM_REPLACE, o, SIM_SUB_STATUS, manager, tree_set(o->json, "status", status));
+}
+
 void out_sub(SimActors *a, const SimObj *o, SimSub sub, const char *manager, json_t *body)
 {
 	out_named(a, SIM_CREATE, o, sub, manager, body);

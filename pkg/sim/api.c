@@ -257,6 +257,10 @@ static void body_options(SimWrite *w)
 static HttpSimAnswer handle_write(SimApi *a, const HttpRequest *r, SimPath *p, SimNow now)
 {
 	SimAnswer bad = { 0 };
+	if (r->content_type && strstr(r->content_type, "protobuf"))
+		return fail(sim_fail(415, "UnsupportedMediaType", p->kind, p->name, NULL,
+			"the body of the request was in an unknown format - accepted media types "
+			"include: application/json"));
 	SimWrite w = { .kind = p->kind, .sub = p->sub, .ns = p->ns, .name = p->name };
 	if (!write_verb(r, p, &w.verb, &bad))
 		return fail(bad);

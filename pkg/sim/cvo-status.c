@@ -257,23 +257,17 @@ static void offer(SimActors *a, const json_t *cv, json_t *next)
 		json_decref(risky);
 }
 
-/* Leaves out what the object says already. Steals next. */
+/* Steals next, which holds the members that may have changed. */
 static void send_changes(SimActors *a, SimObj *cv, json_t *next)
 {
-	const json_t *st = json_object_get(cv->json, "status");
-	const char *key;
-	json_t *v;
-	void *tmp;
-	json_object_foreach_safe(next, tmp, key, v)
-	{
-		const json_t *old = json_object_get(st, key);
-		if (old ? json_equal(old, v) : json_is_null(v) && st)
-			json_object_del(next, key);
-	}
-	if (json_object_size(next) > 0)
-		out_merge(a, cv, SIM_SUB_STATUS, "cluster-version-operator",
-			json_pack("{s:O}", "status", next));
+	json_t *st = json_object_get(cv->json, "status");
+	json_t *whole = st ? json_copy(st) : json_object();
+	json_object_update(whole, next);
 	json_decref(next);
+	if (st && json_equal(st, whole))
+		json_decref(whole);
+	else
+		out_replace_status(a, cv, "cluster-version-operator", whole);
 }
 
 void cvo_publish(SimActors *a, SimObj *cv)

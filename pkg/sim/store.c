@@ -317,7 +317,7 @@ static SimObj *insert(SimStore *s, const SimKind *k, const char *ns, const char 
 	return o;
 }
 
-SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json)
+static SimObj *put(SimStore *s, const SimKind *k, json_t *json, bool stamp)
 {
 	const char *name = tree_str(json, "metadata.name");
 	const char *ns = k->namespaced ? tree_str(json, "metadata.namespace") : NULL;
@@ -327,7 +327,7 @@ SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json)
 		o = insert(s, k, ns, name);
 	SimSnap *was = o->snap;
 	s->rv++;
-	o->snap = snap_new(with_version(json, s->rv), s->rv);
+	o->snap = snap_new(stamp ? with_version(json, s->rv) : json, s->rv);
 	o->json = o->snap->json;
 	if (k->id == SIM_PODS)
 		o->pod = pod_view(o->json);
@@ -335,6 +335,16 @@ SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json)
 		o->node = node_view(o->json);
 	announce(s, k, was, sim_snap_ref(o->snap), o);
 	return o;
+}
+
+SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json)
+{
+	return put(s, k, json, true);
+}
+
+SimObj *sim_store_mirror(SimStore *s, const SimKind *k, json_t *json)
+{
+	return put(s, k, json, false);
 }
 
 void sim_store_remove(SimStore *s, SimObj *o)

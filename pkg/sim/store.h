@@ -87,6 +87,8 @@ size_t sim_store_lower(const SimStore *s, SimKindId k, const char *key);
 /* Stores the tree as the next version (steals it), creating the object when it is new; sets
  * metadata.resourceVersion. Nothing is judged here: write.h does that. */
 SimObj *sim_store_put(SimStore *s, const SimKind *k, json_t *json);
+/* The same for an object of another server, which keeps its resourceVersion. */
+SimObj *sim_store_mirror(SimStore *s, const SimKind *k, json_t *json);
 void sim_store_remove(SimStore *s, SimObj *o);
 
 /* The changes of a kind newer than rv, oldest first, by index from 0; false when rv is older than

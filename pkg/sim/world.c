@@ -163,10 +163,10 @@ static void cluster_version(Build *b)
 	if (channel[0])
 		json_object_set_new(spec, "channel", json_string(channel));
 	create(b, SIM_CLUSTERVERSIONS, NULL, "cluster-bootstrap",
-		json_pack("{s:{s:s}, s:o, s:{s:{s:s, s:s, s:s}, s:o, s:i, s:s}}", "metadata",
+		json_pack("{s:{s:s}, s:o, s:{s:{s:s, s:s, s:s}, s:o, s:i, s:s, s:n}}", "metadata",
 			"name", "version", "spec", spec, "status", "desired", "version",
 			b->w->version, "image", image, "url", "", "history", history,
-			"observedGeneration", 1, "versionHash", ""));
+			"observedGeneration", 1, "versionHash", "", "availableUpdates"));
 }
 
 static json_t *pod_spec(const Build *b)
