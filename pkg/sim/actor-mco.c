@@ -95,27 +95,32 @@ static void add_candidate(Count *c, const SimObj *node)
 	c->next[i] = node;
 }
 
+static void count_node(Count *c, const SimObj *n, const char *rendered)
+{
+	bool done =
+		strcmp(n->node.state, "Done") == 0 && strcmp(n->node.current, n->node.desired) == 0;
+	bool up = n->node.ready && !n->node.cordoned;
+	bool there = done && strcmp(n->node.current, rendered) == 0;
+	bool candidate = up && done && !there;
+	c->machines++;
+	c->updated += there;
+	c->ready += there && up;
+	c->unavailable += !up || !done;
+	c->degraded += strcmp(n->node.state, "Degraded") == 0;
+	c->moving |= !done;
+	if (candidate && n->memo.busy)
+		c->chosen++;
+	else if (candidate)
+		add_candidate(c, n);
+}
+
 static Count count(const SimActors *a, const SimObj *pool, const char *rendered)
 {
 	Count c = { 0 };
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++) {
 		const SimObj *n = sim_store_at(a->store, SIM_NODES, i);
-		if (pool_of(a, n) != pool)
-			continue;
-		const char *current = n->node.current, *desired = n->node.desired;
-		bool done = strcmp(n->node.state, "Done") == 0 && strcmp(current, desired) == 0;
-		bool up = n->node.ready && !n->node.cordoned;
-		bool there = done && strcmp(current, rendered) == 0;
-		c.machines++;
-		c.updated += there ? 1 : 0;
-		c.ready += there && up ? 1 : 0;
-		c.unavailable += !up || !done ? 1 : 0;
-		c.degraded += strcmp(n->node.state, "Degraded") == 0 ? 1 : 0;
-		c.moving |= !done;
-		if (up && done && !there && n->memo.busy)
-			c.chosen++;
-		else if (up && done && !there)
-			add_candidate(&c, n);
+		if (pool_of(a, n) == pool)
+			count_node(&c, n, rendered);
 	}
 	return c;
 }
@@ -133,12 +138,17 @@ static void choose(SimActors *a, const SimObj *pool, const Count *c, const char 
 				rendered));
 }
 
+static bool all_updated(const Count *c)
+{
+	return c->updated == c->machines && c->ready == c->machines && c->unavailable == 0;
+}
+
 static json_t *pool_conditions(
 	const SimActors *a, const SimObj *pool, const Count *c, const char *rendered)
 {
 	const json_t *st = json_object_get(pool->json, "status");
 	bool paused = tree_true(pool->json, "spec.paused");
-	bool updated = c->updated == c->machines && c->ready == c->machines && c->unavailable == 0;
+	bool updated = all_updated(c);
 	g_autofree char *text = NULL;
 	if (updated)
 		text = g_strdup_printf("All nodes are updated with MachineConfig %s", rendered);
@@ -155,26 +165,28 @@ static json_t *pool_conditions(
 		condition_new(a, st, "Updating", is_updating, "", updated ? "" : text));
 }
 
-/* Whether the status says this already; cheaper than to build it. */
-static bool published(const SimObj *pool, const Count *c, const char *rendered)
+static bool same_numbers(const json_t *st, const Count *c, int64_t generation)
 {
-	const json_t *st = json_object_get(pool->json, "status");
-	bool updated = c->updated == c->machines && c->ready == c->machines && c->unavailable == 0;
-	bool paused = tree_true(pool->json, "spec.paused");
-	const char *is_updating = !updated && (!paused || c->moving) ? "True" : "False";
-	const char *message =
-		tree_str(condition_of(st, updated ? "Updated" : "Updating"), "message");
 	return tree_int(st, "machineCount", -1) == c->machines &&
 	       tree_int(st, "updatedMachineCount", -1) == c->updated &&
 	       tree_int(st, "readyMachineCount", -1) == c->ready &&
 	       tree_int(st, "unavailableMachineCount", -1) == c->unavailable &&
 	       tree_int(st, "degradedMachineCount", -1) == c->degraded &&
-	       tree_int(st, "observedGeneration", -1) ==
-		       tree_int(pool->json, "metadata.generation", 1) &&
-	       condition_is(st, "Updated", updated ? "True" : "False") &&
-	       condition_is(st, "Updating", is_updating) && message &&
-	       g_str_has_suffix(message, rendered) &&
-	       (updated || strstr(message, "paused") != NULL) == (updated || paused);
+	       tree_int(st, "observedGeneration", -1) == generation;
+}
+
+/* Whether the status says this already; cheaper than to build it. */
+static bool published(const SimObj *pool, const Count *c, const char *rendered)
+{
+	const json_t *st = json_object_get(pool->json, "status");
+	bool updated = all_updated(c), paused = tree_true(pool->json, "spec.paused");
+	const char *is_updating = !updated && (!paused || c->moving) ? "True" : "False";
+	const char *text = tree_str(condition_of(st, updated ? "Updated" : "Updating"), "message");
+	bool same_text = text && g_str_has_suffix(text, rendered) &&
+			 (updated || (strstr(text, "paused") != NULL) == paused);
+	return same_text && condition_is(st, "Updated", updated ? "True" : "False") &&
+	       condition_is(st, "Updating", is_updating) &&
+	       same_numbers(st, c, tree_int(pool->json, "metadata.generation", 1));
 }
 
 static void publish(SimActors *a, SimObj *pool, const Count *c, const char *rendered)

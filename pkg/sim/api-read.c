@@ -33,7 +33,7 @@ static bool page_parse(const char *token, Page *ret)
 static char *page_token(int64_t rv, const char *key)
 {
 	g_autofree char *text = g_strdup_printf("%" PRId64 " %s", rv, key);
-	return g_base64_encode((const guchar *)text, strlen(text));
+	return g_base64_encode((const unsigned char *)text, strlen(text));
 }
 
 static void append_item(GString *out, const SimKind *k, SimSnap *s, bool partial)

@@ -216,45 +216,49 @@ static json_t *conditional(const SimActors *a, const Release *r, const char *cha
 		"conditions", cond);
 }
 
-/* Sets availableUpdates and conditionalUpdates when version or channel moved, after a while. */
-static void offer(SimActors *a, const json_t *cv, json_t *next)
+/* Whether version or channel moved long enough ago for the update service to have answered. */
+static bool graph_is_new(SimActors *a, const char *channel)
 {
 	Cvo *c = &a->cvo;
-	const char *channel = tree_str(cv, "spec.channel");
-	bool none = !channel || !channel[0] || has_fault(a, SIM_FAULT_RETRIEVED_UPDATES_FALSE);
-	g_autofree char *key = g_strdup_printf("%s %s%s", c->target, channel ? channel : "",
-		has_fault(a, SIM_FAULT_RETRIEVED_UPDATES_FALSE) ? " unreachable" : "");
+	bool away = has_fault(a, SIM_FAULT_RETRIEVED_UPDATES_FALSE);
+	g_autofree char *key = g_strdup_printf(
+		"%s %s%s", c->target, channel ? channel : "", away ? " unreachable" : "");
 	if (g_strcmp0(key, c->graph_key) == 0) {
 		c->graph_usec = 0;
-		return;
+		return false;
 	}
 	if (!c->graph_usec)
 		c->graph_usec = a->now.boot_usec + (c->graph_key ? a->t.graph_usec : 0);
 	if (c->graph_usec > a->now.boot_usec)
-		return;
+		return false;
 	g_free(c->graph_key);
 	c->graph_key = g_steal_pointer(&key);
 	c->graph_usec = 0;
-	json_t *plain = json_array(), *risky = json_array();
+	return true;
+}
+
+/* Sets availableUpdates and conditionalUpdates when version or channel moved, after a while. */
+static void offer(SimActors *a, const json_t *cv, json_t *next)
+{
+	const char *channel = tree_str(cv, "spec.channel");
+	if (!graph_is_new(a, channel))
+		return;
+	bool none = !channel || !channel[0] || has_fault(a, SIM_FAULT_RETRIEVED_UPDATES_FALSE);
+	g_autoptr(json_t) plain = json_array();
+	g_autoptr(json_t) risky = json_array();
 	for (size_t i = 0; i < a->n_releases && !none; i++) {
 		const Release *r = &a->releases[i];
-		if (!offered(r, c->target))
+		if (!offered(r, a->cvo.target))
 			continue;
 		if (r->risk)
 			json_array_append_new(risky, conditional(a, r, channel));
 		else
 			json_array_append_new(plain, release_json(r, channel));
 	}
-	if (none || json_array_size(plain) == 0) {
-		json_decref(plain);
-		plain = json_null();
-	}
-	json_object_set_new(next, "availableUpdates", plain);
-	if (json_array_size(risky) > 0 ||
-		json_object_get(json_object_get(cv, "status"), "conditionalUpdates"))
-		json_object_set_new(next, "conditionalUpdates", risky);
-	else
-		json_decref(risky);
+	json_object_set_new(next, "availableUpdates",
+		json_array_size(plain) > 0 ? json_incref(plain) : json_null());
+	if (json_array_size(risky) > 0 || tree_get(cv, "status.conditionalUpdates"))
+		json_object_set(next, "conditionalUpdates", risky);
 }
 
 /* Steals next, which holds the members that may have changed. */

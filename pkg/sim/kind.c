@@ -90,16 +90,22 @@ static bool sub_of(const char *text, SimSub *ret)
 	return false;
 }
 
+static bool sub_fits(const SimKind *k, SimSub sub)
+{
+	if (sub == SIM_SUB_STATUS)
+		return k->status;
+	return sub == SIM_SUB_NONE || k->id == SIM_PODS;
+}
+
 /* parts: RESOURCE[/NAME[/SUB]] */
 static bool fill(const char *path, char **parts, size_t n, const char *ns, SimPath *ret)
 {
 	const SimKind *k = n >= 1 && n <= 3 ? find_plural(path, parts[0]) : NULL;
 	SimSub sub = SIM_SUB_NONE;
-	if (!k || (ns && !k->namespaced) || (n == 3 && !sub_of(parts[2], &sub)))
+	if (!k || (n == 3 && !sub_of(parts[2], &sub)) || !sub_fits(k, sub))
 		return false;
-	if (k->namespaced && n >= 2 && !ns)
-		return false;
-	if ((sub == SIM_SUB_STATUS && !k->status) || (sub > SIM_SUB_STATUS && k->id != SIM_PODS))
+	bool needs_ns = k->namespaced && n >= 2;
+	if ((ns && !k->namespaced) || (!ns && needs_ns))
 		return false;
 	*ret = (SimPath){ .kind = k, .sub = sub, .ns = g_strdup(ns) };
 	ret->name = n >= 2 ? g_uri_unescape_string(parts[1], NULL) : NULL;

@@ -6,6 +6,11 @@
 #define FIRST "c1-worker-0"
 
 /* One app whose pods all run on the first worker: 16 pods, one away at a time, 6 s each. */
+static bool workers_at_9(Rig *r)
+{
+	return pool_updated(r, "worker", "4.21.9");
+}
+
 static SimSpec packed(void)
 {
 	SimSpec s = spec_of("4.21.8", NULL, "4.21.9");

@@ -8,12 +8,14 @@
 #define SEC ((int64_t)1000000)
 #define HOUR (3600 * SEC)
 
-typedef struct Rig {
+typedef struct Rig Rig;
+typedef bool Cond(Rig *r);
+struct Rig {
 	LoopSim *loop;
 	SimCluster *c;
+	Cond *cond; /* waited for */
 	size_t most; /* a test's own */
-} Rig;
-typedef bool Cond(Rig *r);
+};
 
 static inline void rig_no_line(void *ud, uint64_t id, const char *line)
 {
@@ -42,8 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
 
 static inline SimSpec spec_of(const char *version, const char *previous, const char *releases)
 {
-	return (SimSpec){ .world = { .name = "c1", .version = version, .previous = previous },
-		.releases = releases };
+	SimWorld w = { .name = "c1", .version = version, .previous = previous };
+	return (SimSpec){ .world = w, .releases = releases };
 }
 
 static inline SimObj *object_in(Rig *r, SimKindId k, const char *ns, const char *name)
@@ -97,15 +99,9 @@ static inline void pause_pool(Rig *r, bool paused)
 		json_pack("{s:{s:b}}", "spec", "paused", paused));
 }
 
-typedef struct RigWait {
-	Rig *r;
-	Cond *cond;
-} RigWait;
-
 static inline bool rig_met(void *ud)
 {
-	RigWait *w = ud;
-	return w->cond(w->r);
+	return ((Rig *)ud)->cond(ud);
 }
 
 static inline int64_t now(Rig *r)
@@ -116,11 +112,11 @@ static inline int64_t now(Rig *r)
 /* Runs until the condition holds, at most so long. */
 static inline bool wait_for(Rig *r, Cond *cond, int64_t usec)
 {
-	RigWait w = { r, cond };
-	return loop_sim_run(r->loop, rig_met, &w, now(r) + usec);
+	r->cond = cond;
+	return loop_sim_run(r->loop, rig_met, r, now(r) + usec);
 }
 
-static inline bool rig_never(Rig *r)
+static inline bool rig_never(void *ud)
 {
 	return false;
 }
@@ -128,7 +124,7 @@ static inline bool rig_never(Rig *r)
 static inline void pass(Rig *r, int64_t usec)
 {
 	int64_t end = now(r) + usec;
-	wait_for(r, rig_never, usec);
+	loop_sim_run(r->loop, rig_never, NULL, end);
 	if (now(r) < end)
 		loop_sim_skip(r->loop, end - now(r));
 }
@@ -149,9 +145,4 @@ static inline bool pool_updated(Rig *r, const char *name, const char *version)
 	return g_strcmp0(tree_str(p, "status.configuration.name"), rendered) == 0 &&
 	       tree_int(p, "status.updatedMachineCount", 0) ==
 		       tree_int(p, "status.machineCount", -1);
-}
-
-static inline bool workers_at_9(Rig *r)
-{
-	return pool_updated(r, "worker", "4.21.9");
 }

@@ -2,6 +2,11 @@
  * the ClusterVersion and by looking. */
 #include "sim/test-rig.h"
 
+static bool workers_at_9(Rig *r)
+{
+	return pool_updated(r, "worker", "4.21.9");
+}
+
 static bool accepted(Rig *r)
 {
 	return g_strcmp0(json_path_str(cv(r), "status.history.0.image", NULL),
