@@ -144,6 +144,11 @@ static void act_is_done(Act *a)
 		Act *mark = item_find_act(it, a->undoes);
 		g_assert(mark);
 		mark->state = ACT_UNDONE;
+		for (guint i = 0; mark->row->claim && i < it->acts->len; i++) {
+			Act *older = g_ptr_array_index(it->acts, i);
+			if (older->row == mark->row && older->state == ACT_DONE)
+				older->state = ACT_UNDONE; /* taken again since */
+		}
 	}
 	Act *fenced = a->fences ? item_find_act(it, a->fences) : NULL;
 	if (fenced)

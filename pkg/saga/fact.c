@@ -286,12 +286,14 @@ void facts_start_reads(Saga *s)
 bool site_prove_claim(Item *it, StepResult *ret)
 {
 	Site *site = it->site;
-	if (site->proven || !site->ops->claim_fact || (!site->claimed && !site->epoch))
+	if (!site->ops->claim_fact || (!site->claimed && !site->epoch))
 		return true;
 	if (!site->claimed) {
 		*ret = step_hold_person(it, "claim", "the claim on %s was given back", site->name);
 		return false;
 	}
+	if (site->proven)
+		return true;
 	const View *v = fact_since(
 		it, site->ops->claim_fact, site->ops->claim_key, it->saga->prove_after_usec);
 	if (!v) {

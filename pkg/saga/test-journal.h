@@ -24,8 +24,8 @@ struct Kit {
 	unsigned n_ticks, limit;
 	int64_t at_usec;
 	bool (*until)(Kit *k);
-	int64_t now_usec; /* to see a process that spins */
-	unsigned n_same;
+	int64_t second_usec; /* to see a process that spins */
+	unsigned n_events;
 	void (*check)(Kit *k); /* after each batch */
 	StoreDone *done;
 	void *done_ud;
