@@ -2,11 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum {
-	SILENT_LANE_USEC = 5000000, /* a pool that brought nothing for this long is given up after a
-				       timeout */
-	LATE_USEC = 1000000, /* a timer this late means that we slept: sockets are read first */
-};
+enum { LATE_USEC = 1000000 }; /* a timer this late means that we slept: sockets are read first */
 
 struct HttpCurl {
 	sd_event *event;
@@ -65,12 +61,11 @@ static HttpLane *lane_for(HttpCurl *c, const HttpEndpoint *e, bool watches)
 	return l;
 }
 
-/* Where nothing at all came back, the connections may be dead without a sign of it; the next
- * requests open new ones. */
-static void lane_suspect(HttpLane *l)
+/* Where nothing came back at all while this request waited, the connections may be dead without a
+ * sign of it: the next requests open new ones. */
+static void lane_suspect(HttpLane *l, int64_t since_usec)
 {
-	int64_t now = http_curl_boot_usec(l->owner);
-	if (l->retired || now - l->last_rx_usec < SILENT_LANE_USEC)
+	if (l->retired || l->last_rx_usec > since_usec)
 		return;
 	l->retired = true;
 	g_hash_table_remove(l->owner->lanes, l);
@@ -143,7 +138,7 @@ static void req_expire(void *ud)
 	g_autofree char *what = g_strdup_printf("%s within %g s",
 		req->n_tries == 0 ? "no connection" : "no answer", req->timeout_msec / 1000.0);
 	if (req->n_tries > 0)
-		lane_suspect(req->lane);
+		lane_suspect(req->lane, since);
 	req_end(req, outcome_of_failure(req), what);
 }
 

@@ -19,7 +19,7 @@
 enum {
 	HTTP_MAX_CONNECTIONS = 4,
 	HTTP_CONNECT_TIMEOUT_MSEC = 10000,
-	HTTP_IDLE_SEC = 60,
+	HTTP_IDLE_SEC = 15,
 	HTTP_MAX_LINE_BYTES = 16 << 20, /* of a watch; HttpRequest.max_bytes replaces it */
 	HTTP_WATCH_SILENCE_MSEC = 120000, /* where timeout_msec of a watch is 0 */
 };

@@ -182,6 +182,30 @@ static void test_generation(const void *ud)
 	g_assert_cmpstr(second, !=, first);
 }
 
+/* A server that neither answers nor closes: the next request does not trust that connection. */
+static void test_dead_connection(const void *ud)
+{
+	Fixture *f = (Fixture *)ud;
+	HttpEndpoint e = { .base_url = f->url2, .ca_pem = f->ca, .generation = 40 };
+	HttpRequest r = { .endpoint = &e, .method = "GET", .path = "/who", .timeout_msec = 300 };
+	g_autofree char *first = who(f, &e, 4);
+	g_auto(Got) g = { 0 };
+	kill(f->nginx.pid, SIGSTOP);
+	http_request(f->wire.http, &r, on_done, &g);
+	wire_until(&f->wire, &g.n, 1);
+	kill(f->nginx.pid, SIGCONT);
+	g_assert_cmpint(g.outcome, ==, HTTP_UNKNOWN);
+	g_autofree char *second = who(f, &e, 4);
+	g_assert_cmpstr(second, !=, first);
+	/* One that only one answer was missing on stays in use. */
+	got_clear(&g);
+	r.path = "/slow";
+	http_request(f->wire.http, &r, on_done, &g);
+	wire_until(&f->wire, &g.n, 1);
+	g_assert_cmpint(g.outcome, ==, HTTP_UNKNOWN);
+	assert_who(f, &e, 4, second);
+}
+
 static void test_many(const void *ud)
 {
 	Fixture *f = (Fixture *)ud;
@@ -258,6 +282,7 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/http-tls/server-name", &f, test_server_name);
 	g_test_add_data_func("/http-tls/client-certificates", &f, test_client_certificates);
 	g_test_add_data_func("/http-tls/generation", &f, test_generation);
+	g_test_add_data_func("/http-tls/dead-connection", &f, test_dead_connection);
 	g_test_add_data_func("/http-tls/many", &f, test_many);
 	g_test_add_data_func("/http-tls/watches", &f, test_watches);
 	g_test_add_data_func("/http-tls/long-stream", &f, test_long_stream);

@@ -15,6 +15,31 @@ bool kube_answer_has_cause(const KubeAnswer *a, const char *reason)
 	return false;
 }
 
+/* Server texts may hold whole objects. */
+static json_t *bounded(const char *text)
+{
+	g_autofree char *start = g_strndup(text, KUBE_CAUSE_BYTES);
+	g_autofree char *valid = g_utf8_make_valid(start, -1);
+	return json_string(valid);
+}
+
+static json_t *bounded_causes(const json_t *causes)
+{
+	json_t *list = json_array(), *c;
+	size_t i;
+	json_array_foreach((json_t *)causes, i, c)
+	{
+		if (i >= KUBE_CAUSES_MAX)
+			break;
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o}", "reason",
+				      bounded(json_path_str(c, "reason", "")), "message",
+				      bounded(json_path_str(c, "message", "")), "field",
+				      bounded(json_path_str(c, "field", ""))));
+	}
+	return list;
+}
+
 /* A person's or a policy's refusal: asking again changes nothing by itself. Webhooks may give it
  * any code. */
 static bool is_denial(const KubeAnswer *a)
@@ -197,10 +222,8 @@ json_t *kube_answer_detail(const KubeAnswer *a)
 	if (!a->ok)
 		json_object_set_new(d, "message", json_string(a->message));
 	if (a->causes)
-		json_object_set(d, "causes", (json_t *)a->causes);
-	if (a->warning) {
-		g_autofree char *valid = g_utf8_make_valid(a->warning, -1);
-		json_object_set_new(d, "warning", json_string(valid));
-	}
+		json_object_set_new(d, "causes", bounded_causes(a->causes));
+	if (a->warning)
+		json_object_set_new(d, "warning", bounded(a->warning));
 	return d;
 }

@@ -12,7 +12,7 @@ typedef enum {
 	KUBE_UNKNOWN, /* everything else, 5xx included: observe first */
 } KubeEffect;
 
-enum { KUBE_MESSAGE_BYTES = 1024 };
+enum { KUBE_MESSAGE_BYTES = 1024, KUBE_CAUSE_BYTES = 256, KUBE_CAUSES_MAX = 16 };
 
 /* Borrowed for the duration of a completion; json may be kept with json_incref(). */
 typedef struct KubeAnswer {
@@ -42,5 +42,6 @@ void kube_answer_init_error(KubeAnswer *a, const GError *err, int status, int64_
 bool kube_answer_check(const KubeAnswer *a, const char *what, GError **err);
 /* True when a cause has this reason ("DisruptionBudget", "NamespaceTerminating" ...). */
 bool kube_answer_has_cause(const KubeAnswer *a, const char *reason);
-/* {"reason","message","causes","warning"} for the journal, without empty ones. New reference. */
+/* {"reason","message","causes","warning"} for the journal, bounded, without empty ones. New
+ * reference. */
 json_t *kube_answer_detail(const KubeAnswer *a);

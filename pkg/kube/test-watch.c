@@ -7,6 +7,7 @@ typedef struct Told {
 	char free_at; /* frees the watch at this mark */
 	int n_errors, n_synced;
 	GError *err;
+	bool streaming;
 } Told;
 
 static void note(Told *t, char mark, const json_t *object)
@@ -54,6 +55,7 @@ static void start(Sim *s, Told *t)
 	t->log = g_string_new(NULL);
 	KubeWatchOptions o = { .path = "/api/v1/pods",
 		.label_selector = "app=x",
+		.streaming = t->streaming,
 		.ops = { .event = on_event, .synced = on_synced, .error = on_error },
 		.ud = t };
 	t->w = kube_watch_new(s->k, &o);
@@ -295,6 +297,74 @@ static void test_safety_relist(void)
 	g_assert_cmpint(t.n_errors, ==, 0);
 }
 
+#define LIST_ENDS                                                                                  \
+	EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"9\",\"annotations\":{"             \
+			  "\"k8s.io/initial-events-end\":\"true\"}}}")
+
+static void test_streamed_list(void)
+{
+	g_autoptr(Sim) s = sim_new(NULL);
+	g_auto(Told) t = { .streaming = true };
+	const Script none[] = { { 0 } };
+	sim_expect(s, none);
+	start(s, &t);
+	int64_t asked = sim_now(s);
+	until_stream(s, 1);
+	g_assert_nonnull(strstr(s->log->str, "&sendInitialEvents=true&resourceVersionMatch="
+					     "NotOlderThan"));
+	g_assert_null(strstr(s->log->str, "&resourceVersion="));
+	push(s, EVENT("ADDED", OBJECT("b", "u2", "2")));
+	push(s, EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"8\"}}"));
+	push(s, EVENT("ADDED", OBJECT("a", "u1", "1")));
+	g_assert_false(kube_watch_synced(t.w));
+	push(s, LIST_ENDS);
+	assert_told(&t, "+b/u2 +a/u1 S ");
+	g_assert_cmpint(kube_watch_stale_usec(t.w), ==, sim_now(s) - asked);
+	push(s, EVENT("MODIFIED", OBJECT("a", "u1", "10")));
+	assert_told(&t, "~a/u1 ");
+	/* The next list is streamed too, and finds what is missing. */
+	push(s, FAILURE(410, ""));
+	until_stream(s, 2);
+	push(s, EVENT("ADDED", OBJECT("a", "u1", "10")));
+	push(s, LIST_ENDS);
+	assert_told(&t, "E -b/u2 S ");
+	http_sim_end_watch(s->http, s->watch);
+	until_stream(s, 3);
+	assert_resumed_from(s, "9");
+	g_assert_cmpuint(s->n_asked, ==, 0);
+}
+
+/* Servers that cannot, will not, or do not understand: pages, and no error. */
+static void test_streamed_list_falls_back(void)
+{
+	static const struct {
+		int status;
+		const char *body, *line;
+	} cases[] = {
+		{ 422, "{\"kind\":\"Status\",\"code\":422}", NULL },
+		{ 200, NULL, FAILURE(500, ",\"message\":\"storage feature is disabled\"") },
+		{ 200, NULL, EVENT("ADDED", OBJECT("a", "u1", "1")) "x" },
+		{ 200, NULL, EVENT("ADDED", OBJECT("z", "u9", "1")) }, /* and then nothing */
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(Sim) s = sim_new(NULL);
+		g_auto(Told) t = { .streaming = true };
+		sim_expect(s, one_list);
+		s->watch_status = cases[i].status;
+		s->watch_body = cases[i].body;
+		start(s, &t);
+		until_stream(s, 1);
+		s->watch_status = 0;
+		s->watch_body = NULL;
+		if (cases[i].line)
+			push(s, cases[i].line);
+		until_stream(s, 2);
+		assert_resumed_from(s, "9");
+		assert_told(&t, i < 3 ? "+a/u1 +b/u2 S " : "+z/u9 +a/u1 +b/u2 -z/u9 S ");
+		g_assert_cmpint(t.n_errors, ==, 0);
+	}
+}
+
 static void test_freed_inside(void)
 {
 	static const char marks[] = "+~-SE";
@@ -326,6 +396,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/watch/list-errors", test_list_errors);
 	g_test_add_func("/watch/backoff-grows-and-resets", test_backoff_grows_and_resets);
 	g_test_add_func("/watch/safety-relist", test_safety_relist);
+	g_test_add_func("/watch/streamed-list", test_streamed_list);
+	g_test_add_func("/watch/streamed-list-falls-back", test_streamed_list_falls_back);
 	g_test_add_func("/watch/freed-inside", test_freed_inside);
 	return g_test_run();
 }

@@ -12,7 +12,9 @@ struct KubeWatch {
 	KubeClient *client;
 	Loop loop;
 	char *path, *label_selector, *field_selector;
-	bool metadata_only;
+	bool metadata_only, streaming;
+	bool initial; /* the stream still brings the list */
+	int64_t asked_usec; /* boot time when the stream was asked for */
 	int page_items, relist_sec;
 	KubeWatchOps ops;
 	void *ud;
@@ -33,6 +35,7 @@ struct KubeWatch {
 
 static void start_list(KubeWatch *w);
 static void start_stream(KubeWatch *w);
+static void start_streamed_list(KubeWatch *w);
 
 static void known_free(void *p)
 {
@@ -225,6 +228,18 @@ static void on_relist_due(void *ud)
 	kube_watch_relist(w);
 }
 
+/* May free w. */
+static void list_complete(KubeWatch *w, int64_t sent_usec)
+{
+	w->synced = true;
+	heard(w, sent_usec);
+	loop_cancel(w->loop, &w->relist_timer);
+	w->relist_timer = loop_timer(w->loop,
+		loop_boot_usec(w->loop) + w->relist_sec * SL_USEC_PER_SEC, on_relist_due, w);
+	if (sweep(w))
+		tell_synced(w, sent_usec);
+}
+
 static void on_list_done(const KubeList *l, void *ud)
 {
 	KubeWatch *w = ud;
@@ -240,18 +255,16 @@ static void on_list_done(const KubeList *l, void *ud)
 	g_free(w->version);
 	w->version = g_strdup(l->resource_version);
 	kube_lister_free(lister);
-	w->synced = true;
-	heard(w, sent_usec);
-	loop_cancel(w->loop, &w->relist_timer);
-	w->relist_timer = loop_timer(w->loop,
-		loop_boot_usec(w->loop) + w->relist_sec * SL_USEC_PER_SEC, on_relist_due, w);
 	start_stream(w);
-	if (sweep(w))
-		tell_synced(w, sent_usec);
+	list_complete(w, sent_usec);
 }
 
 static void start_list(KubeWatch *w)
 {
+	if (w->streaming) {
+		start_streamed_list(w);
+		return;
+	}
 	KubeListOptions o = {
 		.label_selector = w->label_selector,
 		.field_selector = w->field_selector,
@@ -263,7 +276,7 @@ static void start_list(KubeWatch *w)
 
 void kube_watch_relist(KubeWatch *w)
 {
-	if (w->lister)
+	if (w->lister || w->initial)
 		return;
 	kube_forget(w->client, &w->stream);
 	loop_cancel(w->loop, &w->timer);
@@ -272,9 +285,31 @@ void kube_watch_relist(KubeWatch *w)
 
 /* --- stream --- */
 
+/* The list did not come as a stream: pages from now on. What a broken stream told stays known, and
+ * the list that follows sets it right. */
+static bool fall_back(KubeWatch *w)
+{
+	if (!w->initial)
+		return false;
+	kube_forget(w->client, &w->stream);
+	loop_cancel(w->loop, &w->timer);
+	w->initial = w->streaming = false;
+	start_list(w);
+	return true;
+}
+
+static void on_streamed_list_late(void *ud)
+{
+	KubeWatch *w = ud;
+	w->timer = 0;
+	fall_back(w);
+}
+
 /* An ERROR event carries a Status: the stream is over. */
 static void stream_error(KubeWatch *w, const json_t *status)
 {
+	if (fall_back(w))
+		return;
 	GError *err = NULL;
 	int64_t code = json_path_int(status, "code", 0);
 	int64_t retry_after = json_path_int(status, "details.retryAfterSeconds", 0);
@@ -287,10 +322,23 @@ static void stream_error(KubeWatch *w, const json_t *status)
 
 static void stream_broken(KubeWatch *w, const char *why)
 {
+	if (fall_back(w))
+		return;
 	GError *err = NULL;
 	kube_forget(w->client, &w->stream);
 	sl_fail(&err, SL_ERR_RETRY, "%s: watch: %s", w->path, why);
 	failed(w, true, 0, err);
+}
+
+static void stream_bookmark(KubeWatch *w, const json_t *object)
+{
+	const json_t *notes = json_path(object, "metadata.annotations");
+	const char *end = json_string_value(json_object_get(notes, "k8s.io/initial-events-end"));
+	if (!w->initial || g_strcmp0(end, "true") != 0)
+		return;
+	w->initial = false;
+	loop_cancel(w->loop, &w->timer);
+	list_complete(w, w->asked_usec);
 }
 
 static void stream_event(KubeWatch *w, const char *type, const json_t *object)
@@ -300,13 +348,16 @@ static void stream_event(KubeWatch *w, const char *type, const json_t *object)
 		stream_broken(w, "an event without a resourceVersion");
 		return;
 	}
-	if (strcmp(version, w->version) != 0) {
+	if (g_strcmp0(version, w->version) != 0) {
 		g_free(w->version);
 		w->version = g_strdup(version);
 	}
-	heard(w, loop_boot_usec(w->loop));
-	if (strcmp(type, "BOOKMARK") == 0)
+	if (!w->initial)
+		heard(w, loop_boot_usec(w->loop));
+	if (strcmp(type, "BOOKMARK") == 0) {
+		stream_bookmark(w, object);
 		return;
+	}
 	if (!*json_path_str(object, "metadata.name", "")) {
 		stream_broken(w, "an event without a name");
 		return;
@@ -314,7 +365,7 @@ static void stream_event(KubeWatch *w, const char *type, const json_t *object)
 	if (strcmp(type, "DELETED") == 0)
 		object_deleted(w, object);
 	else if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0)
-		object_seen(w, object, false);
+		object_seen(w, object, w->initial);
 	else
 		stream_broken(w, "an event of unknown type");
 }
@@ -340,6 +391,8 @@ static void on_stream_end(const KubeAnswer *a, void *ud)
 	KubeWatch *w = ud;
 	GError *err = NULL;
 	w->stream = 0;
+	if (fall_back(w))
+		return;
 	/* Streams end by themselves after a while; that is no failure unless it comes at once. */
 	bool lasted = loop_boot_usec(w->loop) - a->sent_usec >= SL_USEC_PER_SEC;
 	if (a->ok && lasted) {
@@ -353,19 +406,36 @@ static void on_stream_end(const KubeAnswer *a, void *ud)
 	failed(w, a->status == 410, a->retry_after_sec, err);
 }
 
-static void start_stream(KubeWatch *w)
+static void ask_stream(KubeWatch *w, const char *version, bool initial)
 {
 	char seconds[16];
 	unsigned span = KUBE_WATCH_MAX_SEC - KUBE_WATCH_MIN_SEC + 1;
 	g_snprintf(seconds, sizeof seconds, "%u",
 		KUBE_WATCH_MIN_SEC + (unsigned)(loop_random(w->loop) % span));
-	g_autofree char *path = kube_path_query(w->path, "watch", "1", "resourceVersion",
-		w->version, "allowWatchBookmarks", "true", "timeoutSeconds", seconds,
-		"labelSelector", w->label_selector, "fieldSelector", w->field_selector, NULL);
+	g_autofree char *path = kube_path_query(w->path, "watch", "1", "resourceVersion", version,
+		"allowWatchBookmarks", "true", "timeoutSeconds", seconds, "labelSelector",
+		w->label_selector, "fieldSelector", w->field_selector, "sendInitialEvents",
+		initial ? "true" : NULL, "resourceVersionMatch", initial ? "NotOlderThan" : NULL,
+		NULL);
 	KubeCall c = {
 		.method = "GET", .path = path, .accept = w->metadata_only ? KUBE_METADATA : NULL
 	};
+	w->initial = initial;
+	w->asked_usec = loop_boot_usec(w->loop);
 	w->stream = kube_stream(w->client, &c, on_line, on_stream_end, w);
+}
+
+static void start_stream(KubeWatch *w)
+{
+	ask_stream(w, w->version, false);
+}
+
+static void start_streamed_list(KubeWatch *w)
+{
+	w->pass++;
+	ask_stream(w, NULL, true);
+	w->timer = loop_timer(w->loop, w->asked_usec + KUBE_STREAM_LIST_SEC * SL_USEC_PER_SEC,
+		on_streamed_list_late, w);
 }
 
 /* --- life --- */
@@ -379,6 +449,7 @@ KubeWatch *kube_watch_new(KubeClient *k, const KubeWatchOptions *o)
 	w->label_selector = g_strdup(o->label_selector);
 	w->field_selector = g_strdup(o->field_selector);
 	w->metadata_only = o->metadata_only;
+	w->streaming = o->streaming;
 	w->page_items = o->page_items;
 	w->relist_sec = o->relist_sec ? o->relist_sec : KUBE_RELIST_SEC;
 	w->ops = o->ops;

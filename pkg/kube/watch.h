@@ -4,6 +4,10 @@
  * nothing is reported as deleted but by a DELETED event or a complete list. Sources: API concepts
  * ("Efficient detection of changes"), client-go reflector (back-off, time limits).
  *
+ * With streaming the first list comes as a stream too ("Streaming lists": sendInitialEvents), which
+ * spares the server's memory; a server that cannot do it is asked for pages instead, once and for
+ * all.
+ *
  * The watch remembers names, UIDs and versions only; what the receiver wants of an object it takes
  * from the event. */
 #pragma once
@@ -16,6 +20,7 @@ enum {
 	KUBE_BACKOFF_MIN_MSEC = 800,
 	KUBE_BACKOFF_MAX_MSEC = 30000,
 	KUBE_BACKOFF_RESET_SEC = 120, /* of health */
+	KUBE_STREAM_LIST_SEC = 60, /* how long a streamed list may take */
 	KUBE_RESUMES_MAX = 3, /* failed resumes in a row before a new list */
 };
 
@@ -39,6 +44,7 @@ typedef struct KubeWatchOptions {
 	const char *path; /* a collection */
 	const char *label_selector, *field_selector;
 	bool metadata_only;
+	bool streaming; /* only for servers of 1.34 or later */
 	int page_items; /* 0 = KUBE_PAGE_ITEMS */
 	int relist_sec; /* 0 = KUBE_RELIST_SEC */
 	KubeWatchOps ops;
