@@ -34,6 +34,16 @@ static char *by(const FleetCommand *c, const char *what)
 
 /* ---- the whole fleet ---- */
 
+static void go_on(Fleet *f, Batch *b, const char *text)
+{
+	batch_unhold(b, saga_root(f->saga), "pause", text);
+	for (size_t i = 0; i < fleet_n_runs(f); i++) {
+		Item *run = fleet_nth_run(f, i);
+		for (size_t k = 0; run_is_live(run) && k < item_n_children(run); k++)
+			cluster_unpaused(item_child(run, k), b);
+	}
+}
+
 static bool fleet_wide(Request *r, Batch *b)
 {
 	Item *root = saga_root(r->f->saga);
@@ -49,7 +59,7 @@ static bool fleet_wide(Request *r, Batch *b)
 	if (pause)
 		batch_hold(b, root, "pause", "person", true, text);
 	else
-		batch_unhold(b, root, "pause", text);
+		go_on(r->f, b, text);
 	r->says = g_strdup(pause ? "the whole fleet is paused: nothing new starts anywhere"
 				 : "the fleet goes on");
 	return true;
@@ -73,17 +83,23 @@ static bool approve_wave(Request *r, Batch *b, Item *run, Item *cluster)
 	return true;
 }
 
-/* After a rollback the fleet stands; resume lets the rest go on, the rolled-back cluster stays out.
- */
+/* After a rollback the fleet stands; resume lets the rest go on. What ended badly until now stays
+ * out and counts no more: neither against a failureBudget nor for stopFleetAfter nor as a halting
+ * gate. */
 static bool resume_run(Request *r, Batch *b, Item *run)
 {
-	int n = 0;
+	const char *stopped = json_path_str(item_memo(run), "stopped", NULL);
+	if (stopped)
+		return sl_fail(&r->err, SL_ERR_REFUSED,
+			"%s; resume does not change that: state: active in Git does", stopped);
+	json_t *forgiven = json_array();
 	for (size_t i = 0; i < item_n_children(run); i++) {
-		const char *o = cluster_outcome(item_child(run, i));
-		n += o && strcmp(o, "RolledBack") == 0;
+		const Item *c = item_child(run, i);
+		if (item_ended(c) && !cluster_is_good(c))
+			json_array_append_new(forgiven, json_string(item_name(c)));
 	}
 	record(b, run, &r->c);
-	batch_memo(b, run, "forgiven", json_integer(n));
+	batch_memo(b, run, "forgiven", forgiven);
 	batch_unhold(b, run, "fleet-stopped", r->c.who);
 	r->says = g_strdup_printf("%s goes on with its other clusters", item_name(run));
 	return true;

@@ -85,17 +85,28 @@ static void hold_run(Item *run, Batch *b, const char *commit)
 /* rolledBack: no new cluster starts, the one in work steps down as by `shiplock rollback`. */
 static void roll_back_run(Item *run, Batch *b, const char *commit)
 {
-	if (json_object_get(item_memo(run), "stopped"))
+	if (json_path_str(item_memo(run), "stopped", NULL))
 		return;
 	g_autofree char *text = g_strdup_printf("the plan is rolledBack in Git (%.12s)", commit);
 	batch_memo(b, run, "stopped", json_string(text));
 	for (size_t i = 0; i < item_n_children(run); i++) {
 		Item *c = item_child(run, i);
 		g_autofree char *says = NULL;
-		Command cmd = { .verb = "rollback", .who = "git", .reason = text };
-		if (cluster_past_preflight(c))
+		/* One that still looks around has nothing to step down from: it stops. */
+		Command cmd = { .verb = cluster_past_preflight(c) ? "rollback" : "abort",
+			.who = "git",
+			.reason = text };
+		if (cluster_past_preflight(c) || item_state(c) == CL_PREFLIGHT)
 			cluster_command(c, b, &cmd, &says, NULL);
 	}
+}
+
+/* The plan is active again: what waited for that is decided anew. */
+static void go_on_run(Item *run, Batch *b)
+{
+	batch_unhold(b, run, "git", "the plan is active in Git again");
+	for (size_t i = 0; i < item_n_children(run); i++)
+		cluster_unpaused(item_child(run, i), b);
 }
 
 static void plan_state(Fleet *f, Batch *b, const Repository *r, const Doc *plan)
@@ -105,7 +116,9 @@ static void plan_state(Fleet *f, Batch *b, const Repository *r, const Doc *plan)
 	if (run && strcmp(state, "suspended") == 0)
 		hold_run(run, b, r->commit);
 	else if (run && item_find_hold(run, "git"))
-		batch_unhold(b, run, "git", "the plan is active in Git again");
+		go_on_run(run, b);
+	if (run && strcmp(state, "active") == 0 && json_path_str(item_memo(run), "stopped", NULL))
+		batch_memo(b, run, "stopped", json_null());
 	if (run && strcmp(state, "rolledBack") == 0)
 		roll_back_run(run, b, r->commit);
 	if (run || strcmp(state, "active") != 0)

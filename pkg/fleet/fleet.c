@@ -18,6 +18,20 @@ Target *fleet_target(Fleet *f, const char *cluster)
 
 /* ---- hooks of the engine ---- */
 
+/* A slot that is free again, or a stop that is lifted, is every run's business. */
+static void wake_runs(Fleet *f, const Record *r, const json_t *body)
+{
+	const Item *it = saga_find(f->saga, (uint64_t)json_path_int(body, "item", 0));
+	const ItemKind *kind = it ? item_kind(it) : NULL;
+	bool moved = strcmp(r->kind, "move") == 0 && (kind == &cluster_kind || kind == &run_kind) &&
+		     strcmp(json_path_str(body, "from", ""), json_path_str(body, "to", "")) != 0;
+	if (!moved && !(strcmp(r->kind, "unhold") == 0 && kind == &run_kind))
+		return;
+	for (size_t i = 0; i < fleet_n_runs(f); i++)
+		if (run_is_live(fleet_nth_run(f, i)))
+			saga_wake(f->saga, fleet_nth_run(f, i));
+}
+
 static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 {
 	Fleet *f = ud;
@@ -25,6 +39,7 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 		strcmp(r->kind, "item") == 0 && strcmp(json_path_str(body, "kind", ""), "run") == 0;
 	if (run)
 		fleet_know_clusters(f, json_object_get(body, "data"));
+	wake_runs(f, r, body);
 	fleet_tell(f, r, body, replay);
 }
 

@@ -43,7 +43,9 @@ bool run_is_live(const Item *run);
 const char *run_outcome(const Item *run);
 const char *run_repository(const Item *run);
 
-/* run.c: the decision that the run would take now, from its items. */
+/* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
+bool cluster_is_good(const Item *c);
+/* The decision that the run would take now, from its items. */
 SchedDecision run_decide(Item *run, const Batch *b);
 int run_exit_code(const Item *run, bool strict);
 

@@ -5,18 +5,23 @@
 
 /* ---- from items to what the schedule sees ---- */
 
+bool cluster_is_good(const Item *c)
+{
+	static const char *const good[] = { "Succeeded", "SucceededWithSkips", "Skipped" };
+	const char *outcome = cluster_outcome(c);
+	for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
+		if (item_ended(c) && outcome && strcmp(outcome, good[i]) == 0)
+			return true;
+	return false;
+}
+
 static SchedStatus status_of(const Item *c, const Batch *b)
 {
 	if (item_state(c) == CL_PENDING)
 		return batch_moved(b, c) ? SCHED_WORK : SCHED_PENDING;
 	if (!item_ended(c))
 		return SCHED_WORK;
-	const char *outcome = cluster_outcome(c);
-	static const char *const good[] = { "Succeeded", "SucceededWithSkips", "Skipped" };
-	for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
-		if (outcome && strcmp(outcome, good[i]) == 0)
-			return SCHED_GOOD;
-	return SCHED_BAD;
+	return cluster_is_good(c) ? SCHED_GOOD : SCHED_BAD;
 }
 
 static const char **names(const json_t *list)
@@ -26,6 +31,16 @@ static const char **names(const json_t *list)
 	json_t *v;
 	json_array_foreach(list, i, v) out[i] = json_string_value(v);
 	return out;
+}
+
+/* A person answered its end with resume: the rest goes on without it. */
+static bool forgiven(const Item *c)
+{
+	size_t i;
+	json_t *v;
+	json_array_foreach(json_object_get(item_memo(item_parent(c)), "forgiven"), i,
+		v) if (strcmp(json_string_value(v), item_name(c)) == 0) return true;
+	return false;
 }
 
 static SchedCluster sched_cluster(const Item *c, const Batch *b)
@@ -39,6 +54,7 @@ static SchedCluster sched_cluster(const Item *c, const Batch *b)
 		.not_with = names(json_object_get(spec, "notWith")),
 		.ended_usec = item_ended(c) ? item_since_wall_usec(c) : 0,
 		.rolled_back = outcome && strcmp(outcome, "RolledBack") == 0,
+		.forgiven = forgiven(c),
 	};
 }
 
@@ -81,8 +97,9 @@ static SchedWave *sched_waves(const Item *run, size_t *ret_n)
 static const char *halting_gate(const Item *run)
 {
 	for (size_t i = 0; i < item_n_children(run); i++) {
-		const char *gate = json_path_str(item_memo(item_child(run, i)), "halt", NULL);
-		if (gate)
+		const Item *c = item_child(run, i);
+		const char *gate = json_path_str(item_memo(c), "halt", NULL);
+		if (gate && !forgiven(c))
 			return gate;
 	}
 	return NULL;
@@ -98,13 +115,6 @@ static int stop_fleet_after(const Item *run)
 	return least ? least : 1;
 }
 
-static void clusters_clear(SchedCluster *c, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		g_free((void *)c[i].not_with);
-	g_free(c);
-}
-
 static SchedCluster *sched_clusters(const Item *run, const Batch *b)
 {
 	size_t n = item_n_children(run);
@@ -118,62 +128,91 @@ static SchedCluster *sched_clusters(const Item *run, const Batch *b)
 	return out;
 }
 
-/* What the other runs have in work: everything of theirs, so that no two plans meet. */
-static SchedOthers others_of(Item *run, const Batch *b, GArray *working)
+/* A run as the schedule sees it; its arrays are owned. */
+static SchedRun sched_run(const Item *run, const Batch *b)
+{
+	SchedRun r = {
+		.clusters = sched_clusters(run, b),
+		.n_clusters = item_n_children(run),
+		.stop_fleet_after = stop_fleet_after(run),
+		.halting_gate = halting_gate(run),
+		.stopped = json_path_str(item_memo(run), "stopped", NULL),
+	};
+	r.waves = sched_waves(run, &r.n_waves);
+	return r;
+}
+
+static void sched_run_clear(SchedRun *r)
+{
+	for (size_t i = 0; i < r->n_clusters; i++)
+		g_free((void *)r->clusters[i].not_with);
+	g_free((void *)r->clusters);
+	g_free((void *)r->waves);
+}
+
+/* What the other runs have in work, so that no two plans meet, and what they say to all. Judged
+ * from their clusters and not from their holds: those come a turn later. */
+typedef struct Others {
+	GArray *runs; /* SchedRun, owned */
+	GArray *working; /* SchedCluster, borrowed from runs */
+	SchedOthers o;
+	char stopped[SCHEDULE_TEXT_MAX];
+} Others;
+
+static void add_other(Others *all, const Item *other, const Batch *b)
+{
+	SchedRun r = sched_run(other, b);
+	g_array_append_val(all->runs, r);
+	char text[SCHEDULE_TEXT_MAX];
+	if (!all->o.stopped && schedule_stops_fleet(&r, text)) {
+		g_snprintf(
+			all->stopped, sizeof all->stopped, "by %s: %.200s", item_name(other), text);
+		all->o.stopped = all->stopped;
+	}
+	for (size_t i = 0; i < r.n_clusters; i++) {
+		if (r.clusters[i].status != SCHED_WORK)
+			continue;
+		int max = MAX(r.waves[r.clusters[i].wave].max_concurrent, 1);
+		int *least = &all->o.min_concurrent;
+		*least = *least ? MIN(*least, max) : max;
+		g_array_append_val(all->working, r.clusters[i]);
+	}
+}
+
+static void others_init(Others *all, Item *run, const Batch *b)
 {
 	Fleet *f = fleet_of(run);
-	SchedOthers o = { 0 };
+	*all = (Others){ .runs = g_array_new(FALSE, FALSE, sizeof(SchedRun)),
+		.working = g_array_new(FALSE, FALSE, sizeof(SchedCluster)) };
 	for (size_t k = 0; k < fleet_n_runs(f); k++) {
 		const Item *other = fleet_nth_run(f, k);
-		if (other == run || !run_is_live(other) ||
-			json_path_bool(item_data(other), "planOnly", false))
-			continue;
-		const Hold *h = item_find_hold(other, "fleet-stopped");
-		if (h)
-			o.stopped = h->reason;
-		size_t n_waves;
-		g_autofree SchedWave *waves = sched_waves(other, &n_waves);
-		size_t n = item_n_children(other);
-		SchedCluster *all = sched_clusters(other, b);
-		for (size_t i = 0; i < n; i++) {
-			if (all[i].status != SCHED_WORK) {
-				g_free((void *)all[i].not_with);
-				continue;
-			}
-			int max = MAX(waves[all[i].wave].max_concurrent, 1);
-			o.min_concurrent = o.min_concurrent ? MIN(o.min_concurrent, max) : max;
-			g_array_append_val(working, all[i]);
-		}
-		g_free(all);
+		if (other != run && run_is_live(other) &&
+			!json_path_bool(item_data(other), "planOnly", false))
+			add_other(all, other, b);
 	}
-	o.working = (const SchedCluster *)(void *)working->data;
-	o.n_working = working->len;
-	return o;
+	all->o.working = (const SchedCluster *)(void *)all->working->data;
+	all->o.n_working = all->working->len;
+}
+
+static void others_clear(Others *all)
+{
+	for (size_t i = 0; i < all->runs->len; i++)
+		sched_run_clear(&((SchedRun *)(void *)all->runs->data)[i]);
+	g_array_free(all->runs, TRUE);
+	g_array_free(all->working, TRUE);
 }
 
 SchedDecision run_decide(Item *run, const Batch *b)
 {
-	size_t n_waves, n = item_n_children(run);
-	g_autofree SchedWave *waves = sched_waves(run, &n_waves);
-	SchedCluster *clusters = sched_clusters(run, b);
-	GArray *working = g_array_new(FALSE, FALSE, sizeof(SchedCluster));
-	SchedOthers others = others_of(run, b, working);
+	Others others;
+	others_init(&others, run, b);
 	if (json_object_get(item_data(run), "rollback"))
-		others.stopped = NULL; /* a person asked for the way back of one cluster */
-	SchedRun r = {
-		.clusters = clusters,
-		.n_clusters = n,
-		.waves = waves,
-		.n_waves = n_waves,
-		.stop_fleet_after = stop_fleet_after(run),
-		.forgiven = (int)json_path_int(item_memo(run), "forgiven", 0),
-		.halting_gate = halting_gate(run),
-		.stopped = json_path_str(item_memo(run), "stopped", NULL),
-	};
+		others.o.stopped = NULL; /* a person asked for the way back of one cluster */
+	SchedRun r = sched_run(run, b);
 	int64_t wall = loop_wall_usec(saga_loop(item_saga(run)));
-	SchedDecision d = schedule_next(&r, &others, wall);
-	clusters_clear((SchedCluster *)(void *)g_array_free(working, FALSE), others.n_working);
-	clusters_clear(clusters, n);
+	SchedDecision d = schedule_next(&r, &others.o, wall);
+	sched_run_clear(&r);
+	others_clear(&others);
 	return d;
 }
 

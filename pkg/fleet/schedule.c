@@ -34,8 +34,9 @@ static WaveCount count_wave(const SchedRun *r, size_t wave)
 		if (r->clusters[i].wave != wave)
 			continue;
 		c.n_clusters++;
-		c.n_good += r->clusters[i].status == SCHED_GOOD;
-		c.n_bad += r->clusters[i].status == SCHED_BAD;
+		bool bad = r->clusters[i].status == SCHED_BAD;
+		c.n_good += r->clusters[i].status == SCHED_GOOD || (bad && r->clusters[i].forgiven);
+		c.n_bad += bad && !r->clusters[i].forgiven;
 	}
 	return c;
 }
@@ -49,17 +50,20 @@ static int64_t wave_ended(const SchedRun *r, size_t wave)
 	return last;
 }
 
-static bool run_stopped(const SchedRun *r, char *text)
+bool schedule_stops_fleet(const SchedRun *r, char *text)
 {
-	if (r->stopped) {
-		g_strlcpy(text, r->stopped, SCHEDULE_TEXT_MAX);
-		return true;
-	}
 	FleetCount c = { .halting_gate = r->halting_gate };
 	for (size_t i = 0; i < r->n_clusters; i++)
-		c.n_rollbacks += r->clusters[i].rolled_back;
-	c.n_rollbacks -= r->forgiven;
+		c.n_rollbacks += r->clusters[i].rolled_back && !r->clusters[i].forgiven;
 	return halt_fleet(&c, r->stop_fleet_after, text);
+}
+
+static bool run_stopped(const SchedRun *r, char *text)
+{
+	if (!r->stopped)
+		return schedule_stops_fleet(r, text);
+	g_strlcpy(text, r->stopped, SCHEDULE_TEXT_MAX);
+	return true;
 }
 
 /* The first wave that is not over; n_waves when all are. A wave that stopped, or still bakes,

@@ -16,6 +16,7 @@ typedef struct SchedCluster {
 	const char *const *not_with; /* NULL-terminated, may be NULL; counts both ways */
 	int64_t ended_usec; /* wall time; with GOOD and BAD */
 	bool rolled_back; /* by this run */
+	bool forgiven; /* with BAD: a person answered its end with resume, it stops nothing more */
 } SchedCluster;
 
 typedef struct SchedWave {
@@ -30,7 +31,7 @@ typedef struct SchedRun {
 	size_t n_clusters;
 	const SchedWave *waves;
 	size_t n_waves;
-	int stop_fleet_after, forgiven; /* rollbacks; those that a person answered with resume */
+	int stop_fleet_after; /* rollbacks */
 	const char *halting_gate; /* NULL: none */
 	const char *stopped; /* by Git or a person, in words; NULL: not */
 } SchedRun;
@@ -54,5 +55,9 @@ typedef struct SchedDecision {
 			       something changes */
 	char text[SCHEDULE_TEXT_MAX];
 } SchedDecision;
+
+/* This run's rollbacks or a gate's word stop every run, not only its own waves. text: of
+ * SCHEDULE_TEXT_MAX. */
+bool schedule_stops_fleet(const SchedRun *r, char *text);
 
 SchedDecision schedule_next(const SchedRun *r, const SchedOthers *o, int64_t now_usec);

@@ -49,7 +49,8 @@ static json_t *progress_json(const Item *c)
 	if (item_state(c) != CL_CP_SOAK && item_state(c) != CL_SOAK)
 		return json_null();
 	int64_t whole = json_path_int(cluster_wave(c), field, 0);
-	int64_t done = MIN(item_observed_usec(c) / SL_USEC_PER_SEC, whole);
+	int64_t counts = item_observed_usec(c) - cluster_paused_usec(c);
+	int64_t done = MIN(counts / SL_USEC_PER_SEC, whole);
 	return json_pack(
 		"{s:I, s:I}", "doneSeconds", (json_int_t)done, "wholeSeconds", (json_int_t)whole);
 }

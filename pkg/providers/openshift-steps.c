@@ -4,7 +4,7 @@
 #include "providers/openshift.h"
 #include <string.h>
 
-enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FAILING_SETTLE_SEC = 600 };
+enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FAILING_SETTLE_SEC = 600, FOREIGN_LOOK_SEC = 60 };
 
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...) SL_PRINTF(4, 5);
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
@@ -262,8 +262,32 @@ static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool
 		(int)json_path_int(pool, "status.updatedMachineCount", 0), (int)machines(pool));
 }
 
+/* After our order somebody may order something else: seen within a minute. */
+bool openshift_foreign(Item *it, char **ret_why)
+{
+	int64_t now = loop_boot_usec(saga_loop(item_saga(it)));
+	if (!hop_of(it))
+		return true;
+	const View *cv =
+		fact_since(it, &fact_object, CV_PATH, now - FOREIGN_LOOK_SEC * SL_USEC_PER_SEC);
+	if (!cv)
+		return false;
+	const char *image = json_path_str(hop_of(it), "image", "");
+	const char *wanted = cv_wanted_version(cv->json);
+	if (strcmp(cv_wanted_image(cv->json), image) != 0)
+		*ret_why = g_strdup_printf("spec.desiredUpdate now asks for %s; we had asked for "
+					   "%s and do not overwrite it",
+			*wanted ? wanted : "nothing", json_path_str(hop_of(it), "to", ""));
+	return true;
+}
+
 static StepResult release_tick(Item *it, int64_t now, Batch *b)
 {
+	g_autofree char *foreign = NULL;
+	if (!item_pivot_crossed(it, "rollback") && !openshift_foreign(it, &foreign))
+		return step_read(it);
+	if (foreign)
+		return step_hold_person(it, "foreign-update", "%s", foreign);
 	const View *pools = fact(it, &fact_list, MCP_PATH);
 	if (!pools)
 		return step_read(it);

@@ -26,5 +26,6 @@ const Provider provider_openshift = {
 	.probe_return = openshift_probe_return,
 	.baseline = openshift_baseline,
 	.invariant = openshift_invariant,
+	.foreign = openshift_foreign,
 	.brakes = openshift_brakes,
 };

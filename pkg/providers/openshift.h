@@ -41,4 +41,5 @@ bool openshift_path(Item *it, json_t **ret_versions, char **ret_now);
 bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool openshift_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
 StepResult openshift_abandon(Item *it, int64_t now_usec, Batch *b);
+bool openshift_foreign(Item *it, char **ret_why);
 bool openshift_brakes(Item *it, json_t **ret);

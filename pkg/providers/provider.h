@@ -53,6 +53,8 @@ struct Provider {
 	bool (*baseline)(Item *it, json_t **ret);
 	/* Brakes of ours that stand: array of names. */
 	bool (*brakes)(Item *it, json_t **ret);
+	/* Somebody else's wish stands where ours was: *ret_why says which, else it stays NULL. */
+	bool (*foreign)(Item *it, char **ret_why);
 	/* One look of an invariant gate; ret_evidence is a text for people. */
 	bool (*invariant)(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
 };

@@ -137,16 +137,35 @@ static StepResult end_early(
 	return (StepResult){ .verb = STEP_ACT };
 }
 
-static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
+const Hold *cluster_pause(const Item *it)
 {
 	const Hold *pause = item_find_hold(it, "pause");
+	return pause ? pause : item_find_hold(it, "git");
+}
+
+/* Who paused it, in words. */
+static const char *paused_by(const Item *it)
+{
+	static const char prefix[] = "paused by ";
+	for (; it; it = item_parent(it)) {
+		const Hold *h = cluster_pause(it);
+		if (h && g_str_has_prefix(h->reason, prefix))
+			return h->reason + strlen(prefix);
+		if (h)
+			return h->reason;
+	}
+	return NULL;
+}
+
+static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
+{
 	Tier tier = TIER_T0;
 	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
 	RollbackFacts f = {
 		.cluster = item_name(it),
 		.offered = tier,
 		.workers_touched = item_pivot_crossed(it, "workers"),
-		.paused_by = pause ? pause->reason : NULL,
+		.paused_by = paused_by(it),
 	};
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
 	if (a.decision == ROLLBACK_AUTOMATIC) {

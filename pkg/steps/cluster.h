@@ -46,6 +46,13 @@ const json_t *cluster_takes_back(const Item *it);
 const char *cluster_outcome(const Item *it);
 bool cluster_past_preflight(const Item *it); /* and not ended: it has the slot */
 
+/* The hold by which a person (pause) or Git (git) stopped this item itself; NULL: none. */
+const Hold *cluster_pause(const Item *it);
+/* A pause is lifted: a rollback that waited for it is decided again. */
+void cluster_unpaused(Item *it, Batch *b);
+/* So much of the observed time of this soak does not count, because the cluster was paused. */
+int64_t cluster_paused_usec(const Item *it);
+
 /* What the onFailure of the plan and the consequence of a failed gate make of it. */
 StepResult cluster_failed(Item *it, int64_t now_usec, Batch *b, GateOnFail of_gate,
 	const char *gate, const char *why);

@@ -66,24 +66,67 @@ static bool stands(const char *cause)
 	return false;
 }
 
+/* What stands above the cluster: a resume of the cluster does not lift it. */
+static const Hold *held_above(const Item *it)
+{
+	while ((it = item_parent(it)))
+		if (cluster_pause(it))
+			return cluster_pause(it);
+	return NULL;
+}
+
+static const char *lifted_by(const Hold *above)
+{
+	return strcmp(above->cause, "git") == 0 ? "state: active in Git"
+						: "shiplock resume --fleet";
+}
+
+void cluster_unpaused(Item *it, Batch *b)
+{
+	if (item_find_hold(it, "rollback-wanted"))
+		batch_unhold(b, it, "rollback-wanted", "the pause is over: decided again");
+}
+
+static char *resumed_text(const Item *it, const Hold *standing, const Hold *above)
+{
+	if (standing)
+		return g_strdup_printf("%s is still held: %s", item_name(it), standing->reason);
+	if (above)
+		return g_strdup_printf("%s is still held: %s, until %s", item_name(it),
+			above->reason, lifted_by(above));
+	return g_strdup_printf("%s goes on in %s", item_name(it), item_state_name(it));
+}
+
+static bool resume_refused(
+	const Item *it, size_t n, const Hold *standing, const Hold *above, GError **err)
+{
+	if (n == 0 && above)
+		return !refuse(err, "%s; resume %s does not change that: %s does", above->reason,
+			item_name(it), lifted_by(above));
+	if (n == 0)
+		return !refuse(
+			err, "%s is not held by anything that a person clears", item_name(it));
+	if (standing && n == 1)
+		return !refuse(err,
+			"%s; resume does not change that: shiplock rollback %s, abort %s, or skip "
+			"the gate if it may be skipped",
+			standing->reason, item_name(it), item_name(it));
+	return false;
+}
+
 static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
-	const Hold *standing = NULL;
+	const Hold *standing = NULL, *above = held_above(it);
+	bool paused = item_find_hold(it, "pause") != NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
 		n += h->person;
-		if (stands(h->cause))
+		if (stands(h->cause) && !(paused && strcmp(h->cause, "rollback-wanted") == 0))
 			standing = h;
 	}
-	if (n == 0)
-		return refuse(
-			err, "%s is not held by anything that a person clears", item_name(it));
-	if (standing && n == 1)
-		return refuse(err,
-			"%s; resume does not change that: shiplock rollback %s, abort %s, or skip "
-			"the gate if it may be skipped",
-			standing->reason, item_name(it), item_name(it));
+	if (resume_refused(it, n, standing, above, err))
+		return false;
 	record(it, b, c);
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
@@ -91,9 +134,11 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 		if (!stands(h->cause) && (h->person || again))
 			batch_unhold(b, it, h->cause, c->who);
 	}
-	*ret_says =
-		standing ? g_strdup_printf("%s is still held: %s", item_name(it), standing->reason)
-			 : g_strdup_printf("%s goes on in %s", item_name(it), item_state_name(it));
+	if (paused)
+		cluster_unpaused(it, b);
+	if (item_site(it)) /* what was known before the pause is read again */
+		site_fact_forget(item_site(it), NULL, NULL);
+	*ret_says = resumed_text(it, standing, above);
 	return true;
 }
 
@@ -114,22 +159,30 @@ static bool ask_instead(Item *it, Batch *b, const Command *c, char **ret_says)
 	return true;
 }
 
+/* Nothing of the hop has begun: it was not ordered yet, or the operator refuses the order, which is
+ * then taken back (a refused order is taken up by itself as soon as its reason goes). */
+static bool nothing_begun(const Item *it)
+{
+	return item_state(it) == CL_CONTROL_PLANE &&
+	       (!item_pivot_crossed(it, "control-plane") || item_find_hold(it, "refused"));
+}
+
 static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	unsigned s = item_state(it);
 	if (s >= CL_DONE)
 		return refuse(err, "%s is in %s: it cannot be aborted there", item_name(it),
 			item_state_name(it));
+	bool running = (s == CL_CONTROL_PLANE && !nothing_begun(it)) || s == CL_NODES;
+	if (running && item_find_hold(it, "abort"))
+		return refuse(err, "%s is aborted already", item_name(it));
 	record(it, b, c);
-	if (s == CL_CONTROL_PLANE || s == CL_NODES) {
-		if (item_find_hold(it, "abort"))
-			return refuse(err, "%s is aborted already", item_name(it));
+	if (running)
 		return ask_instead(it, b, c, ret_says);
-	}
 	clear_holds(it, b, c);
 	end_with(it, b, c, s <= CL_PREFLIGHT ? CL_ENDED : CL_UNDO, "Aborted");
 	*ret_says = g_strdup_printf("%s ends Aborted; every mark of ours is taken away%s",
-		item_name(it), s >= CL_CP_VERIFY ? ", the version stays as it is now" : "");
+		item_name(it), s >= CL_CONTROL_PLANE ? ", the version stays as it is now" : "");
 	return true;
 }
 
@@ -143,10 +196,12 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 			err, "%s has not started: there is nothing to roll back", item_name(it));
 	if (s >= CL_DONE)
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
-	if (!item_pivot_crossed(it, "control-plane"))
-		return do_abort(it, b, c, ret_says, err);
+	bool ordered = item_pivot_crossed(it, "control-plane");
 	Tier tier = TIER_T0;
 	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	/* In control-plane there may be brakes already: they are let go on the way down. */
+	if (!ordered && (s < CL_CONTROL_PLANE || tier < TIER_T2))
+		return do_abort(it, b, c, ret_says, err);
 	if (tier < TIER_T2)
 		return refuse(err, "%s cannot be rolled back: %s", item_name(it),
 			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));

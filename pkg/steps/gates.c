@@ -163,6 +163,41 @@ static StepResult wait_for_looks(Item *it, int64_t now, int64_t ends, const Gate
 	return step_wait(it, at, "%s", item_reason(it));
 }
 
+/* ---- the clock of a soak stands while the cluster is paused ---- */
+
+static const json_t *soak_pause(const Item *it)
+{
+	const json_t *p = json_object_get(item_memo(it), "soakPause");
+	return json_path_int(p, "since", 0) == item_since_wall_usec(it) ? p : NULL;
+}
+
+int64_t cluster_paused_usec(const Item *it)
+{
+	const json_t *p = soak_pause(it);
+	int64_t at = json_path_int(p, "at", -1), usec = json_path_int(p, "usec", 0);
+	return at < 0 ? usec : usec + item_observed_usec(it) - at;
+}
+
+static bool paused(const Item *it)
+{
+	for (; it; it = item_parent(it))
+		if (cluster_pause(it))
+			return true;
+	return false;
+}
+
+/* Notes when a pause begins and ends, in observed time of this state. */
+static void note_pause(Item *it, Batch *b)
+{
+	bool now = paused(it), before = json_path_int(soak_pause(it), "at", -1) >= 0;
+	if (now == before)
+		return;
+	batch_memo(b, it, "soakPause",
+		json_pack("{s:I, s:I, s:I}", "since", (json_int_t)item_since_wall_usec(it), "at",
+			(json_int_t)(now ? item_observed_usec(it) : -1), "usec",
+			(json_int_t)cluster_paused_usec(it)));
+}
+
 StepResult gates_run(
 	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum)
 {
@@ -172,6 +207,10 @@ StepResult gates_run(
 	g_autofree GateJudgement *js = g_new0(GateJudgement, n_all + 1);
 	Round r = { .gates = gates, .js = js };
 	int64_t ends = soak_sec * SL_USEC_PER_SEC;
+	if (soak_sec > 0) {
+		note_pause(it, b);
+		ends += cluster_paused_usec(it);
+	}
 	judge_round(it, now, b, when, ends, &r);
 	*ret_sum = gates_sum(gates, js, r.n);
 	size_t d = ret_sum->decisive;
@@ -224,6 +263,11 @@ static StepResult gates_then(
 	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, unsigned next)
 {
 	GateSum sum;
+	g_autofree char *foreign = NULL;
+	if (item_state(it) > CL_CONTROL_PLANE && !target_of(it)->provider->foreign(it, &foreign))
+		return step_read(it);
+	if (foreign)
+		return step_hold_person(it, "foreign-update", "%s", foreign);
 	StepResult r = gates_run(it, now, b, when, soak_sec, &sum);
 	if (r.verb == STEP_DONE && r.next == 0) {
 		item_set_reason(it, "all gates of %s passed", item_state_name(it));
