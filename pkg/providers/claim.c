@@ -25,6 +25,25 @@ bool claim_is_ours(Site *site, const View *v, char **ret_who)
 	       json_path_int(claim, "epoch", 0) <= site_epoch(site);
 }
 
+/* A claim under our own name that this journal does not know is another journal's: the name alone
+ * proves nothing. */
+char *claim_obstacle(const Target *t, const json_t *object)
+{
+	g_autoptr(json_t) claim = claim_read(object);
+	if (!claim)
+		return NULL;
+	const char *fleet = json_path_str(claim, "fleet", "?"),
+		   *run = json_path_str(claim, "run", "?");
+	if (!ours(t, claim))
+		return g_strdup_printf(
+			"fleet %s holds a claim on %s (run %s): end it there", fleet, t->name, run);
+	if (json_path_int(claim, "epoch", 0) <= site_epoch(t->site))
+		return NULL;
+	return g_strdup_printf("%s carries a claim of fleet %s (run %s, epoch %d) that this "
+			       "journal does not know: another state folder holds it",
+		t->name, fleet, run, (int)json_path_int(claim, "epoch", 0));
+}
+
 static void patch_annotation(const char *key, const View *v, json_t *value, ActRequest *ret)
 {
 	ret->method = "PATCH";
@@ -42,12 +61,9 @@ static bool claim_build(
 		return false;
 	}
 	g_autoptr(json_t) claim = claim_read(v->json);
-	if (claim && !ours(t, claim)) {
-		item_set_reason(it,
-			"fleet %s holds a claim on %s (run %s); end it there, or shiplock takeover "
-			"%s",
-			json_path_str(claim, "fleet", "?"), t->name,
-			json_path_str(claim, "run", "?"), t->name);
+	g_autofree char *why = claim_obstacle(t, v->json);
+	if (why) {
+		item_set_reason(it, "%s", why);
 		return false;
 	}
 	int64_t epoch = MAX(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;

@@ -11,5 +11,8 @@ extern const ActRow act_claim, act_release, act_raise_epoch;
 
 /* {"fleet","holder","run","epoch"}; NULL when the object carries none. New reference. */
 json_t *claim_read(const json_t *object);
+/* Why the claim on this object cannot be ours, in words; NULL: it is free, or ours by this journal.
+ * Caller frees. */
+char *claim_obstacle(const Target *t, const json_t *object);
 /* For SiteOps. */
 bool claim_is_ours(Site *site, const View *v, char **ret_who);

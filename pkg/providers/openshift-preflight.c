@@ -272,6 +272,11 @@ bool openshift_preflight(Item *it, json_t *findings)
 	check_lists(t, &p, findings);
 	if (!p.cv)
 		return true;
+	g_autofree char *claimed = claim_obstacle(t, p.cv->json);
+	if (claimed)
+		finding_add(findings, "block", "claimed",
+			"end that run, or start the controller with the journal that began it",
+			"%s", claimed);
 	check_owner(p.cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
 	return check_hop(it, p.cv->json, findings);
 }
