@@ -25,21 +25,25 @@ static bool healthy(const SimObj *co)
 	return condition_is(st, "Available", "True") && condition_is(st, "Degraded", "False");
 }
 
-SimObj *operator_in_work(const SimActors *a, size_t *ret_done, size_t *ret_all)
+SimObj *operator_in_work(SimActors *a, size_t *ret_done, size_t *ret_all)
 {
-	SimObj *first = NULL;
-	*ret_done = *ret_all = 0;
-	for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
-		SimObj *co = find(a, SIM_CLUSTEROPERATORS, NULL, order[i]);
-		if (!co)
-			continue;
-		(*ret_all)++;
-		if (strcmp(operator_version(co), a->cvo.target) == 0 && healthy(co))
-			(*ret_done)++;
-		else if (!first)
-			first = co;
+	Work *w = &a->work;
+	if (!w->known) {
+		*w = (Work){ .known = true };
+		for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+			SimObj *co = find(a, SIM_CLUSTEROPERATORS, NULL, order[i]);
+			if (!co)
+				continue;
+			w->all++;
+			if (strcmp(operator_version(co), a->cvo.target) == 0 && healthy(co))
+				w->done++;
+			else if (!w->first)
+				w->first = co;
+		}
 	}
-	return first;
+	*ret_done = w->done;
+	*ret_all = w->all;
+	return w->first;
 }
 
 static bool bad_release(const SimActors *a)
@@ -153,6 +157,7 @@ static void accept(SimActors *a, SimObj *cv, const char *version)
 {
 	Cvo *c = &a->cvo;
 	set_text(&c->target, version);
+	a->work.known = false;
 	set_text(&c->target_image, c->asked_image);
 	c->observed = tree_int(cv->json, "metadata.generation", 1);
 	c->restarted = false;
@@ -265,6 +270,7 @@ static void remember(SimActors *a, const SimObj *cv)
 	if (!a->first)
 		a->first = g_strdup(version);
 	c->target = g_strdup(version);
+	a->work.known = false;
 	c->target_image = image ? g_strdup(image) : sim_release_image(version);
 	c->observed = tree_int(cv->json, "status.observedGeneration", 1);
 }

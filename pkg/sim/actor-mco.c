@@ -8,7 +8,7 @@
 
 #define MANAGER "machine-config-controller"
 
-const char *mco_version(const SimActors *a)
+const char *mco_version(SimActors *a)
 {
 	size_t done, all;
 	if (a->cvo.target) {

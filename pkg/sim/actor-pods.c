@@ -208,25 +208,10 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 	return due;
 }
 
-/* Parsed once for each tree. NULL matches nothing. */
-static const Selector *selector_of(SimObj *pdb)
-{
-	SimMemo *m = &pdb->memo;
-	const json_t *sel = tree_get(pdb->json, "spec.selector");
-	if (m->selector_of != sel || !sel) {
-		selector_free(m->selector);
-		m->selector = NULL;
-		if (!selector_from_json(sel, &m->selector, NULL))
-			m->selector = NULL;
-		m->selector_of = sel;
-	}
-	return m->selector;
-}
-
 static bool is_about(SimObj *pdb, const SimSnap *pod)
 {
 	return pod && strcmp(pdb->ns, tree_str(pod->json, "metadata.namespace")) == 0 &&
-	       selector_matches(selector_of(pdb), tree_get(pod->json, "metadata.labels"));
+	       selector_matches(sim_pdb_selector(pdb), tree_get(pod->json, "metadata.labels"));
 }
 
 void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
@@ -249,7 +234,7 @@ void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
 /* The pods a budget is about. Caller frees. */
 static SimObj **pods_of(const SimActors *a, SimObj *pdb, size_t *ret_n)
 {
-	const Selector *sel = selector_of(pdb);
+	const Selector *sel = sim_pdb_selector(pdb);
 	*ret_n = 0;
 	SimObj **out = g_new(SimObj *, sim_store_n(a->store, SIM_PODS) + 1);
 	g_autofree char *first = g_strconcat(pdb->ns, "/", NULL);

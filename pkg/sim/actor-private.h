@@ -36,6 +36,13 @@ typedef struct Cvo {
 	int64_t restart_usec; /* until then it reports its own release */
 } Cvo;
 
+/* How far the operators are; kept until one of them or the target changes. */
+typedef struct Work {
+	bool known;
+	SimObj *first; /* the first that is not done; NULL: all are */
+	size_t done, all;
+} Work;
+
 struct SimActors {
 	SimStore *store;
 	Release releases[MAX_RELEASES];
@@ -47,6 +54,7 @@ struct SimActors {
 	bool dirty[SIM_ACTORS_N];
 	int64_t due[SIM_ACTORS_N];
 	Cvo cvo;
+	Work work;
 	bool pools_dirty; /* anything but a pod moved */
 	bool pdbs_dirty; /* all of them; else those whose memory says so */
 	char *lost_node; /* the one that does not return */
@@ -86,7 +94,7 @@ json_t *condition_new(const SimActors *a, const json_t *old_status, const char *
  * next call for this pool. */
 const char *rendered_for(SimObj *pool, const char *version);
 /* The version that the machine-config operator renders for. */
-const char *mco_version(const SimActors *a);
+const char *mco_version(SimActors *a);
 const char *operator_version(const SimObj *co);
 /* The pool a node belongs to, by labels; a custom pool before worker. */
 SimObj *pool_of(const SimActors *a, const SimObj *node);
@@ -107,4 +115,4 @@ char *cvo_risks(const SimActors *a, const char *version);
 int64_t cvo_upgradeable(SimActors *a);
 /* cvo-status.c */
 void cvo_publish(SimActors *a, SimObj *cv);
-SimObj *operator_in_work(const SimActors *a, size_t *ret_done, size_t *ret_all);
+SimObj *operator_in_work(SimActors *a, size_t *ret_done, size_t *ret_all);

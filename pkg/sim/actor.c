@@ -87,6 +87,8 @@ char *sim_rendered_name(const char *pool, const char *version)
 static void on_change(const SimChange *c, SimObj *obj, void *ud)
 {
 	SimActors *a = ud;
+	if (c->kind->id == SIM_CLUSTEROPERATORS)
+		a->work.known = false;
 	a->pools_dirty |= (KIND(c->kind->id) & POOL_KINDS) != 0;
 	pdbs_note(a, c, obj);
 	for (size_t i = 0; i < SIM_ACTORS_N; i++)

@@ -32,7 +32,7 @@ static const char *first_unavailable(const SimActors *a)
 	return NULL;
 }
 
-static View view(const SimActors *a)
+static View view(SimActors *a)
 {
 	const Cvo *c = &a->cvo;
 	View v = { .target = restarting(a) ? a->first : c->target };

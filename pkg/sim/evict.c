@@ -95,6 +95,20 @@ SimAnswer sim_delete(SimStore *s, const SimWrite *w, SimObj *o, int64_t now_usec
 	return remove_object(s, o, w->body, w->dry_run, now_usec);
 }
 
+const Selector *sim_pdb_selector(SimObj *pdb)
+{
+	SimMemo *m = &pdb->memo;
+	const json_t *sel = tree_get(pdb->json, "spec.selector");
+	if (m->selector_of != sel || !sel) {
+		selector_free(m->selector);
+		m->selector = NULL;
+		if (!selector_from_json(sel, &m->selector, NULL))
+			m->selector = NULL;
+		m->selector_of = sel;
+	}
+	return m->selector;
+}
+
 /* The budgets whose selector matches the pod; at most two are looked for. */
 static size_t budgets_of(SimStore *s, const SimObj *pod, SimObj *ret[2])
 {
@@ -104,10 +118,7 @@ static size_t budgets_of(SimStore *s, const SimObj *pod, SimObj *ret[2])
 		SimObj *b = sim_store_at(s, SIM_PDBS, i);
 		if (strcmp(b->ns, pod->ns) != 0 || n == 2)
 			break;
-		g_autoptr(Selector) sel = NULL;
-		if (!selector_from_json(tree_get(b->json, "spec.selector"), &sel, NULL))
-			continue;
-		if (selector_matches(sel, tree_get(pod->json, "metadata.labels")))
+		if (selector_matches(sim_pdb_selector(b), tree_get(pod->json, "metadata.labels")))
 			ret[n++] = b;
 	}
 	return n;

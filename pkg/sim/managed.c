@@ -161,10 +161,71 @@ static json_t *entries_after(const json_t *now, const json_t *taken, const json_
 	return out;
 }
 
+/* Whether set holds every leaf of part. */
+static bool covers(const json_t *set, const json_t *part)
+{
+	const char *key;
+	json_t *v;
+	json_object_foreach((json_t *)part, key, v)
+	{
+		const json_t *in = json_object_get(set, key);
+		if (!in || is_tree(in) != is_tree(v) || (is_tree(v) && !covers(in, v)))
+			return false;
+	}
+	return true;
+}
+
+static bool intersects(const json_t *a, const json_t *b)
+{
+	const char *key;
+	json_t *v;
+	json_object_foreach((json_t *)b, key, v)
+	{
+		const json_t *in = json_object_get(a, key);
+		if (in && (!is_tree(in) || !is_tree(v) || intersects(in, v)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the object has every leaf of set: none was removed. */
+static bool present(const json_t *obj, const json_t *set)
+{
+	const char *key;
+	json_t *v;
+	json_object_foreach((json_t *)set, key, v)
+	{
+		const json_t *in = json_object_get(obj, key + 2);
+		if (!in || (is_tree(v) && !present(in, v)))
+			return false;
+	}
+	return true;
+}
+
+/* The usual case: the writer owns all that it touched, and nobody else does. */
+static bool nothing_moves(const json_t *list, const json_t *touched, const ManagedWrite *w)
+{
+	bool mine = false;
+	size_t i;
+	json_t *e;
+	json_array_foreach(list, i, e)
+	{
+		const json_t *fields = json_object_get(e, "fieldsV1");
+		if (!same_writer(e, w) && intersects(fields, touched))
+			return false;
+		if (same_writer(e, w))
+			mine = covers(fields, touched);
+	}
+	return mine;
+}
+
 json_t *managed_update(const json_t *was, const json_t *now, const ManagedWrite *w)
 {
 	g_autoptr(json_t) touched = json_object();
 	changed(was, now, touched, 0);
+	json_t *list = tree_get(now, "metadata.managedFields");
+	if (present(now, touched) && nothing_moves(list, touched, w))
+		return json_incref(list);
 	return entries_after(now, touched, touched, w, true);
 }
 

@@ -287,13 +287,18 @@ static void announce(SimStore *s, const SimKind *k, SimSnap *was, SimSnap *now, 
 		s->listeners[i].fn(&copy, obj, s->listeners[i].ud);
 }
 
+/* Steals json; a tree that nobody else holds is stamped in place. */
 static json_t *with_version(json_t *json, int64_t rv)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%" PRId64, rv);
-	json_t *out = json_copy(json), *meta = json_copy(json_object_get(json, "metadata"));
+	json_t *out = json->refcount == 1 ? json_incref(json) : json_copy(json);
+	json_t *meta = json_object_get(out, "metadata");
+	if (meta->refcount > 1) {
+		meta = json_copy(meta);
+		json_object_set_new_nocheck(out, "metadata", meta);
+	}
 	json_object_set_new_nocheck(meta, "resourceVersion", json_string_nocheck(text));
-	json_object_set_new_nocheck(out, "metadata", meta);
 	json_decref(json);
 	return out;
 }

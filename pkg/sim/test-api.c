@@ -329,6 +329,11 @@ static void test_field_owners(void)
 	g_assert_cmpint(r->status, ==, 200);
 	g_autofree char *b = owners(r, "f:spec.f:channel");
 	g_assert_cmpstr(b, ==, "argocd");
+	/* A field that goes is nobody's; one that comes back is its writer's. */
+	call(r, "PATCH", CV "?fieldManager=oc", MERGE, "{\"spec\":{\"upstream\":\"u\"}}");
+	call(r, "PATCH", CV "?fieldManager=oc", MERGE, "{\"spec\":{\"upstream\":null}}");
+	g_autofree char *none = owners(r, "f:spec.f:upstream");
+	g_assert_cmpstr(none, ==, "");
 	/* What an apply leaves out goes when nobody else owns it. */
 	call(r, "PATCH", CV "?fieldManager=argocd", APPLY, "{\"spec\":{\"channel\":\"b\"}}");
 	g_assert_cmpint(r->status, ==, 200);

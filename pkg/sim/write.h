@@ -28,6 +28,9 @@ void sim_write_clear(SimWrite *w);
 /* now_usec is wall time. The caller clears the answer. */
 SimAnswer sim_write(SimStore *s, const SimWrite *w, int64_t now_usec);
 
+/* A budget's selector, parsed once for each tree; NULL matches nothing. Borrowed. */
+const struct Selector *sim_pdb_selector(SimObj *pdb);
+
 /* The parts of it that stand in files of their own. */
 SimAnswer sim_evict(SimStore *s, const SimWrite *w, int64_t now_usec);
 SimAnswer sim_delete(SimStore *s, const SimWrite *w, SimObj *o, int64_t now_usec);
