@@ -33,6 +33,9 @@ LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 WORKER_LIBS := $(LIBS) $(shell pkg-config --libs $(WORKER_PKGS) 2>/dev/null)
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
+# Short lines; V=1 shows the commands.
+say = $(if $(filter 1,$(V)),,@printf '  %s %s\n' $(1) $(2:$(CURDIR)/%=%);)
+
 # Two builds from the same sources: plain ($(B)/obj) and with sanitizers ($(B)/san).
 srcs_of = $(filter-out pkg/$(1)/test-% pkg/$(1)/fuzz-% pkg/$(1)/bench-%,$(wildcard pkg/$(1)/*.c))
 tests_of = $(wildcard pkg/$(1)/test-*.c)
@@ -45,7 +48,7 @@ worker_archives = $(foreach f,$(call reverse,$(filter $(WORKER_ONLY),$(FOLDERS))
 layer_le = $(shell test $(call layer_of,$(1)) -le $(call layer_of,$(2)) && echo $(1))
 upto = $(call reverse,$(foreach f,$(LIB_FOLDERS),$(if $(filter $(f),$(1)),,$(call layer_le,$(f),$(1)))) $(1))
 
-.PHONY: help all deps demo demo-run demo-keep test test-build test-run check check-long e2e range bench lint asan man install clean
+.PHONY: help all deps bench-build demo demo-run demo-keep test test-build test-run check check-long e2e range bench lint asan man install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -60,7 +63,7 @@ clean: ## remove what was made
 define compile_rules
 $(B)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASE_CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+	$$(call say,CC,$$@)$$(CC) $$(BASE_CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
 endef
 $(eval $(call compile_rules,obj,$$(CFLAGS)))
 $(eval $(call compile_rules,san,$$(SAN)))
@@ -69,7 +72,7 @@ define folder_rules
 $(B)/$(1)/pkg/$(2).a: $(patsubst %.c,$(B)/$(1)/%.o,$(call srcs_of,$(2)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	@$$(AR) rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rules,obj,$(f)))$(eval $(call folder_rules,san,$(f))))
 
@@ -77,14 +80,22 @@ $(foreach f,$(FOLDERS),$(eval $(call folder_rules,obj,$(f)))$(eval $(call folder
 define test_rules
 $(B)/san/test/$(1)-$(2): $(B)/san/pkg/$(1)/test-$(2).o $(foreach f,$(call upto,$(1)),$(B)/san/pkg/$(f).a)
 	@mkdir -p $$(@D)
-	$$(CC) $$(SAN) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
+	$$(call say,LD,$$@)$$(CC) $$(SAN) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
 $(B)/obj/test/$(1)-$(2): $(B)/obj/pkg/$(1)/test-$(2).o $(foreach f,$(call upto,$(1)),$(B)/obj/pkg/$(f).a)
 	@mkdir -p $$(@D)
-	$$(CC) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
+	$$(call say,LD,$$@)$$(CC) -o $$@ $$^ $$(if $$(filter $(1),$$(WORKER_ONLY)),$$(WORKER_LIBS),$$(LIBS))
 TEST_PROGRAMS += $(B)/san/test/$(1)-$(2)
 test-$(1): $(B)/san/test/$(1)-$(2)
 endef
 $(foreach f,$(FOLDERS),$(foreach t,$(call tests_of,$(f)),$(eval $(call test_rules,$(f),$(patsubst pkg/$(f)/test-%.c,%,$(t))))))
+
+# Programs that measure: bench-x.c of a folder becomes $(B)/bench-x.
+define bench_rules
+$(B)/bench-$(2): $(B)/obj/pkg/$(1)/bench-$(2).o $(foreach f,$(call upto,$(1)),$(B)/obj/pkg/$(f).a)
+	$$(call say,LD,$$@)$$(CC) -o $$@ $$^ $$(LIBS)
+BENCHES += $(B)/bench-$(2)
+endef
+$(foreach f,$(LIB_FOLDERS),$(foreach t,$(wildcard pkg/$(f)/bench-*.c),$(eval $(call bench_rules,$(f),$(patsubst pkg/$(f)/bench-%.c,%,$(t))))))
 
 TEST_ENV = G_SLICE=always-malloc ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 SHIPLOCK_BUILD=$(abspath $(B)) SHIPLOCK_SRC=$(CURDIR)
 .PHONY: $(foreach f,$(FOLDERS),test-$(f))
@@ -93,9 +104,9 @@ $(foreach f,$(FOLDERS),test-$(f)):
 
 define program_rules
 $(B)/$(1): $(patsubst %.c,$(B)/obj/%.o,$(filter-out cmd/$(1)/test-%.c cmd/$(1)/fuzz-%.c,$(wildcard cmd/$(1)/*.c))) $(if $(filter shiplock-worker,$(1)),$(call worker_archives,$(B)/obj)) $(call archives,$(B)/obj)
-	$$(CC) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
+	$$(call say,LD,$$@)$$(CC) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
 $(B)/san/$(1): $(patsubst %.c,$(B)/san/%.o,$(filter-out cmd/$(1)/test-%.c cmd/$(1)/fuzz-%.c,$(wildcard cmd/$(1)/*.c))) $(if $(filter shiplock-worker,$(1)),$(call worker_archives,$(B)/san)) $(call archives,$(B)/san)
-	$$(CC) $$(SAN) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
+	$$(call say,LD,$$@)$$(CC) $$(SAN) -o $$@ $$^ $(if $(filter shiplock-worker,$(1)),$$(WORKER_LIBS),$$(LIBS))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 
@@ -159,6 +170,18 @@ install: all $(B)/man/shiplock.5 ## programs, manual pages and the unit; DESTDIR
 	install -m 644 $(B)/man/shiplock.5 $(DESTDIR)$(mandir)/man5
 	sed 's|/usr/local/bin|$(bindir)|' cmd/shiplockd/shiplockd.service >$(DESTDIR)$(unitdir)/shiplockd.service
 	chmod 644 $(DESTDIR)$(unitdir)/shiplockd.service
+
+bench: deps ## measure, print a table, write $(B)/bench.json
+	@$(MAKE) --no-print-directory -j2 all bench-build
+	@SHIPLOCK_BUILD=$(abspath $(B)) e2e/bench
+
+bench-build: $(BENCHES)
+
+# What takes longer, in parts: crash (every point of the crash matrices, plain build), flaky (all tests ten times).
+PART ?= crash
+check-long: deps ## PART=crash: crash matrices in full; PART=repeat: every test ten times
+	@$(MAKE) --no-print-directory -j2 all $(B)/obj/test/saga-crash $(B)/obj/test/fleet-crash-fleet test-build
+	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 
 range: ## build the Kubernetes and etcd servers of the tests, once, into a cache
 	@e2e/range/build
