@@ -6,7 +6,7 @@
 
 #define GOOD_SHARE 0.001
 #define BAD_SHARE 0.125
-enum { INGRESS_PER_SEC = 50, API_PER_SEC = 80, WINDOW_SEC = 900 };
+enum { INGRESS_PER_SEC = 50, API_PER_SEC = 80, WINDOW_SEC = 900, SCRAPE_SEC = 30 };
 #define HAPROXY "haproxy_backend_http_responses_total"
 #define APISERVER "apiserver_request_total"
 
@@ -94,6 +94,12 @@ static void evaluation_time(const Ask *q, json_t *result)
 	one(q, result, q->time);
 }
 
+/* Samples are as old as half a scrape interval. */
+static void fresh(const Ask *q, json_t *result)
+{
+	one(q, result, q->time - SCRAPE_SEC / 2);
+}
+
 static void zero(const Ask *q, json_t *result)
 {
 	one(q, result, 0);
@@ -127,6 +133,10 @@ static void alerts(const Ask *q, json_t *result)
 	alert(q, result, "Watchdog", "none", "prometheus", "openshift-monitoring/k8s");
 }
 
+#define OLDEST_OF(a, b)                                                                            \
+	"min(label_replace(max(timestamp(" a ")),\"selector\",\"0\",\"\",\"\")or"                  \
+	"label_replace(max(timestamp(" b ")),\"selector\",\"1\",\"\",\"\"))"
+
 static const struct {
 	const char *query; /* as sim_prom_normal() writes it */
 	Eval *eval;
@@ -147,6 +157,11 @@ static const struct {
 	{ "max(up)", constant_one, false },
 	{ "max(timestamp(up))", evaluation_time, false },
 	{ "time()-max(timestamp(up))", zero, false },
+	/* How old the samples behind a gate's query are: of one selector, and of two. */
+	{ "max(timestamp(" HAPROXY "))", fresh, false },
+	{ "max(timestamp(" APISERVER "))", fresh, false },
+	{ OLDEST_OF(HAPROXY, HAPROXY "{code=\"5xx\"}"), fresh, false },
+	{ OLDEST_OF(APISERVER, APISERVER "{code=~\"5..\"}"), fresh, false },
 	{ "vector(1)", constant_one, true },
 };
 

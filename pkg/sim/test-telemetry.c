@@ -56,6 +56,12 @@ static void test_queries(void)
 		{ "sum(increase(apiserver_request_total[15m]))", "72000" },
 		{ "up", "1 1 1 1" },
 		{ "vector(1)", "1" },
+		{ "max(timestamp(apiserver_request_total))", "1794999985" },
+		{ "min(label_replace(max(timestamp(haproxy_backend_http_responses_total)),"
+		  "\"selector\",\"0\",\"\",\"\") or label_replace(max(timestamp("
+		  "haproxy_backend_http_responses_total{code=\"5xx\"})),\"selector\",\"1\",\"\","
+		  "\"\"))",
+			"1794999985" },
 		{ "ALERTS{alertstate=\"firing\"}", "1" },
 		{ "ALERTS{alertstate=\"firing\", severity=\"critical\"}", "" },
 		{ "sum(rate(somebody_elses_total[15m]))", "422" },
