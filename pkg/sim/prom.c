@@ -89,11 +89,6 @@ static void constant_one(const Ask *q, json_t *result)
 	one(q, result, 1);
 }
 
-static void evaluation_time(const Ask *q, json_t *result)
-{
-	one(q, result, q->time);
-}
-
 /* Samples are as old as half a scrape interval. */
 static void fresh(const Ask *q, json_t *result)
 {
@@ -133,10 +128,6 @@ static void alerts(const Ask *q, json_t *result)
 	alert(q, result, "Watchdog", "none", "prometheus", "openshift-monitoring/k8s");
 }
 
-#define OLDEST_OF(a, b)                                                                            \
-	"min(label_replace(max(timestamp(" a ")),\"selector\",\"0\",\"\",\"\")or"                  \
-	"label_replace(max(timestamp(" b ")),\"selector\",\"1\",\"\",\"\"))"
-
 static const struct {
 	const char *query; /* as sim_prom_normal() writes it */
 	Eval *eval;
@@ -155,13 +146,7 @@ static const struct {
 	{ "count(up==1)", count_up, false },
 	{ "min(up)", constant_one, false },
 	{ "max(up)", constant_one, false },
-	{ "max(timestamp(up))", evaluation_time, false },
 	{ "time()-max(timestamp(up))", zero, false },
-	/* How old the samples behind a gate's query are: of one selector, and of two. */
-	{ "max(timestamp(" HAPROXY "))", fresh, false },
-	{ "max(timestamp(" APISERVER "))", fresh, false },
-	{ OLDEST_OF(HAPROXY, HAPROXY "{code=\"5xx\"}"), fresh, false },
-	{ OLDEST_OF(APISERVER, APISERVER "{code=~\"5..\"}"), fresh, false },
 	{ "vector(1)", constant_one, true },
 };
 
@@ -213,7 +198,7 @@ static bool evaluate(const Ask *q, const char *normal, json_t *result)
 	bool silent = sim_truth_silent(q->a);
 	if (is_freshness(normal)) {
 		if (!silent)
-			evaluation_time(q, result);
+			fresh(q, result);
 		return true;
 	}
 	if (g_str_has_prefix(normal, "ALERTS{") &&
