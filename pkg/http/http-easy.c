@@ -262,6 +262,9 @@ static void set_transfer(HttpReq *req)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "shiplock/" SL_VERSION);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* Else the end of a request waits for its lookup, and the whole loop with it; the lookup's
+	 * thread then ends on its own. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);

@@ -1,4 +1,6 @@
 #include "http/test-wire.h"
+#include <dlfcn.h>
+#include <netdb.h>
 
 typedef struct Got {
 	int n; /* completions */
@@ -347,6 +349,45 @@ static void test_many_end_together(void)
 	g_assert_cmpint(f.server.seen->n_connections, <=, HTTP_MAX_CONNECTIONS);
 }
 
+/* --- names --- */
+
+static int slow_lookups, slow_ended; /* of threads that libcurl starts */
+
+/* Stands in front of the C library's: a name server that does not answer for a while. */
+int getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	if (node && strcmp(node, "slow.invalid") == 0) {
+		__atomic_add_fetch(&slow_lookups, 1, __ATOMIC_SEQ_CST);
+		poll(NULL, 0, 3000);
+		__atomic_add_fetch(&slow_ended, 1, __ATOMIC_SEQ_CST);
+		return EAI_AGAIN;
+	}
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+		dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(node, service, hints, res);
+}
+
+/* A lookup that hangs holds up neither the deadline nor the loop nor the end of the transport. */
+static void test_slow_name(void)
+{
+	Fixture f = fixture_new(talk_silent, NULL);
+	g_auto(Got) g = { 0 };
+	HttpEndpoint e = { .base_url = WIRE_STR("http://slow.invalid") };
+	HttpRequest r = { .endpoint = &e, .method = "POST", .path = "/" };
+	ask(&f, &(HttpRequest){ .endpoint = &e, .method = "POST", .timeout_msec = 200 }, &g);
+	g_assert_cmpint(g.outcome, ==, HTTP_NOT_SENT);
+	uint64_t id = http_request(f.wire.http, &r, on_done, &g);
+	wire_until(&f.wire, &slow_lookups, 2);
+	http_forget(f.wire.http, &id);
+	http_request(f.wire.http, &r, on_done, &g);
+	wire_until(&f.wire, &slow_lookups, 3);
+	fixture_free(&f);
+	g_assert_cmpint(__atomic_load_n(&slow_ended, __ATOMIC_SEQ_CST), ==, 0);
+	while (__atomic_load_n(&slow_ended, __ATOMIC_SEQ_CST) < 3)
+		poll(NULL, 0, 10);
+}
+
 /* --- watches --- */
 
 static void watch(Fixture *f, Got *g, size_t max_line, int silence_msec)
@@ -490,6 +531,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/http-curl/max-bytes", test_max_bytes);
 	g_test_add_func("/http-curl/forget", test_forget);
 	g_test_add_func("/http-curl/many-end-together", test_many_end_together);
+	g_test_add_func("/http-curl/slow-name", test_slow_name);
 	g_test_add_func("/http-curl/watch-cut-at-every-byte", test_watch_cut_at_every_byte);
 	g_test_add_func("/http-curl/watch-ends", test_watch_ends);
 	g_test_add_func("/http-curl/watch-silence", test_watch_silence);
