@@ -304,7 +304,7 @@ void http_curl_free(HttpCurl *c)
 	void *req;
 	while (g_hash_table_iter_init(&it, c->reqs), g_hash_table_iter_next(&it, NULL, &req))
 		req_drop(req);
-	for (guint i = 0; i < c->all_lanes->len; i++) {
+	for (unsigned i = 0; i < c->all_lanes->len; i++) {
 		HttpLane *l = g_ptr_array_index(c->all_lanes, i);
 		loop_cancel(c->loop, &l->idle_timer);
 	}

@@ -215,7 +215,7 @@ static bool sweep(KubeWatch *w)
 		if (((Known *)o)->pass != w->pass)
 			g_ptr_array_add(gone, o);
 	g_ptr_array_sort(gone, by_key);
-	for (guint i = 0; i < gone->len; i++)
+	for (unsigned i = 0; i < gone->len; i++)
 		if (!tell_gone(w, g_ptr_array_index(gone, i)))
 			return false;
 	return true;
