@@ -1,0 +1,160 @@
+/* Drains against a simulated cluster, through the real client: what the server's store says is what
+ * counts. */
+#include "steps/test-drain-rig.h"
+
+static const Ask own_first = { .mode = C_OWN, .nodes = { FIRST }, .hold_sec = 5 };
+
+static void explain(World *w)
+{
+	Item *c = cluster_item(w);
+	g_test_message("cluster %s: %s", c ? item_state_name(c) : "-", c ? item_reason(c) : "-");
+	for (size_t i = 0; c && i < item_n_children(c); i++) {
+		Item *n = item_child(c, i);
+		g_test_message(
+			"  node %s %s: %s", item_name(n), item_state_name(n), item_reason(n));
+		for (size_t k = 0; k < item_n_children(n); k++) {
+			Item *p = item_child(n, k);
+			g_test_message(
+				"    %s %s: %s", item_name(p), item_state_name(p), item_reason(p));
+		}
+	}
+}
+
+static void must(World *w, Cond *cond, int64_t usec)
+{
+	bool ok = wait_until(w, cond, usec);
+	if (!ok)
+		explain(w);
+	g_assert_true(ok);
+}
+
+/* Each UID asked for once, with the live UID, no budget passed. */
+static void assert_clean(World *w, size_t n_pods)
+{
+	const char *uid;
+	json_t *n;
+	g_assert_cmpuint(json_object_size(w->posts), ==, n_pods);
+	json_object_foreach(w->posts, uid, n) g_assert_cmpint(json_integer_value(n), ==, 1);
+	g_assert_cmpuint(w->n_wrong, ==, 0);
+	g_assert_false(w->broken);
+}
+
+static bool unmarked(const World *w, const char *node)
+{
+	const json_t *n = node_json(w, node);
+	return !tree_true(n, "spec.unschedulable") && !tree_annotation(n, "shiplock.dev/drain") &&
+	       json_array_size(tree_get(n, "spec.taints")) == 0;
+}
+
+static void test_own(void)
+{
+	static const bool taint[] = { false, true };
+	for (size_t i = 0; i < G_N_ELEMENTS(taint); i++) {
+		SimSpec spec = packed(6, 1);
+		g_autoptr(World) w = world_new(&spec);
+		Ask ask = own_first;
+		ask.taint = taint[i];
+		world_begin(w, &ask);
+		int64_t start = now_of(w);
+		must(w, ended, 600 * SEC);
+		g_assert_cmpuint(pods_on(w, FIRST), ==, 0);
+		assert_clean(w, 6);
+		g_assert_true(unmarked(w, FIRST));
+		g_test_message("%" G_GINT64_FORMAT " ms, %" G_GUINT64_FORMAT " requests",
+			(now_of(w) - start) / 1000, requests_of(w));
+		g_assert_cmpuint(requests_of(w), <=, 2 * 6 + 20);
+	}
+}
+
+/* ---- assist: the operator drains in windows of 90 s ---- */
+
+static void pause_pool(World *w, bool paused)
+{
+	g_assert_cmpint(sim_cluster_patch(w->c, SIM_POOLS, NULL, "worker", SIM_SUB_NONE, "test",
+				json_pack("{s:{s:b}}", "spec", "paused", paused)),
+		==, 200);
+}
+
+static bool updated(World *w)
+{
+	const json_t *cv = sim_store_find(objects(w), SIM_CLUSTERVERSIONS, NULL, "version")->json;
+	return strcmp(json_path_str(cv, "status.history.0.version", ""), "4.21.9") == 0 &&
+	       strcmp(json_path_str(cv, "status.history.0.state", ""), "Completed") == 0;
+}
+
+static bool cordoned(World *w)
+{
+	return tree_true(node_json(w, FIRST), "spec.unschedulable");
+}
+
+static bool drained(World *w)
+{
+	const json_t *n = node_json(w, FIRST);
+	const char *asked = tree_annotation(n, MCO_PREFIX "desiredDrain");
+	return g_str_has_prefix(asked, "drain-") &&
+	       g_strcmp0(asked, tree_annotation(n, MCO_PREFIX "lastAppliedDrain")) == 0;
+}
+
+static bool empty(World *w)
+{
+	return pods_on(w, FIRST) == 0;
+}
+
+/* Control plane up, workers held; then released: the operator begins with the first. */
+static void release(World *w)
+{
+	g_autofree char *image = sim_release_image("4.21.9");
+	pause_pool(w, true);
+	g_assert_cmpint(
+		sim_cluster_patch(w->c, SIM_CLUSTERVERSIONS, NULL, "version", SIM_SUB_NONE, "test",
+			json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version",
+				"4.21.9", "image", image)),
+		==, 200);
+	must(w, updated, 7200 * SEC);
+	pass(w, 60 * SEC);
+	pause_pool(w, false);
+	must(w, cordoned, 60 * SEC);
+}
+
+/* The operator's second window begins 5 + 90 + 60 s after it cordoned. */
+enum { SECOND_WINDOW_SEC = 155 };
+
+static void test_assist(void)
+{
+	static const bool polled[] = { false, true };
+	for (size_t i = 0; i < G_N_ELEMENTS(polled); i++) {
+		SimSpec spec = packed(16, 1);
+		g_autoptr(World) w = world_new(&spec);
+		release(w);
+		int64_t start = now_of(w);
+		Ask ask = { .mode = C_ASSIST, .polled = polled[i] };
+		world_begin(w, &ask);
+		must(w, empty, SECOND_WINDOW_SEC * SEC);
+		g_test_message("empty after %" G_GINT64_FORMAT " s, %zu asked by us",
+			(now_of(w) - start) / SEC, json_object_size(w->posts));
+		g_assert_cmpint(now_of(w) - start, <, SECOND_WINDOW_SEC * SEC);
+		g_assert_cmpuint(w->n_wrong, ==, 0);
+		must(w, drained, 90 * SEC);
+		g_assert_cmpint(now_of(w) - start, <=, (SECOND_WINDOW_SEC + 1) * SEC);
+	}
+}
+
+static void test_not_assisted(void)
+{
+	SimSpec spec = packed(16, 1);
+	g_autoptr(World) w = world_new(&spec);
+	release(w);
+	int64_t start = now_of(w);
+	g_assert_false(wait_until(w, empty, SECOND_WINDOW_SEC * SEC));
+	must(w, drained, 90 * SEC);
+	g_assert_cmpint(now_of(w) - start, >, SECOND_WINDOW_SEC * SEC);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/drain/own", test_own);
+	g_test_add_func("/drain/assist", test_assist);
+	g_test_add_func("/drain/not-assisted", test_not_assisted);
+	return g_test_run();
+}
