@@ -182,7 +182,8 @@ void item_serve(Item *it, int64_t now, Batch *b)
 		finish_step(it, &r, b);
 	bool silent = b->records->len == n_before;
 	bool untimed = it->kind->states[it->state].untimed;
-	if (silent && !untimed && now - it->recorded_usec >= NOTE_EVERY_SEC * SL_USEC_PER_SEC)
+	/* A second early, so that a tick once a minute and the note are one. */
+	if (silent && !untimed && now - it->recorded_usec > (NOTE_EVERY_SEC - 1) * SL_USEC_PER_SEC)
 		batch_add(b, "note", batch_body(b, it));
 	arm(it, &r, now, b->records->len > n_before);
 }

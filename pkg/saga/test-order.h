@@ -60,6 +60,12 @@ static inline json_t *kit_get(const Kit *k, const char *path)
 	return json_object_get(k->target.objects, path);
 }
 
+static inline bool stands(const Item *it, const ActRow *row, const char *key)
+{
+	const Act *a = act_find(it, row, key);
+	return a && act_state(a) == ACT_DONE;
+}
+
 /* Reads its object, sets it once, and is done. */
 static inline StepResult set_tick(Item *it, int64_t now, Batch *b)
 {

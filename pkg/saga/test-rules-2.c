@@ -11,12 +11,6 @@ static const Act *act_of(const Kit *k, const char *item, const ActRow *row)
 	return NULL;
 }
 
-static bool stands(const Item *it, const ActRow *row, const char *key)
-{
-	const Act *a = act_find(it, row, key);
-	return a && act_state(a) == ACT_DONE;
-}
-
 /* The claim first, then the pivot on the same object. */
 static StepResult claimed_pivot_tick(Item *it, int64_t now, Batch *b)
 {

@@ -2,12 +2,6 @@
  * broken; and that an idle engine is idle. */
 #include "saga/test-order.h"
 
-static bool stands(const Item *it, const ActRow *row, const char *key)
-{
-	const Act *a = act_find(it, row, key);
-	return a && act_state(a) == ACT_DONE;
-}
-
 static const Hold *hold_of(const Kit *k, const char *item, const char *cause)
 {
 	return item_find_hold(kit_item(k, item), cause);
@@ -295,6 +289,7 @@ static void test_undo_order(void)
 	g_assert_cmpstr(undone, ==,
 		"POST /m; DELETE /m; PATCH /b mark=false; PATCH /a mark=false; "
 		"PATCH /cv claim=null; ");
+	g_assert_cmpint(kit_sent(k, "PATCH /cv"), ==, 3);
 	g_assert_false(site_claimed(k->proc->site));
 	g_assert_nonnull(hold_of(k, "/a", "claim"));
 	kit_free(k);
@@ -468,7 +463,7 @@ static void test_idle(void)
 	g_string_truncate(k->batches, 0);
 	kit_run(k, MINUTES * 60);
 	g_assert_cmpuint(k->n_ticks, >=, N_ITEMS * MINUTES * 2);
-	g_assert_cmpuint(k->n_ticks, <=, N_ITEMS * MINUTES * 3);
+	g_assert_cmpuint(k->n_ticks, <=, N_ITEMS * (MINUTES * 2 + 1));
 	g_assert_cmpuint(n_records(k, "note:"), >=, N_ITEMS * (MINUTES - 1));
 	g_assert_cmpuint(n_records(k, "note:"), <=, N_ITEMS * MINUTES);
 	n_batches = store_mem_batches(k->disk) - n_batches;

@@ -85,13 +85,14 @@ static void test_submission(void)
 	Order move = { .kit = k, .item = "/a", .state = UNDO };
 	saga_submit(k->proc->saga, order_build, order_stored, &hold);
 	saga_submit(k->proc->saga, order_build, order_stored, &move);
-	kit_until(k, appending);
-	g_assert_false(hold.stored || move.stored);
-	kit_run_usec(k, 50);
-	k->until = NULL;
-	while (!hold.stored)
+	while (k->appending)
 		g_assert_true(loop_sim_step(k->sim));
-	g_assert_true(move.stored);
+	kit_until(k, appending);
+	while (k->appending) {
+		g_assert_false(hold.stored || move.stored);
+		g_assert_true(loop_sim_step(k->sim));
+	}
+	g_assert_true(hold.stored && move.stored);
 	g_assert_true(g_str_has_prefix(k->batches->str, "hold:/a move:/a | "));
 	kit_free(k);
 }
@@ -136,6 +137,30 @@ static void test_pivot_with_intent(void)
 		g_assert_nonnull(strstr(k->batches->str, "pivot:/a intent:/a | "));
 		kit_free(k);
 	}
+}
+
+static StepResult hasty_tick(Item *it, int64_t now, Batch *b)
+{
+	if (stands(it, &act_pivot, "/cv"))
+		return step_done(ENDED);
+	batch_pivot(b, it, "crossed");
+	return step_act(it, &act_pivot, "/cv", b);
+}
+
+/* A tick that asks for the pivot before it knows that it can act crosses nothing yet. */
+static void test_pivot_alone(void)
+{
+	static const Twist twists[] = { { "GET", "/cv", 1, HTTP_FAULT_NONE, 500, 0 },
+		{ "PATCH", "/cv", 1, HTTP_FAULT_NONE, 403, 0 }, { 0 } };
+	Kit *k = kit_new(hasty_tick);
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	g_string_truncate(k->batches, 0);
+	kit_until(k, all_ended);
+	g_assert_cmpstr(k->batches->str, ==,
+		"pivot:/a intent:/a | result:/a | intent:/a | result:/a | move:/a | ");
+	kit_free(k);
 }
 
 /* ---- 3 ---- */
@@ -190,7 +215,7 @@ static StepResult limited_tick(Item *it, int64_t now, Batch *b)
 		return step_done(ENDED);
 	if (!fact(it, &fact_obj, item_name(it)))
 		return step_read(it);
-	if (batch_open_acts(b, item_site(it), &act_set) >= k->limit)
+	if (batch_open_acts(b, item_site(it), &act_set) >= k->limit) /* 0 at first */
 		return step_wait(it, now + 100000, "the limit");
 	return step_act(it, &act_set, item_name(it), b);
 }
@@ -212,12 +237,14 @@ static void test_limits(void)
 {
 	for (unsigned limit = 1; limit <= 3; limit++) {
 		Kit *k = kit_new(limited_tick);
-		k->limit = limit;
 		k->check = see_open;
 		kit_start(k);
 		static const char *const names[] = { "/a", "/b", "/c", "/d", "/e" };
 		for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
 			kit_add(k, &plain, NULL, names[i]);
+		kit_run(k, 5);
+		k->limit = limit; /* and now all of them at once */
+		site_fact_forget(k->proc->site, NULL, NULL);
 		kit_until(k, all_ended);
 		g_assert_cmpint(k->at_usec, ==, limit);
 		kit_free(k);
@@ -674,6 +701,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/01-submission", test_submission);
 	g_test_add_func("/rules/02-separate-turns", test_separate_turns);
 	g_test_add_func("/rules/02-pivot-with-intent", test_pivot_with_intent);
+	g_test_add_func("/rules/02-pivot-alone", test_pivot_alone);
 	g_test_add_func("/rules/03-apply-only", test_apply_only);
 	g_test_add_func("/rules/04-limits", test_limits);
 	g_test_add_func("/rules/05-order", test_order);
