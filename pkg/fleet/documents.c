@@ -171,6 +171,7 @@ void fleet_set_documents(Fleet *f, const char *repository, const char *commit, D
 	r->set = set;
 	g_free(r->commit);
 	r->commit = g_strdup(commit);
+	idle_inventory(f->idle);
 	fleet_look_at_documents(f);
 }
 

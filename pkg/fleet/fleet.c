@@ -138,7 +138,7 @@ static KubeClient *kube_for(Fleet *f, const json_t *doc, char **ret_broken)
 	return kube_client_new(&o);
 }
 
-static void know_cluster(Fleet *f, const json_t *entry)
+Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 {
 	g_autoptr(json_t) doc = cluster_document(entry);
 	const Provider *p = provider_find(json_path_str(doc, "spec.provider", "openshift"));
@@ -146,26 +146,28 @@ static void know_cluster(Fleet *f, const json_t *entry)
 		p = &provider_openshift; /* refused in preflight by the name of the field */
 	Target *t = fleet_target(f, json_path_str(entry, "name", ""));
 	if (t && json_equal(t->doc, doc))
-		return;
+		return t;
 	char *broken = NULL;
 	KubeClient *kube = kube_for(f, doc, &broken);
 	Telemetry *telemetry = telemetry_for(f, doc);
 	if (t) {
 		target_renew(t, doc, p, kube, telemetry, broken);
-		return;
+		return t;
 	}
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->assist = drain_assist;
 	g_ptr_array_add(f->targets, t);
 	qsort(f->targets->pdata, f->targets->len, sizeof(void *), compare_targets);
+	return t;
 }
 
 void fleet_know_clusters(Fleet *f, const json_t *snapshot)
 {
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_object_get(snapshot, "clusters"), i, entry) know_cluster(f, entry);
+	json_array_foreach(json_object_get(snapshot, "clusters"), i, entry)
+		fleet_know_cluster(f, entry);
 }
 
 /* ---- life ---- */
@@ -193,6 +195,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->ends = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	f->saga = saga_new(o->loop, o->store, &hooks, f);
 	f->writable = true;
+	f->idle = idle_new(f, o->idle_interval_sec);
 	return f;
 }
 

@@ -40,6 +40,7 @@ typedef struct FleetOptions {
 	Store store;
 	Log log;
 	FleetConnect connect;
+	int idle_interval_sec; /* how often a cluster outside a run is looked at; 0 = never */
 	const char *name; /* of the fleet, in claims: ControllerConfig metadata.name */
 	FleetListener *listener; /* may be NULL */
 	void *listener_ud;

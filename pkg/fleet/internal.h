@@ -14,6 +14,8 @@ typedef struct Repository {
 	DocSet *set; /* the last good revision; NULL: none yet */
 } Repository;
 
+typedef struct Idle Idle;
+
 struct Fleet {
 	FleetOptions o;
 	char *name;
@@ -23,6 +25,7 @@ struct Fleet {
 	GPtrArray *repositories; /* Repository, sorted by name */
 	GPtrArray *requests; /* submissions under way: they go with the fleet */
 	GHashTable *ends; /* "RolledBack" ... -> count, for the metrics; shown sorted */
+	Idle *idle;
 	bool writable;
 	bool looking; /* documents are to be looked at again in the next turn */
 };
@@ -42,6 +45,14 @@ int64_t run_id(const Item *run);
 bool run_is_live(const Item *run);
 const char *run_outcome(const Item *run);
 const char *run_repository(const Item *run);
+
+Target *fleet_know_cluster(Fleet *f, const json_t *entry);
+
+/* idle.c */
+Idle *idle_new(Fleet *f, int interval_sec); /* 0: nobody is looked at */
+void idle_free(Idle *idle);
+void idle_inventory(Idle *idle); /* the documents changed */
+json_t *idle_json(const Idle *idle);
 
 /* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
 bool cluster_is_good(const Item *c);

@@ -149,6 +149,99 @@ static void test_take_back(void)
 	g_assert_nonnull(strstr(r->story->str, "a finished upgrade is taken back"));
 }
 
+/* ---- claims on the targets, but the journal is gone ---- */
+
+static bool soaks(void *ud)
+{
+	Rig *r = ud;
+	g_autoptr(json_t) c = fleet_cluster(r->fleet, "a");
+	return strcmp(json_path_str(c, "state", ""), "cp-soak") == 0;
+}
+
+static void test_lost_journal(void)
+{
+	const char *yaml =
+		CLUSTER("a") PLAN("[{name: one, clusters: {names: [a]}, cpSoak: 25m, soak: 25m}]");
+	g_autoptr(Rig) r = rig_new(1);
+	rig_cluster(r, "a", 0);
+	rig_start(r);
+	submit(r, yaml);
+	g_assert_true(loop_sim_run(r->loop, soaks, r, 4 * 3600 * RIG_SEC));
+	rig_crash(r);
+	store_mem_free(r->disk);
+	r->disk = store_mem_new(r->loop);
+	r->run = 0;
+	rig_start(r);
+	submit(r, yaml);
+	while (!r->run && loop_sim_step(r->loop))
+		;
+	g_assert_cmpint(run_to_rest(r, 1), ==, 5);
+	g_autoptr(json_t) c = fleet_cluster(r->fleet, "a");
+	g_autofree char *text = json_canonical(c);
+	g_assert_nonnull(strstr(text, "that this journal does not know"));
+}
+
+/* ---- an aborted run leaves the brake, and status says so ---- */
+
+static void test_brake_stays(void)
+{
+	g_autoptr(Rig) r = rig_new(1);
+	rig_cluster(r, "a", 0);
+	rig_start(r);
+	submit(r,
+		CLUSTER("a") PLAN("[{name: one, clusters: {names: [a]}, cpSoak: 25m, soak: 25m}]"));
+	g_assert_true(loop_sim_run(r->loop, soaks, r, 4 * 3600 * RIG_SEC));
+	FleetCommand c = { .verb = "abort", .cluster = "a", .who = "tester" };
+	fleet_command(r->fleet, &c, on_reply, r);
+	g_assert_cmpint(run_to_rest(r, 1), ==, 7);
+	g_assert_no_error(r->err);
+	g_autoptr(json_t) status = fleet_status(r->fleet);
+	g_assert_nonnull(strstr(
+		json_path_str(status, "needsYou.0.text", ""), "pool worker stays paused by us"));
+	g_assert_cmpstr(json_path_str(status, "needsYou.0.type", ""), ==, "shiplock retry a");
+	const SimObj *pool = sim_store_find(sim_cluster_store(sim_fleet_find(r->world, "a")),
+		SIM_POOLS, NULL, "worker");
+	g_assert_true(json_path_bool(pool->json, "spec.paused", false));
+	/* A retry releases it: afterwards nobody is needed. */
+	c.verb = "retry";
+	r->run = 0;
+	fleet_command(r->fleet, &c, on_reply, r);
+	while (!r->run && loop_sim_step(r->loop))
+		;
+	r->run = 2;
+	g_assert_cmpint(run_to_rest(r, 24), ==, 0);
+	pool = sim_store_find(sim_cluster_store(sim_fleet_find(r->world, "a")),
+		SIM_POOLS, NULL, "worker");
+	g_assert_false(json_path_bool(pool->json, "spec.paused", false));
+	g_autoptr(json_t) after = fleet_status(r->fleet);
+	g_assert_cmpuint(json_array_size(json_object_get(after, "needsYou")), ==, 0);
+}
+
+/* ---- clusters outside a run are looked at now and then ---- */
+
+static bool looked_at(void *ud)
+{
+	g_autoptr(json_t) status = fleet_status(((Rig *)ud)->fleet);
+	return json_path_str(status, "inventory.1.version", NULL) != NULL;
+}
+
+static void test_idle(void)
+{
+	g_autoptr(Rig) r = rig_new(1);
+	rig_cluster(r, "a", 0);
+	rig_cluster(r, "b", 0);
+	r->idle_sec = 300;
+	rig_start(r);
+	fleet_set_documents(r->fleet, "main", "c0ffee", rig_documents(CLUSTER("a") CLUSTER("b")));
+	g_assert_true(loop_sim_run(r->loop, looked_at, r, 1000 * RIG_SEC));
+	uint64_t n = http_sim_requests(sim_fleet_transport(r->world));
+	loop_sim_run(r->loop, at_rest, r, loop_boot_usec(loop_sim_loop(r->loop)) + 3000 * RIG_SEC);
+	/* Ten looks at each in 3,000 s, nothing else. */
+	g_assert_cmpuint(http_sim_requests(sim_fleet_transport(r->world)) - n, ==, 20);
+	g_autoptr(json_t) status = fleet_status(r->fleet);
+	g_assert_cmpstr(json_path_str(status, "inventory.0.version", ""), ==, "4.21.8");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -156,5 +249,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/breach-rolls-back", test_breach_rolls_back);
 	g_test_add_func("/fleet/observe", test_observe);
 	g_test_add_func("/fleet/take-back", test_take_back);
+	g_test_add_func("/fleet/lost-journal", test_lost_journal);
+	g_test_add_func("/fleet/brake-stays", test_brake_stays);
+	g_test_add_func("/fleet/idle", test_idle);
 	return g_test_run();
 }

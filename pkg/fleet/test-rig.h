@@ -18,6 +18,7 @@ typedef struct Rig {
 	Fleet *fleet;
 	HttpEndpoint endpoints[2 * RIG_MAX];
 	size_t n_endpoints;
+	int idle_sec;
 	int64_t run; /* of the last submission */
 	char *says;
 	GError *err;
@@ -71,6 +72,7 @@ static inline void rig_start(Rig *r)
 		.store = store_mem_store(r->disk),
 		.connect = { rig_creds, rig_telemetry, r },
 		.name = "test",
+		.idle_interval_sec = r->idle_sec,
 		.listener = rig_listen,
 		.listener_ud = r,
 	};

@@ -162,6 +162,22 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 			need_of_cluster(f, item_child(run, i), list);
 }
 
+/* A brake that an ended run left: the workers stay at the old version until somebody decides. */
+static void need_of_brakes(const Fleet *f, const Item *c, json_t *list)
+{
+	g_autoptr(json_t) brakes = target_of(c)->provider->brakes(c);
+	size_t i;
+	json_t *name;
+	json_array_foreach(brakes, i, name)
+	{
+		g_autofree char *text = g_strdup_printf(
+			"pool %s stays paused by us since %s ended %s", json_string_value(name),
+			item_name(item_parent(c)), cluster_outcome(c) ? cluster_outcome(c) : "?");
+		g_autofree char *type = g_strdup_printf("shiplock retry %s", item_name(c));
+		need(list, item_name(c), since_sec(f, item_since_wall_usec(c)), text, type);
+	}
+}
+
 static json_t *needs_you(Fleet *f)
 {
 	json_t *list = json_array();
@@ -173,6 +189,11 @@ static json_t *needs_you(Fleet *f)
 		Item *run = fleet_nth_run(f, i);
 		if (run_is_live(run))
 			need_of_run(f, run, list);
+		for (size_t k = 0; k < item_n_children(run); k++) {
+			const Item *c = item_child(run, k);
+			if (item_ended(c) && fleet_newest_of(f, item_name(c)) == c)
+				need_of_brakes(f, c, list);
+		}
 	}
 	return list;
 }
@@ -206,6 +227,7 @@ json_t *fleet_status(Fleet *f)
 	json_object_set_new(s, "journalWritable", json_boolean(f->writable));
 	json_object_set_new(s, "needsYou", needs_you(f));
 	json_object_set_new(s, "runs", fleet_runs(f));
+	json_object_set_new(s, "inventory", idle_json(f->idle));
 	json_object_set_new(s, "repositories", repositories_json(f));
 	return s;
 }

@@ -59,6 +59,38 @@ static char *edge_problem(
 		json_path_str(cv, "spec.channel", "(none)"));
 }
 
+static json_t *hop_json(
+	const Item *it, const char *from, const char *from_image, const char *to, const char *image)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "from", from, "fromImage",
+		from_image, "to", to, "image", image, "index", 0, "last", 1, "channel",
+		json_path_str(target_spec_of(it), "channel", ""));
+}
+
+/* The control plane is there, but brakes of ours stand: an earlier run stopped between the two. Its
+ * last hop is taken up again, so that the workers follow. */
+static bool unfinished_hop(Item *it, const json_t *cv, json_t **ret_hop)
+{
+	const View *pools = fact(it, &fact_list, MCP_PATH);
+	if (!pools)
+		return false;
+	*ret_hop = json_null();
+	size_t i;
+	json_t *p;
+	json_array_foreach(json_object_get(pools->json, "items"), i, p)
+	{
+		if (!pool_paused_by_us(p))
+			continue;
+		const char *now = cv_current_version(cv), *image = cv_current_image(cv);
+		const char *from = now, *from_image = image;
+		g_autofree char *why = NULL;
+		cv_previous(cv, &from, &from_image, &why);
+		*ret_hop = hop_json(it, from, from_image, now, image);
+		break;
+	}
+	return true;
+}
+
 bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 {
 	const View *v = fact(it, &fact_object, CV_PATH);
@@ -69,10 +101,8 @@ bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	int index = 0;
 	bool last = false;
 	const char *to = next_version(it, now, &index, &last);
-	if (!to) {
-		*ret_hop = json_null();
-		return true;
-	}
+	if (!to)
+		return unfinished_hop(it, v->json, ret_hop);
 	/* Ordered by us before a restart, or by a person to the same version: the edge is behind
 	 * us. */
 	bool ordered = strcmp(cv_wanted_version(v->json), to) == 0 && *cv_wanted_image(v->json);
@@ -80,10 +110,9 @@ bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 		image = cv_wanted_image(v->json);
 	else
 		*ret_why = edge_problem(it, v->json, to, &image);
-	const char *channel = json_path_str(target_spec_of(it), "channel", "");
-	*ret_hop = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "from", now, "fromImage",
-		cv_current_image(v->json), "to", to, "image", image, "index", index, "last",
-		(int)last, "channel", channel);
+	*ret_hop = hop_json(it, now, cv_current_image(v->json), to, image);
+	json_object_set_new(*ret_hop, "index", json_integer(index));
+	json_object_set_new(*ret_hop, "last", json_boolean(last));
 	return true;
 }
 

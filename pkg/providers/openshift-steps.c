@@ -347,17 +347,24 @@ StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 	return step_act(it, &act_clear_version, CV_PATH, b);
 }
 
-bool openshift_brakes(Item *it, json_t **ret)
+json_t *openshift_brakes(const Item *it)
 {
-	const View *pools = fact(it, &fact_list, MCP_PATH);
-	if (!pools)
-		return false;
-	*ret = json_array();
-	size_t i;
-	json_t *p;
-	json_array_foreach(json_object_get(pools->json, "items"), i, p) if (pool_paused_by_us(p))
-		json_array_append_new(*ret, json_string(json_path_str(p, "metadata.name", "")));
-	return true;
+	json_t *out = json_array();
+	for (size_t i = 0; i < item_n_acts(it); i++) {
+		const Act *a = item_act(it, i), *pause, *release;
+		if (act_row(a) != &act_pause_pool || act_state(a) != ACT_DONE)
+			continue;
+		pause = act_find(it, &act_pause_pool, act_key(a));
+		release = act_find(it, &act_release_pool, act_key(a));
+		bool later = pause != a;
+		for (size_t k = i + 1; release && k < item_n_acts(it); k++)
+			later = later ||
+				(item_act(it, k) == release && act_state(release) == ACT_DONE);
+		const char *name = strrchr(act_key(a), '/');
+		if (!later)
+			json_array_append_new(out, json_string(name ? name + 1 : act_key(a)));
+	}
+	return out;
 }
 
 const StepOps step_acks = { "acks", acks_tick };

@@ -42,4 +42,4 @@ bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool openshift_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
 StepResult openshift_abandon(Item *it, int64_t now_usec, Batch *b);
 bool openshift_foreign(Item *it, char **ret_why);
-bool openshift_brakes(Item *it, json_t **ret);
+json_t *openshift_brakes(const Item *it);

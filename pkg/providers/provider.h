@@ -51,8 +51,9 @@ struct Provider {
 	/* What is there before the upgrade, so that old faults are not blamed: goes into the memo.
 	 */
 	bool (*baseline)(Item *it, json_t **ret);
-	/* Brakes of ours that stand: array of names. */
-	bool (*brakes)(Item *it, json_t **ret);
+	/* Brakes that this item set and nobody released, by its own acts: array of names. New
+	 * reference. */
+	json_t *(*brakes)(const Item *it);
 	/* Somebody else's wish stands where ours was: *ret_why says which, else it stays NULL. */
 	bool (*foreign)(Item *it, char **ret_why);
 	/* One look of an invariant gate; ret_evidence is a text for people. */

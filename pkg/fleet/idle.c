@@ -1,0 +1,181 @@
+/* Clusters outside a run: no connection and no watch, only a look every few minutes, one after
+ * another, so that status can say what the fleet runs, who cannot be reached, and who else holds a
+ * claim. Nothing of it is stored. */
+#include "fleet/internal.h"
+#include "objects/time.h"
+#include "providers/claim.h"
+#include "providers/clusterversion.h"
+#include <string.h>
+
+typedef struct IdleLook {
+	char *cluster, *version, *error, *claim;
+	int64_t looked_usec; /* wall time; 0: not yet */
+	uint64_t call;
+	const KubeClient *asked; /* whose call it is: a renewed target drops its calls */
+	struct Idle *idle;
+} IdleLook;
+
+struct Idle {
+	Fleet *f;
+	int64_t interval_usec;
+	GPtrArray *looks; /* in the order of the inventory */
+	size_t next;
+	uint64_t timer;
+};
+
+static void look_free(void *p)
+{
+	IdleLook *l = p;
+	Target *t = fleet_target(l->idle->f, l->cluster);
+	if (l->call && t && t->kube == l->asked)
+		kube_forget(t->kube, &l->call);
+	g_free(l->cluster);
+	g_free(l->version);
+	g_free(l->error);
+	g_free(l->claim);
+	g_free(l);
+}
+
+static void on_look(const KubeAnswer *a, void *ud)
+{
+	IdleLook *l = ud;
+	l->call = 0;
+	l->looked_usec = loop_wall_usec(l->idle->f->o.loop);
+	g_clear_pointer(&l->error, g_free);
+	if (!a->ok) {
+		l->error = g_strdup(a->message);
+		return;
+	}
+	g_free(l->version);
+	l->version = g_strdup(cv_current_version(a->json));
+	g_clear_pointer(&l->claim, g_free);
+	g_autoptr(json_t) claim = claim_read(a->json);
+	if (claim)
+		l->claim = g_strdup_printf("fleet %s, run %s", json_path_str(claim, "fleet", "?"),
+			json_path_str(claim, "run", "?"));
+}
+
+static const json_t *entry_of(const Fleet *f, const char *cluster, json_t **ret_owned)
+{
+	for (unsigned i = 0; i < f->repositories->len; i++) {
+		const Repository *r = g_ptr_array_index(f->repositories, i);
+		const Doc *d = r->set ? docset_find(r->set, "Cluster", cluster) : NULL;
+		if (d)
+			return *ret_owned = json_pack("{s:s, s:O?, s:O}", "name", cluster, "labels",
+				       json_path(doc_full(d), "metadata.labels"), "spec",
+				       doc_spec(d));
+	}
+	return NULL;
+}
+
+/* A run in progress keeps the document that it began with. */
+static bool in_live_run(Fleet *f, const char *cluster)
+{
+	const Item *c = fleet_newest_of(f, cluster);
+	return c && !item_ended(c);
+}
+
+static void look_at(Idle *idle, IdleLook *l)
+{
+	json_t *owned = NULL;
+	const json_t *entry = entry_of(idle->f, l->cluster, &owned);
+	if (entry && !in_live_run(idle->f, l->cluster)) {
+		Target *t = fleet_know_cluster(idle->f, entry);
+		bool waiting = l->call && l->asked == t->kube;
+		if (t->kube && !waiting) {
+			l->asked = t->kube;
+			l->call = kube_get(t->kube, t->provider->claim_path, on_look, l);
+		} else if (!t->kube) {
+			g_free(l->error);
+			l->error = g_strdup(t->broken);
+		}
+	}
+	json_decref(owned);
+}
+
+static void tick(void *ud)
+{
+	Idle *idle = ud;
+	size_t n = idle->looks->len;
+	idle->timer = 0;
+	if (n == 0)
+		return;
+	idle->next %= n;
+	look_at(idle, g_ptr_array_index(idle->looks, idle->next++));
+	Loop loop = idle->f->o.loop;
+	idle->timer = loop_timer(loop,
+		loop_boot_usec(loop) + MAX(idle->interval_usec / (int64_t)n, 1000), tick, idle);
+}
+
+Idle *idle_new(Fleet *f, int interval_sec)
+{
+	Idle *idle = g_new0(Idle, 1);
+	idle->f = f;
+	idle->interval_usec = interval_sec * SL_USEC_PER_SEC;
+	idle->looks = g_ptr_array_new_with_free_func(look_free);
+	return idle;
+}
+
+void idle_free(Idle *idle)
+{
+	if (!idle)
+		return;
+	loop_cancel(idle->f->o.loop, &idle->timer);
+	g_ptr_array_free(idle->looks, TRUE);
+	g_free(idle);
+}
+
+static bool known(const Idle *idle, const char *cluster)
+{
+	for (unsigned i = 0; i < idle->looks->len; i++)
+		if (strcmp(((const IdleLook *)g_ptr_array_index(idle->looks, i))->cluster,
+			    cluster) == 0)
+			return true;
+	return false;
+}
+
+static void add_clusters(Idle *idle, const DocSet *set)
+{
+	for (size_t k = 0; k < docset_n(set, "Cluster"); k++) {
+		const char *name = doc_name(docset_nth(set, "Cluster", k));
+		if (known(idle, name))
+			continue;
+		IdleLook *l = g_new0(IdleLook, 1);
+		l->idle = idle;
+		l->cluster = g_strdup(name);
+		g_ptr_array_add(idle->looks, l);
+	}
+}
+
+/* The inventory changed: clusters without a document any more are forgotten. */
+void idle_inventory(Idle *idle)
+{
+	for (unsigned i = idle->looks->len; i > 0; i--) {
+		IdleLook *l = g_ptr_array_index(idle->looks, i - 1);
+		json_t *owned = NULL;
+		if (!entry_of(idle->f, l->cluster, &owned))
+			g_ptr_array_remove_index(idle->looks, i - 1);
+		json_decref(owned);
+	}
+	for (unsigned i = 0; i < idle->f->repositories->len; i++) {
+		const Repository *r = g_ptr_array_index(idle->f->repositories, i);
+		if (r->set)
+			add_clusters(idle, r->set);
+	}
+	Loop loop = idle->f->o.loop;
+	if (!idle->timer && idle->interval_usec > 0)
+		idle->timer = loop_defer(loop, tick, idle);
+}
+
+json_t *idle_json(const Idle *idle)
+{
+	json_t *out = json_array();
+	for (unsigned i = 0; i < idle->looks->len; i++) {
+		const IdleLook *l = g_ptr_array_index(idle->looks, i);
+		g_autofree char *at = l->looked_usec ? sl_time_format(l->looked_usec) : NULL;
+		json_array_append_new(out,
+			json_pack("{s:s, s:s?, s:s?, s:s?, s:s?}", "name", l->cluster, "version",
+				l->version, "lookedAt", at, "error", l->error, "claim", l->claim));
+	}
+	return out;
+}
