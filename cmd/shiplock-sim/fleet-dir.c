@@ -151,7 +151,7 @@ static char *controller_text(const char *dir)
 			       "kind: ControllerConfig\n"
 			       "metadata: {name: demo}\n"
 			       "spec:\n"
-			       "  repositories: [{name: fleet, url: %s/plans.git, interval: 1s}]\n"
+			       "  repositories: [{name: fleet, url: %s/plans.git, interval: 5s}]\n"
 			       "  state: %s/state\n"
 			       "  listen: {api: %s/api.sock, web: \"127.0.0.1:0\"}\n"
 			       "  idleInterval: 10s\n",
