@@ -1,6 +1,7 @@
 /* The folder of a served fleet: kubeconfigs and tokens, a bare repository with the documents, a
  * checkout of it, and a ControllerConfig for a daemon that watches it.
- *   kube/NAME, kube/NAME.token, plans.git, checkout/, controller.yaml, state/ */
+ *   kube/NAME, kube/NAME.token, plans.git, checkout/, controller.yaml, state/
+ * (and audit/NAME, every write that reached an API server, one JSON line each: serve.c). */
 #pragma once
 #include "options.h"
 

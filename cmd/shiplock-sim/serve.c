@@ -1,8 +1,11 @@
 /* serve: a fleet in memory behind real sockets, and a repository of plans for it. */
+#include "codec/json.h"
 #include "fleet-dir.h"
 #include "loop/listen.h"
+#include "objects/time.h"
 #include "server.h"
 #include "sim/cluster.h"
+#include "sim/tree.h"
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +15,7 @@ typedef struct Member {
 	Server *api, *telemetry;
 	SimSpec spec;
 	char *name, *token;
+	FILE *audit; /* one line a write: the fleet's own witness */
 } Member;
 
 typedef struct Serve {
@@ -109,6 +113,39 @@ static bool add_member(Serve *s, unsigned k, GError **err)
 	return true;
 }
 
+static const char *user_agent(const HttpRequest *r)
+{
+	for (size_t i = 0; i < r->n_headers; i++)
+		if (g_ascii_strcasecmp(r->headers[i].name, "User-Agent") == 0)
+			return r->headers[i].value;
+	return "";
+}
+
+static void on_audit(const SimAudit *e, void *ud)
+{
+	Member *m = ud;
+	g_autofree char *time = sl_time_format_micro(e->now.wall_usec);
+	g_autoptr(json_t) body = json_loadb(e->request->body, e->request->n_body, 0, NULL);
+	g_autoptr(json_t) line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:O?}", "time",
+		time, "method", e->request->method, "requestURI", e->request->path, "manager",
+		e->manager, "userAgent", user_agent(e->request), "code", e->status, "changed",
+		e->changed, "requestObject", body);
+	g_autofree char *text = line ? tree_text(line) : NULL;
+	if (text)
+		fprintf(m->audit, "%s\n", text);
+	fflush(m->audit);
+}
+
+static bool open_audit(Member *m, const char *dir, GError **err)
+{
+	g_autofree char *folder = g_build_filename(dir, "audit", NULL);
+	g_autofree char *path = g_build_filename(folder, m->name, NULL);
+	if (g_mkdir_with_parents(folder, 0700) < 0 || !(m->audit = fopen(path, "ae")))
+		return sl_fail(err, SL_ERR_REFUSED, "%s: cannot write it", path);
+	sim_api_set_audit(sim_cluster_api(m->cluster), on_audit, m);
+	return true;
+}
+
 static bool write_fleet(Serve *s, GError **err)
 {
 	FleetMember list[MAX_CLUSTERS];
@@ -118,6 +155,9 @@ static bool write_fleet(Serve *s, GError **err)
 	g_autofree char *dir = fleet_dir_make(s->o, list, s->n, err);
 	if (!dir)
 		return false;
+	for (size_t i = 0; i < s->n; i++)
+		if (!open_audit(&s->members[i], dir, err))
+			return false;
 	for (size_t i = 0; i < s->n; i++)
 		printf("%s api http://127.0.0.1:%d telemetry http://127.0.0.1:%d\n", list[i].name,
 			list[i].api_port, list[i].telemetry_port);
@@ -155,6 +195,8 @@ int verb_serve(const Options *o)
 		server_free(m->telemetry);
 		g_free(m->name);
 		g_free(m->token);
+		if (m->audit)
+			fclose(m->audit);
 	}
 	loop_event_free(s->events);
 	return code;

@@ -79,23 +79,39 @@ static bool owned_by(const SimObj *pod, const SimObj *rs)
 	       strcmp(pod->ns, rs->ns) == 0;
 }
 
-static json_t *pod_of(SimActors *a, const SimObj *rs)
+/* A pod of a ReplicaSet or StatefulSet. */
+static json_t *pod_of(const SimObj *rs, const char *name)
 {
 	const json_t *t = tree_get(rs->json, "spec.template");
-	g_autofree char *suffix = sim_store_suffix(a->store);
-	g_autofree char *name = g_strdup_printf("%s-%s", rs->name, suffix);
 	json_t *meta = json_object_get(t, "metadata");
 	meta = meta ? json_copy(meta) : json_object();
 	json_object_set_new(meta, "name", json_string(name));
 	json_object_set_new(meta, "ownerReferences",
 		json_pack("[{s:s, s:s, s:s, s:s, s:b}]", "apiVersion", "apps/v1", "kind",
-			"ReplicaSet", "name", rs->name, "uid", tree_str(rs->json, "metadata.uid"),
+			rs->kind->kind, "name", rs->name, "uid", tree_str(rs->json, "metadata.uid"),
 			"controller", 1));
 	return json_pack("{s:o, s:O}", "metadata", meta, "spec", json_object_get(t, "spec"));
 }
 
+/* Pods with numbers: one that is gone comes back under its name, when it is all gone. */
+static void statefulset_tick(SimActors *a, const SimObj *set)
+{
+	int64_t want = tree_int(set->json, "spec.replicas", 1);
+	for (int64_t i = 0; i < want; i++) {
+		g_autofree char *name = g_strdup_printf("%s-%" PRId64, set->name, i);
+		const SimObj *p = find(a, SIM_PODS, set->ns, name);
+		if (!p)
+			out_create(
+				a, SIM_PODS, set->ns, "kube-controller-manager", pod_of(set, name));
+		if (!p || !p->pod.ready)
+			return; /* in order, each ready before the next */
+	}
+}
+
 int64_t replicasets_tick(SimActors *a)
 {
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_STATEFULSETS); i++)
+		statefulset_tick(a, sim_store_at(a->store, SIM_STATEFULSETS, i));
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_REPLICASETS); i++) {
 		SimObj *rs = sim_store_at(a->store, SIM_REPLICASETS, i);
 		int64_t want = tree_int(rs->json, "spec.replicas", 1), have = 0, ready = 0;
@@ -110,8 +126,12 @@ int64_t replicasets_tick(SimActors *a)
 			have++;
 			ready += p->pod.ready ? 1 : 0;
 		}
-		for (int64_t n = have; n < want; n++)
-			out_create(a, SIM_PODS, rs->ns, "kube-controller-manager", pod_of(a, rs));
+		for (int64_t n = have; n < want; n++) {
+			g_autofree char *suffix = sim_store_suffix(a->store);
+			g_autofree char *name = g_strdup_printf("%s-%s", rs->name, suffix);
+			out_create(
+				a, SIM_PODS, rs->ns, "kube-controller-manager", pod_of(rs, name));
+		}
 		if (tree_int(rs->json, "status.readyReplicas", -1) != ready)
 			out_merge(a, rs, SIM_SUB_STATUS, "kube-controller-manager",
 				json_pack("{s:{s:I, s:I, s:I}}", "status", "replicas",
@@ -121,26 +141,59 @@ int64_t replicasets_tick(SimActors *a)
 	return INT64_MAX;
 }
 
-/* Replicas that the controllers of the matching pods want; each controller counts once. */
-static int expected_pods(const SimActors *a, SimObj *const *pods, size_t n)
+static const SimObj *controller_of(const SimActors *a, const SimObj *pod)
+{
+	const char *kind = pod->pod.owner_kind;
+	if (text_is(kind, "ReplicaSet"))
+		return find(a, SIM_REPLICASETS, pod->ns, pod->pod.owner);
+	return text_is(kind, "StatefulSet") ? find(a, SIM_STATEFULSETS, pod->ns, pod->pod.owner)
+					    : NULL;
+}
+
+/* Replicas that the controllers of the matching pods want; each controller counts once. Sets the
+ * pod that has none. */
+static int expected_pods(
+	const SimActors *a, SimObj *const *pods, size_t n, const SimObj **ret_unmanaged)
 {
 	int expected = 0;
 	const SimObj *seen[64];
 	size_t n_seen = 0;
+	*ret_unmanaged = NULL;
 	for (size_t i = 0; i < n; i++) {
-		const char *owner = pods[i]->pod.owner;
-		const SimObj *rs = owner ? find(a, SIM_REPLICASETS, pods[i]->ns, owner) : NULL;
+		const SimObj *owner = controller_of(a, pods[i]);
 		bool again = false;
 		for (size_t j = 0; j < n_seen; j++)
-			again |= seen[j] == rs;
-		if (!rs) {
-			expected++;
-		} else if (!again && n_seen < G_N_ELEMENTS(seen)) {
-			seen[n_seen++] = rs;
-			expected += (int)tree_int(rs->json, "spec.replicas", 1);
+			again |= seen[j] == owner;
+		if (!owner)
+			*ret_unmanaged = pods[i];
+		else if (!again && n_seen < G_N_ELEMENTS(seen)) {
+			seen[n_seen++] = owner;
+			expected += (int)tree_int(owner->json, "spec.replicas", 1);
 		}
 	}
 	return expected;
+}
+
+/* Whether the budget counts against what controllers want: then every pod must have one. */
+static bool needs_scale(const json_t *spec)
+{
+	IntStr v;
+	return json_object_get(spec, "maxUnavailable") ||
+	       (intstr_from_json(json_object_get(spec, "minAvailable"), &v) && v.percent);
+}
+
+static int64_t sync_failed(SimActors *a, SimObj *pdb, const SimObj *pod)
+{
+	const json_t *old = json_object_get(pdb->json, "status");
+	g_autofree char *text = g_strdup_printf("found no controllers for pod \"%s\"", pod->name);
+	json_t *cond = condition_new(a, old, "DisruptionAllowed", "False", "SyncFailed", text);
+	g_autoptr(json_t) st = json_pack("{s:i, s:[o], s:I}", "disruptionsAllowed", 0, "conditions",
+		cond, "observedGeneration", tree_int(pdb->json, "metadata.generation", 1));
+	g_autoptr(json_t) next = tree_merge((json_t *)old, st);
+	if (!old || !json_equal(next, old))
+		out_merge(a, pdb, SIM_SUB_STATUS, "kube-controller-manager",
+			json_pack("{s:O}", "status", st));
+	return INT64_MAX;
 }
 
 static int desired_healthy(const json_t *spec, int expected, int n_pods)
@@ -177,8 +230,12 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 {
 	int64_t due = INT64_MAX;
 	const json_t *spec = json_object_get(pdb->json, "spec");
+	const SimObj *unmanaged;
+	int expected = expected_pods(a, pods, n, &unmanaged), healthy = 0;
+	if (unmanaged && needs_scale(spec))
+		return sync_failed(a, pdb, unmanaged);
+	expected = needs_scale(spec) ? expected : (int)n;
 	json_t *disrupted = keep_disrupted(a, pdb, &due);
-	int expected = expected_pods(a, pods, n), healthy = 0;
 	for (size_t i = 0; i < n; i++)
 		if (pods[i]->pod.ready && !pods[i]->pod.deleting &&
 			!json_object_get(disrupted, pods[i]->name))

@@ -18,7 +18,8 @@ static const struct {
 	unsigned kinds; /* a change of these is a reason to run */
 } actors[SIM_ACTORS_N] = {
 	[SIM_ACTOR_SCHEDULER] = { scheduler_tick, KIND(SIM_PODS) | KIND(SIM_NODES) },
-	[SIM_ACTOR_REPLICASETS] = { replicasets_tick, KIND(SIM_PODS) | KIND(SIM_REPLICASETS) },
+	[SIM_ACTOR_REPLICASETS] = { replicasets_tick,
+		KIND(SIM_PODS) | KIND(SIM_REPLICASETS) | KIND(SIM_STATEFULSETS) },
 	[SIM_ACTOR_PDBS] = { pdbs_tick, KIND(SIM_PODS) | KIND(SIM_PDBS) | KIND(SIM_REPLICASETS) |
 						KIND(SIM_CLUSTERVERSIONS) },
 	[SIM_ACTOR_KUBELETS] = { kubelets_tick, KIND(SIM_PODS) | KIND(SIM_NODES) },

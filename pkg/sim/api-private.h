@@ -19,6 +19,8 @@ struct SimApi {
 	SimSink sink;
 	SimWatcher *watchers; /* in the order of their ids */
 	size_t n_watchers, cap_watchers;
+	SimOnAudit *audit;
+	void *audit_ud;
 	int64_t next_usec; /* of the next bookmark or end */
 	char *token, *git_version;
 	bool down, gone_status;

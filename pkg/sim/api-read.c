@@ -151,9 +151,12 @@ static HttpSimAnswer version(const SimApi *a)
 static json_t *resource_row(const SimKind *k)
 {
 	g_autofree char *lower = g_ascii_strdown(k->kind, -1);
-	return json_pack("{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s]}", "name", k->plural,
+	json_t *row = json_pack("{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s]}", "name", k->plural,
 		"singularName", lower, "namespaced", k->namespaced, "kind", k->kind, "verbs",
 		"create", "delete", "get", "list", "patch", "update", "watch");
+	if (k->brief)
+		json_object_set_new(row, "shortNames", json_pack("[s]", k->brief));
+	return row;
 }
 
 static json_t *resources_of(const char *prefix)

@@ -31,6 +31,12 @@ void sim_api_free(SimApi *a)
 	g_free(a);
 }
 
+void sim_api_set_audit(SimApi *a, SimOnAudit *fn, void *ud)
+{
+	a->audit = fn;
+	a->audit_ud = ud;
+}
+
 void sim_api_set_token(SimApi *a, const char *bearer)
 {
 	g_free(a->token);
@@ -203,9 +209,9 @@ static bool patch_verb(const char *type, SimVerb *ret)
 }
 
 /* The field manager: the parameter, else the user agent up to its slash. */
-static char *manager_of(const HttpRequest *r, const SimPath *p)
+static char *manager_of(const HttpRequest *r, const char *query)
 {
-	char *m = sim_query_get(p->query, "fieldManager");
+	char *m = sim_query_get(query, "fieldManager");
 	if (m && m[0])
 		return m;
 	g_free(m);
@@ -270,7 +276,7 @@ static HttpSimAnswer handle_write(SimApi *a, const HttpRequest *r, SimPath *p, S
 		return fail(
 			sim_bad_request("error decoding: %s", r->n_body ? je.text : "empty body"));
 	g_autofree char *dry = sim_query_get(p->query, "dryRun");
-	g_autofree char *manager = manager_of(r, p);
+	g_autofree char *manager = manager_of(r, p->query);
 	w.body = body;
 	w.manager = manager;
 	w.dry_run = dry && strcmp(dry, "All") == 0;
@@ -297,7 +303,7 @@ static HttpSimAnswer get_one(SimApi *a, const SimPath *p)
 	return api_reply(&out, p->kind);
 }
 
-HttpSimAnswer sim_api_handle(SimApi *a, const HttpRequest *r, SimNow now)
+static HttpSimAnswer handle(SimApi *a, const HttpRequest *r, SimNow now)
 {
 	g_auto(SimPath) p = { 0 };
 	HttpSimAnswer out;
@@ -314,4 +320,21 @@ HttpSimAnswer sim_api_handle(SimApi *a, const HttpRequest *r, SimNow now)
 	if (p.sub > SIM_SUB_STATUS)
 		return fail(sim_not_found(p.kind, p.name));
 	return p.name ? get_one(a, &p) : api_list(a, r, &p);
+}
+
+HttpSimAnswer sim_api_handle(SimApi *a, const HttpRequest *r, SimNow now)
+{
+	int64_t rv = sim_store_rv(a->store);
+	HttpSimAnswer out = handle(a, r, now);
+	if (a->audit && strcmp(r->method, "GET") != 0) {
+		const char *q = strchr(r->path, '?');
+		g_autofree char *manager = manager_of(r, q ? q + 1 : NULL);
+		SimAudit e = { .request = r,
+			.manager = manager,
+			.status = out.status,
+			.changed = sim_store_rv(a->store) != rv,
+			.now = now };
+		a->audit(&e, a->audit_ud);
+	}
+	return out;
 }

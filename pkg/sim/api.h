@@ -36,6 +36,18 @@ void sim_api_forget(SimApi *a, uint64_t id); /* the client left */
 int64_t sim_api_tick(SimApi *a, SimNow now);
 size_t sim_api_watches(const SimApi *a);
 
+/* What a request that may write did, as the API server's own audit log would tell it. */
+typedef struct SimAudit {
+	const HttpRequest *request;
+	const char *manager; /* of fields: parameter or user agent */
+	int status;
+	bool changed; /* the store has another version now */
+	SimNow now;
+} SimAudit;
+typedef void SimOnAudit(const SimAudit *e, void *ud);
+/* Called after each request other than GET. */
+void sim_api_set_audit(SimApi *a, SimOnAudit *fn, void *ud);
+
 void sim_api_set_token(SimApi *a, const char *bearer); /* NULL: everybody may come in */
 void sim_api_set_version(SimApi *a, const char *git_version); /* "v1.34.2" */
 void sim_api_set_down(SimApi *a, bool down); /* every request answers 503, watches end */

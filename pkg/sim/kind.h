@@ -31,7 +31,7 @@ typedef enum {
 typedef struct SimKind {
 	SimKindId id;
 	const char *prefix; /* /api/v1 or /apis/GROUP/VERSION */
-	const char *plural, *kind;
+	const char *plural, *kind, *brief; /* brief: what kubectl also takes, or NULL */
 	bool namespaced;
 	bool status; /* has the status subresource: the main path ignores .status */
 	bool generation; /* metadata.generation rises with every change outside metadata and status
