@@ -1,6 +1,7 @@
 #include "config.h"
 #include "base/file.h"
 #include "job/job-worker.h"
+#include "plan/value.h"
 #include <string.h>
 
 enum { CONFIG_MAX_BYTES = 1 << 20, CONFIG_YAML_MSEC = 10000 };
@@ -100,6 +101,11 @@ const char *config_web(const Config *c)
 const json_t *config_repositories(const Config *c)
 {
 	return json_object_get(c->spec, "repositories");
+}
+
+int config_idle_sec(const Config *c)
+{
+	return (int)doc_duration_sec(json_path_str(c->spec, "idleInterval", NULL), 300);
 }
 
 const json_t *config_roles(const Config *c)

@@ -19,3 +19,4 @@ const char *config_api(const Config *c);
 const char *config_web(const Config *c);
 const json_t *config_repositories(const Config *c);
 const json_t *config_roles(const Config *c);
+int config_idle_sec(const Config *c); /* how often a cluster outside a run is looked at */

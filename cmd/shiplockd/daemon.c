@@ -201,6 +201,7 @@ static bool start_fleet(Daemon *d, GError **err)
 		.store = store,
 		.log = d->log,
 		.connect = connect_fleet(d->connect),
+		.idle_interval_sec = config_idle_sec(d->config),
 		.name = d->config->name,
 		.listener = on_event,
 		.listener_ud = d };

@@ -199,8 +199,8 @@ static void test_brake_stays(void)
 	g_assert_nonnull(strstr(
 		json_path_str(status, "needsYou.0.text", ""), "pool worker stays paused by us"));
 	g_assert_cmpstr(json_path_str(status, "needsYou.0.type", ""), ==, "shiplock retry a");
-	const SimObj *pool = sim_store_find(sim_cluster_store(sim_fleet_find(r->world, "a")),
-		SIM_POOLS, NULL, "worker");
+	const SimObj *pool = sim_store_find(
+		sim_cluster_store(sim_fleet_find(r->world, "a")), SIM_POOLS, NULL, "worker");
 	g_assert_true(json_path_bool(pool->json, "spec.paused", false));
 	/* A retry releases it: afterwards nobody is needed. */
 	c.verb = "retry";
@@ -210,8 +210,8 @@ static void test_brake_stays(void)
 		;
 	r->run = 2;
 	g_assert_cmpint(run_to_rest(r, 24), ==, 0);
-	pool = sim_store_find(sim_cluster_store(sim_fleet_find(r->world, "a")),
-		SIM_POOLS, NULL, "worker");
+	pool = sim_store_find(
+		sim_cluster_store(sim_fleet_find(r->world, "a")), SIM_POOLS, NULL, "worker");
 	g_assert_false(json_path_bool(pool->json, "spec.paused", false));
 	g_autoptr(json_t) after = fleet_status(r->fleet);
 	g_assert_cmpuint(json_array_size(json_object_get(after, "needsYou")), ==, 0);
