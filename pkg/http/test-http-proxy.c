@@ -143,8 +143,9 @@ static void relay(int a, int b)
 /* Tunnels for whoever brings the right name and password; ud: the port that all goes to. */
 static void talk_connect(int fd, WireSeen *seen, const void *ud)
 {
-	wire_read(fd, seen);
-	if (!strstr(seen->last, "Proxy-Authorization: Basic dTpw\r\n")) {
+	char asked[WIRE_BYTES];
+	wire_take(fd, seen, asked);
+	if (!strstr(asked, "Proxy-Authorization: Basic dTpw\r\n")) {
 		wire_say(fd, "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n");
 		return;
 	}

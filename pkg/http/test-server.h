@@ -12,11 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { WIRE_BYTES = 4096 };
+
 /* What the servers' processes count, shared with the test. */
 typedef struct WireSeen {
 	int n_connections, n_requests;
 	int n_served; /* for the talker's own use */
-	char last[4096]; /* head and body of the last request */
+	char last[WIRE_BYTES]; /* head and body of the last request, for the test to look at */
 } WireSeen;
 
 /* Speaks on one connection, in a process of its own. */
@@ -83,13 +85,14 @@ static inline int wire_requests(const WireServer *s)
 	return __atomic_load_n(&s->seen->n_requests, __ATOMIC_SEQ_CST);
 }
 
-/* Reads one whole request into seen->last; false when the client closed before. */
-static inline bool wire_read(int fd, WireSeen *seen)
+/* Reads one whole request into buf, and for the test into seen->last, which other connections write
+ * too; false when the client closed before. */
+static inline bool wire_take(int fd, WireSeen *seen, char buf[WIRE_BYTES])
 {
-	char buf[sizeof seen->last] = "";
 	size_t n = 0, want = 0;
-	while (n < sizeof buf - 1) {
-		ssize_t got = read(fd, buf + n, sizeof buf - 1 - n);
+	memset(buf, 0, WIRE_BYTES);
+	while (n < WIRE_BYTES - 1) {
+		ssize_t got = read(fd, buf + n, WIRE_BYTES - 1 - n);
 		if (got <= 0)
 			return false;
 		n += (size_t)got;
@@ -100,9 +103,15 @@ static inline bool wire_read(int fd, WireSeen *seen)
 		if (n >= want)
 			break;
 	}
-	memcpy(seen->last, buf, sizeof buf);
+	memcpy(seen->last, buf, WIRE_BYTES);
 	__atomic_add_fetch(&seen->n_requests, 1, __ATOMIC_SEQ_CST);
 	return true;
+}
+
+static inline bool wire_read(int fd, WireSeen *seen)
+{
+	char buf[WIRE_BYTES];
+	return wire_take(fd, seen, buf);
 }
 
 static inline void wire_say(int fd, const char *text)

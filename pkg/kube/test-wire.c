@@ -47,8 +47,9 @@ static void talk_stream(int fd, const Talk *t, size_t cut)
 static void talk_api(int fd, WireSeen *seen, const void *ud)
 {
 	const Talk *t = ud;
-	while (wire_read(fd, seen)) {
-		if (strstr(seen->last, "watch=1")) {
+	char asked[WIRE_BYTES];
+	while (wire_take(fd, seen, asked)) {
+		if (strstr(asked, "watch=1")) {
 			int nth = __atomic_fetch_add(&seen->n_served, 1, __ATOMIC_SEQ_CST);
 			talk_stream(fd, t, MIN((size_t)nth, strlen(t->stream)));
 			return;
@@ -171,6 +172,8 @@ static void on_done(const KubeAnswer *a, void *ud)
 	Got *g = ud;
 	g->n++;
 	g->n_ok += a->ok;
+	if (!a->ok)
+		g_test_message("%d: %s", a->status, a->message);
 	g->ok = a->ok;
 	g->code = a->code;
 	g->effect = a->effect;
@@ -285,10 +288,11 @@ static void use_rotation(Fixture *f, Rotation *r)
 /* Accepts only the token that stands in the file now. */
 static void talk_token(int fd, WireSeen *seen, const void *ud)
 {
-	while (wire_read(fd, seen)) {
+	char asked[WIRE_BYTES];
+	while (wire_take(fd, seen, asked)) {
 		g_autofree char *token = read_in(ud, "tok");
 		g_autofree char *want = g_strdup_printf("Authorization: Bearer %s\r\n", token);
-		if (strstr(seen->last, want))
+		if (strstr(asked, want))
 			say_json(fd, "200 OK", "{}");
 		else
 			say_json(fd, "401 Unauthorized",
