@@ -45,6 +45,7 @@ static char *dup_or_null(const char *s)
 static void call_free(Call *c)
 {
 	g_free(c->endpoint.base_url);
+	g_free(c->endpoint.bearer);
 	g_free((char *)c->request.method);
 	g_free((char *)c->request.path);
 	g_free((char *)c->request.content_type);
@@ -72,8 +73,9 @@ static Call *call_new(HttpSim *s, const HttpRequest *r)
 	c->sim = s;
 	c->key = c->id = ++s->next_id;
 	c->n_refs = 1;
-	c->endpoint = *r->endpoint;
+	/* What a handler may look at; certificates have no meaning here. */
 	c->endpoint.base_url = dup_or_null(r->endpoint->base_url);
+	c->endpoint.bearer = dup_or_null(r->endpoint->bearer);
 	c->request = *r;
 	c->request.endpoint = &c->endpoint;
 	c->request.method = g_strdup(r->method);

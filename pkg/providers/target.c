@@ -100,7 +100,7 @@ static void on_object(const KubeAnswer *a, void *ud)
 {
 	Pending *p = ud;
 	g_autoptr(GError) err = NULL;
-	if (a->status == 404) {
+	if (a->status == 404 && a->code == SL_ERR_NOT_FOUND) { /* the server itself, not a proxy */
 		fact_read_done(p->read, view_new_missing(), NULL);
 	} else if (kube_answer_check(a, fact_read_key(p->read), &err)) {
 		json_object_del(json_path(a->json, "metadata.annotations"),
