@@ -14,12 +14,16 @@ typedef struct Build {
 	SimSend *send;
 	void *ud;
 	unsigned n_cp, n_workers, n_apps, n_replicas;
+	char *born; /* creationTimestamp of everything */
 } Build;
 
 /* Steals body. */
 static void create(Build *b, SimKindId k, const char *ns, const char *manager, json_t *body)
 {
 	g_assert(body);
+	json_t *meta = json_object_get(body, "metadata");
+	if (!json_object_get(meta, "creationTimestamp"))
+		json_object_set_new(meta, "creationTimestamp", json_string(b->born));
 	SimWrite w = { .verb = SIM_CREATE,
 		.kind = sim_kind(k),
 		.ns = (char *)ns,
@@ -76,7 +80,6 @@ static void node(Build *b, const char *role, unsigned i)
 	g_autofree char *label = g_strconcat("node-role.kubernetes.io/", role, NULL);
 	g_autofree char *zone = g_strdup_printf("zone-%c", 'a' + (char)(i % 3));
 	g_autofree char *kube = sim_kube_version(b->w->version);
-	g_autofree char *born = time_ago(b, 30);
 	g_autofree char *boot = g_strdup_printf("boot-%s-0", name);
 	bool cp = strcmp(role, "master") == 0;
 	json_t *labels = json_pack("{s:s, s:s, s:s, s:s}", label, "", "kubernetes.io/hostname",
@@ -90,7 +93,7 @@ static void node(Build *b, const char *role, unsigned i)
 			json_pack("[{s:s, s:s}]", "key", "node-role.kubernetes.io/master", "effect",
 				"NoSchedule"));
 	json_t *meta = json_pack("{s:s, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:s}}", "name", name,
-		"creationTimestamp", born, "labels", labels, "annotations", MC "currentConfig",
+		"creationTimestamp", b->born, "labels", labels, "annotations", MC "currentConfig",
 		rendered, MC "desiredConfig", rendered, MC "state", "Done", MC "desiredDrain",
 		drain, MC "lastAppliedDrain", drain);
 	json_t *size = json_pack("{s:s, s:s, s:s}", "cpu", "16", "memory", "64Gi", "pods", "250");
@@ -269,6 +272,7 @@ static void nodes(Build *b, const char *role, unsigned n)
 void sim_world_build(const SimWorld *w, SimNow now, SimSend *send, void *ud)
 {
 	Build b = { .w = w, .now = now, .send = send, .ud = ud };
+	g_autofree char *born = b.born = time_ago(&b, 30);
 	b.n_cp = w->n_control_plane ? w->n_control_plane : 3;
 	b.n_workers = w->n_workers ? w->n_workers : 3;
 	b.n_apps = w->n_apps ? w->n_apps : 10;
