@@ -470,6 +470,11 @@ void act_send(Send *send)
 	Act *a = item_find_act(send->item, send->act_id);
 	g_assert(a && a->state == ACT_OPEN);
 	Site *site = send->item->site;
+	if (!a->row->claim && !site_claim_proven(site)) { /* a gap since it was decided: not sent */
+		a->unknown_usec = loop_boot_usec(send->item->saga->loop);
+		item_ready(send->item);
+		return;
+	}
 	a->in_flight = site->ops->send(site, &send->request, on_answer, a);
 	g_assert(a->in_flight);
 }

@@ -155,7 +155,8 @@ static void act_is_done(Act *a)
 		fenced->fenced = true;
 	/* Written after the last restart or gap: that is as good as a read. */
 	Saga *s = it->saga;
-	if (a->row->claim && it->site && !s->replaying && a->unknown_usec >= s->prove_after_usec)
+	if (a->row->claim && it->site && !s->replaying &&
+		a->unknown_usec >= MAX(s->prove_after_usec, it->site->gap_usec))
 		it->site->proven = true;
 }
 

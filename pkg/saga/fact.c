@@ -281,19 +281,24 @@ void facts_start_reads(Saga *s)
 	g_ptr_array_set_size(s->wanted, 0);
 }
 
+bool site_claim_proven(const Site *site)
+{
+	if (!site->ops->claim_fact || (!site->claimed && !site->epoch))
+		return true;
+	return site->claimed && site->proven;
+}
+
 /* Before the first write after a restart or a gap the claim must be seen to be ours. True: proven
  * (or none needed). */
 bool site_prove_claim(Item *it, StepResult *ret)
 {
 	Site *site = it->site;
-	if (!site->ops->claim_fact || (!site->claimed && !site->epoch))
+	if (site_claim_proven(site))
 		return true;
 	if (!site->claimed) {
 		*ret = step_hold_person(it, "claim", "the claim on %s was given back", site->name);
 		return false;
 	}
-	if (site->proven)
-		return true;
 	const View *v = fact_since(
 		it, site->ops->claim_fact, site->ops->claim_key, it->saga->prove_after_usec);
 	if (!v) {
@@ -338,8 +343,10 @@ void site_disconnected(Site *site)
 		if (f->reading)
 			g_ptr_array_remove_fast(s->reads, f->reading);
 		f->reading = NULL;
-		wake_users(f);
 	}
+	site->proven = false; /* whoever answers from now on has said nothing yet */
+	site->gap_usec = now;
+	site_fact_forget(site, NULL, NULL);
 	for (unsigned i = 0; i < s->items->len; i++) {
 		Item *it = g_ptr_array_index(s->items, i);
 		for (unsigned k = 0; it->site == site && k < it->acts->len; k++) {

@@ -68,6 +68,7 @@ void fact_free(Fact *f);
 void facts_start_reads(Saga *s);
 void item_forget_uses(Item *it);
 bool site_prove_claim(Item *it, StepResult *ret);
+bool site_claim_proven(const Site *site); /* or none is needed */
 /* batch.c */
 Batch *batch_new(Saga *s);
 void batch_free(Batch *b);

@@ -32,6 +32,7 @@ struct Site {
 	int64_t epoch;
 	bool claimed;
 	bool proven; /* the claim was read since the last restart or gap */
+	int64_t gap_usec; /* when the connection was last lost */
 };
 
 struct Act {

@@ -57,7 +57,7 @@ static StepResult unreadable(Item *it)
 static StepResult decide(Item *it, int64_t now, Batch *b)
 {
 	if (it->site_gone)
-		return step_hold_person(it, "no-target", "its target is no longer configured");
+		return step_hold(it, "no-target", "its target is no longer configured");
 	StepResult r = { .verb = STEP_WAIT };
 	Act *open = item_open_act(it);
 	if (open) {

@@ -54,7 +54,8 @@ static inline const ItemKind *kit_kind(const char *name, void *ud)
 
 static inline Site *kit_site(const char *name, void *ud)
 {
-	return ((Proc *)ud)->site;
+	const Proc *p = ud;
+	return p->kit->no_target ? NULL : p->site;
 }
 
 static inline const ActRow *kit_row(const char *name, void *ud)
@@ -103,7 +104,7 @@ static inline void proc_free(Proc *p)
 		return;
 	saga_free(p->saga);
 	g_ptr_array_free(p->contexts, TRUE);
-	loop_sim_proc_free(p->proc);
+	g_ptr_array_add(p->kit->dead, p->proc);
 	g_free(p);
 }
 

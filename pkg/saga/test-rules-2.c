@@ -479,6 +479,29 @@ static void test_crash(void)
 	}
 }
 
+/* The connection goes with everything on it, but the process stays: reads are asked again, the act
+ * is settled by a read, the claim is proven before the next write. */
+static void test_disconnected(void)
+{
+	for (int64_t at = 0; at < 6000; at += 100) {
+		Kit *k = claimed(claimed_set_tick, NULL);
+		k->limit = 1;
+		kit_run_usec(k, at);
+		http_sim_crash(k->target.http);
+		g_ptr_array_set_size(k->proc->contexts, 0);
+		site_disconnected(k->proc->site);
+		g_string_truncate(k->target.sent, 0);
+		kit_run(k, 60);
+		const char *claim = strstr(k->target.sent->str, " /cv"); /* read or taken */
+		const char *write = strstr(k->target.sent->str, "PATCH /a");
+		g_assert_true(!write || (claim && claim < write));
+		g_assert_cmpstr(k->target.effects->str, ==,
+			"PATCH /cv claim={\"epoch\":1,\"holder\":\"us\"}; PATCH /a v=1; "
+			"PATCH /a mark=true; ");
+		kit_free(k);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -498,5 +521,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/17-refusal", test_refusal);
 	g_test_add_func("/rules/17-refused-for-ever", test_refused_for_ever);
 	g_test_add_func("/rules/21-crash", test_crash);
+	g_test_add_func("/rules/21-disconnected", test_disconnected);
 	return g_test_run();
 }

@@ -436,10 +436,6 @@ static void test_on_deadline(void)
 	kit_free(k);
 }
 
-static void nothing_to_check(Kit *k)
-{
-}
-
 static StepResult polling_tick(Item *it, int64_t now, Batch *b)
 {
 	return step_wait(it, now + 30 * SL_USEC_PER_SEC, "polls");

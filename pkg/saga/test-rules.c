@@ -205,6 +205,27 @@ static void test_apply_only(void)
 	kit_free(k);
 }
 
+/* The journal of a target that is not configured any more is replayed all the same; its items ask a
+ * person. */
+static void test_target_gone(void)
+{
+	Kit *k = kit_new(all_tick);
+	kit_start(k);
+	kit_add(k, &noted, NULL, "/a");
+	kit_run(k, 5);
+	k->no_target = true;
+	k->check = nothing_to_check;
+	kit_crash(k);
+	kit_run(k, 300);
+	g_assert_nonnull(item_find_hold(kit_item(k, "/a"), "no-target"));
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 1);
+	k->no_target = false;
+	kit_crash(k);
+	kit_run(k, 5);
+	g_assert_null(item_find_hold(kit_item(k, "/child"), "no-target"));
+	kit_free(k);
+}
+
 /* ---- 4 ---- */
 
 static StepResult limited_tick(Item *it, int64_t now, Batch *b)
@@ -703,6 +724,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/02-pivot-with-intent", test_pivot_with_intent);
 	g_test_add_func("/rules/02-pivot-alone", test_pivot_alone);
 	g_test_add_func("/rules/03-apply-only", test_apply_only);
+	g_test_add_func("/rules/03-target-gone", test_target_gone);
 	g_test_add_func("/rules/04-limits", test_limits);
 	g_test_add_func("/rules/05-order", test_order);
 	g_test_add_func("/rules/05-moved-by-parent", test_moved_by_parent);
