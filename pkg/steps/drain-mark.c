@@ -167,12 +167,21 @@ static Class taint_classify(const json_t *want, const View *v)
 	return mark_class(want, v, has_taint(v->json));
 }
 
+static bool is_there(Item *it, const View *v)
+{
+	if (v->missing)
+		item_set_reason(it, "node %s does not exist any more", item_name(it));
+	return !v->missing;
+}
+
 /* Where the mark is not ours any more nothing is changed, and that is written too: as a patch
  * without a change. A cordon that stood before ours stays; one that a person took away stays away.
  */
 static bool uncordon_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
+	if (!is_there(it, v))
+		return false;
 	g_autoptr(json_t) owner = owner_of(v->json);
 	bool ours = is_ours(it, owner);
 	bool free = ours && unschedulable(v->json) && !json_path_bool(owner, "prior", false);
@@ -185,6 +194,8 @@ static bool uncordon_build(
 static bool untaint_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
+	if (!is_there(it, v))
+		return false;
 	g_autoptr(json_t) owner = owner_of(v->json);
 	bool ours = is_ours(it, owner);
 	json_t *spec = ours && has_taint(v->json)

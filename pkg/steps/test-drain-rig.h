@@ -68,3 +68,68 @@ static inline void patch_node(World *w, const char *name, const char *manager, j
 	g_assert_cmpint(sim_cluster_patch(w->c, SIM_NODES, NULL, name, SIM_SUB_NONE, manager, body),
 		==, 200);
 }
+
+/* Says where everything stands when something does not come true. */
+static inline void explain(World *w)
+{
+	Item *c = cluster_item(w);
+	g_test_message("cluster %s: %s", c ? item_state_name(c) : "-", c ? item_reason(c) : "-");
+	for (size_t i = 0; c && i < item_n_children(c); i++) {
+		Item *n = item_child(c, i);
+		g_test_message(
+			"  node %s %s: %s", item_name(n), item_state_name(n), item_reason(n));
+		for (size_t k = 0; k < item_n_children(n); k++) {
+			Item *p = item_child(n, k);
+			g_test_message(
+				"    %s %s: %s", item_name(p), item_state_name(p), item_reason(p));
+		}
+	}
+}
+
+static inline void must(World *w, Cond *cond, int64_t usec)
+{
+	bool ok = wait_until(w, cond, usec);
+	if (!ok)
+		explain(w);
+	g_assert_true(ok);
+}
+
+static inline bool unmarked(const World *w, const char *node)
+{
+	const json_t *n = node_json(w, node);
+	return !tree_true(n, "spec.unschedulable") && !tree_annotation(n, "shiplock.dev/drain") &&
+	       json_array_size(tree_get(n, "spec.taints")) == 0;
+}
+
+/* Evictions that the server answered with a refusal. */
+static inline unsigned n_refused(const World *w)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < store_mem_len(w->disk); i++) {
+		const Record *r = store_mem_get(w->disk, i);
+		g_autoptr(json_t) body = json_loads(r->body, 0, NULL);
+		n += strcmp(r->kind, "result") == 0 &&
+		     strcmp(json_path_str(body, "row", ""), "evict") == 0 &&
+		     strcmp(json_path_str(body, "class", ""), "refused") == 0;
+	}
+	return n;
+}
+
+static inline size_t n_posts(const World *w)
+{
+	size_t sum = 0;
+	const char *uid;
+	json_t *n;
+	json_object_foreach(w->posts, uid, n) sum += (size_t)json_integer_value(n);
+	return sum;
+}
+
+static inline SimObj *pod_on(const World *w, const char *node)
+{
+	for (size_t i = 0; i < sim_store_n(objects(w), SIM_PODS); i++) {
+		SimObj *p = sim_store_at(objects(w), SIM_PODS, i);
+		if (is_app(p) && g_strcmp0(p->pod.node, node) == 0 && !p->pod.deleting)
+			return p;
+	}
+	return NULL;
+}

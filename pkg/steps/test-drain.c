@@ -4,30 +4,6 @@
 
 static const Ask own_first = { .mode = C_OWN, .nodes = { FIRST }, .hold_sec = 5 };
 
-static void explain(World *w)
-{
-	Item *c = cluster_item(w);
-	g_test_message("cluster %s: %s", c ? item_state_name(c) : "-", c ? item_reason(c) : "-");
-	for (size_t i = 0; c && i < item_n_children(c); i++) {
-		Item *n = item_child(c, i);
-		g_test_message(
-			"  node %s %s: %s", item_name(n), item_state_name(n), item_reason(n));
-		for (size_t k = 0; k < item_n_children(n); k++) {
-			Item *p = item_child(n, k);
-			g_test_message(
-				"    %s %s: %s", item_name(p), item_state_name(p), item_reason(p));
-		}
-	}
-}
-
-static void must(World *w, Cond *cond, int64_t usec)
-{
-	bool ok = wait_until(w, cond, usec);
-	if (!ok)
-		explain(w);
-	g_assert_true(ok);
-}
-
 /* Each UID asked for once, with the live UID, no budget passed. */
 static void assert_clean(World *w, size_t n_pods)
 {
@@ -37,13 +13,6 @@ static void assert_clean(World *w, size_t n_pods)
 	json_object_foreach(w->posts, uid, n) g_assert_cmpint(json_integer_value(n), ==, 1);
 	g_assert_cmpuint(w->n_wrong, ==, 0);
 	g_assert_false(w->broken);
-}
-
-static bool unmarked(const World *w, const char *node)
-{
-	const json_t *n = node_json(w, node);
-	return !tree_true(n, "spec.unschedulable") && !tree_annotation(n, "shiplock.dev/drain") &&
-	       json_array_size(tree_get(n, "spec.taints")) == 0;
 }
 
 static void test_own(void)
