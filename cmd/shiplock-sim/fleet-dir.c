@@ -88,7 +88,7 @@ static const char gates_text[] =
 	"soak],\n"
 	"       interval: 1s, onFail: hold}\n"
 	"    - {name: cluster-version, invariant: clusterVersion, when: [cp-verify, verify],\n"
-	"       interval: 1s, onFail: rollback}\n"
+	"       stableFor: 3s, interval: 1s, onFail: rollback}\n"
 	"    - {name: cluster-operators, invariant: clusterOperators,\n"
 	"       when: [cp-verify, cp-soak, verify, soak], stableFor: 1s, interval: 1s,\n"
 	"       onFail: rollback}\n"

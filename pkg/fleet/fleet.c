@@ -157,6 +157,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->assist = drain_assist;
+	t->failing = cluster_failing;
 	g_ptr_array_add(f->targets, t);
 	qsort(f->targets->pdata, f->targets->len, sizeof(void *), compare_targets);
 	return t;
@@ -205,6 +206,7 @@ void fleet_free(Fleet *f)
 		return;
 	g_ptr_array_free(
 		f->targets, TRUE); /* their completions go before the engine that waits for them */
+	idle_free(f->idle);
 	g_ptr_array_free(f->credentials, TRUE);
 	saga_free(f->saga);
 	g_ptr_array_free(f->repositories, TRUE);

@@ -117,7 +117,10 @@ static const Field gate_fields[] = {
 		"for "
 		"neither" },
 	{ "settle", &shape_duration, 0, "0s", "looks begin this long after the state began" },
-	{ "stableFor", &shape_duration, 0, "0s", "invariant: it must hold this long" },
+	{ "stableFor", &shape_duration, 0, "0s",
+		"invariant: it must hold this long; clusterVersion: the operator may report "
+		"Failing "
+		"this long before the upgrade counts as failed (10m where no gate says it)" },
 	{ "interval", &shape_duration, 0, "60s", "time between two looks" },
 	{ "count", &shape_positive, 0, NULL,
 		"passing looks needed; default 5, for invariant, alerts and job 1" },

@@ -4,7 +4,7 @@
 #include "providers/openshift.h"
 #include <string.h>
 
-enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FAILING_SETTLE_SEC = 600, FOREIGN_LOOK_SEC = 60 };
+enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FOREIGN_LOOK_SEC = 60 };
 
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...) SL_PRINTF(4, 5);
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
@@ -118,6 +118,17 @@ static StepResult ordered(
 	}
 }
 
+/* The operator's own verdict: never the first Failing=True, only one that stands. */
+static bool given_up(Item *it, int64_t now, Batch *b, const json_t *cv, const char *version,
+	const char *image, StepResult *ret)
+{
+	const Target *t = target_of(it);
+	g_autofree char *text = NULL;
+	bool fails = cv_phase(cv, version, image, &text) == CV_FAILING;
+	return t->failing &&
+	       t->failing(it, now, b, fails ? condition_since_usec(cv, "Failing") : 0, text, ret);
+}
+
 /* A person gives the order; Shiplock notices it and judges. */
 static StepResult wait_for_order(Item *it, int64_t now, const char *version)
 {
@@ -150,6 +161,9 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 		batch_pivot(b, it, "control-plane");
 		return step_act(it, &act_set_version, CV_PATH, b);
 	}
+	StepResult failed;
+	if (given_up(it, now, b, cv->json, version, image, &failed))
+		return failed;
 	return ordered(it, now, cv->json, version, image);
 }
 

@@ -21,6 +21,11 @@ typedef struct Target {
 	/* Evicts on a node that somebody else drains; set by the layer that knows drains. NULL:
 	 * nobody does. */
 	void (*assist)(Item *cluster, Batch *b, const char *node);
+	/* The provider's own word is that an order fails, since this wall time (0: it does not).
+	 * True with *ret where that is a verdict by now; set by the layer that decides. NULL: it is
+	 * waited for. */
+	bool (*failing)(Item *cluster, int64_t now_usec, Batch *b, int64_t since_usec,
+		const char *text, StepResult *ret);
 	char *fleet; /* the name in our claims, with the holder */
 	struct Pending *pending; /* completions under way: they go with the target */
 } Target;

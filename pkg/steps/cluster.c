@@ -100,7 +100,7 @@ static StepResult on_deadline(Item *it, int64_t now, Batch *b)
 	case CL_VERIFY:
 		return fact_error(it, &fact_object, target_of(it)->provider->claim_path)
 			       ? step_wait(it, 0, "%s", item_reason(it))
-			       : progress_failed(it, now, b);
+			       : progress_late(it, now, b);
 	default:
 		return step_wait(it, 0, "%s", item_reason(it));
 	}

@@ -57,6 +57,12 @@ int64_t cluster_paused_usec(const Item *it);
 StepResult cluster_failed(Item *it, int64_t now_usec, Batch *b, GateOnFail of_gate,
 	const char *gate, const char *why);
 
+/* The provider says that the order under way fails, since this wall time (0: it does not). True
+ * with *ret once that stood for stableFor of a gate with invariant clusterVersion (default 10m), or
+ * was stored as a look before. */
+bool cluster_failing(Item *it, int64_t now_usec, Batch *b, int64_t since_usec, const char *text,
+	StepResult *ret);
+
 /* ---- commands: pause resume approve abort rollback retry skip ---- */
 typedef struct Command {
 	const char *verb, *who, *reason;

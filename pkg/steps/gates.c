@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOOKS_MAX = 4096 };
+enum { LOOKS_MAX = 4096, FAILING_SETTLE_SEC = 600 };
 
 static size_t looks_of(const Item *it, const Gate *g, Look *ret, size_t max)
 {
@@ -244,19 +244,47 @@ static const json_t *progress_look(const Item *it)
 	return NULL;
 }
 
-StepResult progress_failed(Item *it, int64_t now, Batch *b)
+StepResult progress_failed(Item *it, int64_t now, Batch *b, const char *why)
 {
 	const json_t *look = progress_look(it);
 	if (look)
 		return cluster_failed(
 			it, now, b, ON_FAIL_ROLLBACK, "progress", json_path_str(look, "text", ""));
-	g_autofree char *text =
-		g_strdup_printf("%s did not come to its end within its deadline; last: %s",
-			item_state_name(it), item_reason(it));
 	batch_look(b, it,
 		json_pack("{s:s, s:s, s:I, s:s}", "gate", "progress", "verdict", "FAIL", "at",
-			(json_int_t)item_observed_usec(it), "text", text));
+			(json_int_t)item_observed_usec(it), "text", why));
 	return step_read(it);
+}
+
+StepResult progress_late(Item *it, int64_t now, Batch *b)
+{
+	g_autofree char *why =
+		g_strdup_printf("%s did not come to its end within its deadline; last: %s",
+			item_state_name(it), item_reason(it));
+	return progress_failed(it, now, b, why);
+}
+
+/* How long the provider's own failure must stand. */
+static int64_t failing_settle_usec(const Item *it)
+{
+	size_t n;
+	const Gate *const *gates = cluster_gates(it, &n);
+	for (size_t i = 0; i < n; i++)
+		if (gates[i]->kind == GATE_INVARIANT && gates[i]->stable_for_sec > 0 &&
+			strcmp(gates[i]->invariant, "clusterVersion") == 0)
+			return gates[i]->stable_for_sec * SL_USEC_PER_SEC;
+	return FAILING_SETTLE_SEC * SL_USEC_PER_SEC;
+}
+
+bool cluster_failing(
+	Item *it, int64_t now, Batch *b, int64_t since, const char *text, StepResult *ret)
+{
+	int64_t stood = loop_wall_usec(saga_loop(item_saga(it))) - since;
+	stood = MIN(stood, item_observed_usec(it)); /* the target's clock is not ours */
+	if (!progress_look(it) && (since == 0 || stood < failing_settle_usec(it)))
+		return false;
+	*ret = progress_failed(it, now, b, text ? text : "");
+	return true;
 }
 
 static StepResult gates_then(

@@ -14,8 +14,9 @@ extern const StepOps step_pending, step_preflight, step_claim, step_baseline, st
 	step_hop, step_undo_marks, step_rolled_back;
 /* gates.c */
 extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
-/* The control plane or a verification did not come to its end in time. */
-StepResult progress_failed(Item *it, int64_t now_usec, Batch *b);
+/* The control plane or a verification failed as a whole: why goes into the look. */
+StepResult progress_failed(Item *it, int64_t now_usec, Batch *b, const char *why);
+StepResult progress_late(Item *it, int64_t now_usec, Batch *b); /* not at its end in time */
 /* Looks of the gates of this phase; *ret_sum is what they make together. */
 StepResult gates_run(
 	Item *it, int64_t now_usec, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum);
