@@ -1,0 +1,26 @@
+/* The whole controller in this process, for plan and for run without a daemon. */
+#pragma once
+#include "fleet/connect.h"
+#include "http/http-curl.h"
+#include "loop/loop-event.h"
+#include "store/store-sqlite.h"
+
+typedef struct Local {
+	LoopEvent *events;
+	Loop loop;
+	Fleet *fleet;
+	char *state, *name;
+	bool temporary; /* the folder goes with it */
+	StoreSqlite *store;
+	HttpCurl *http;
+	Connect *connect;
+} Local;
+
+/* state NULL: a folder of its own that is removed at the end. REFUSED where another process has the
+ * journal. The name in claims is "run@HOST:ID", the same whenever the folder is used again. */
+bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, GError **err);
+void local_close(Local *l); /* also after a failed open */
+/* The event as the API gives it. New reference. */
+json_t *local_event(const FleetEvent *e);
+/* Login of the user, or "uid 1000". Caller frees. */
+char *local_login(void);

@@ -1,0 +1,212 @@
+#include "objects/time.h"
+#include "show.h"
+#include <string.h>
+
+enum { LABEL_WIDTH = 10 };
+
+static const char *str(const json_t *v, const char *path)
+{
+	return json_path_str(v, path, "");
+}
+
+/* "Because   text", further lines below it. */
+static void labelled(GString *out, const char *label, const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	for (char **l = lines; *l; l++)
+		if (**l || l == lines)
+			g_string_append_printf(
+				out, "%-*s%s\n", LABEL_WIDTH, l == lines ? label : "", *l);
+}
+
+static char *since_text(const json_t *why)
+{
+	int64_t at = 0, ago = json_path_int(why, "sinceSeconds", 0);
+	if (!sl_time_parse(str(why, "since"), &at))
+		return g_strdup("");
+	g_autofree char *time = local_time(at, at + ago * 1000000);
+	g_autofree char *human = sl_duration_human(ago);
+	return g_strdup_printf(" since %s (%s)", time, human);
+}
+
+static void show_head(const json_t *why, const Term *t, GString *out)
+{
+	const char *outcome = json_path_str(why, "outcome", NULL), *node = str(why, "node");
+	bool held = json_path_bool(why, "held", false);
+	g_autofree char *since = since_text(why);
+	g_autofree char *what = outcome ? g_strdup_printf("ended %s", outcome)
+				: held  ? g_strdup_printf("is held in %s", str(why, "state"))
+					: g_strdup_printf("is in %s", str(why, "state"));
+	g_string_append_printf(out, "%s%s%s ", str(why, "cluster"), *node ? "/" : "", node);
+	paint(out, t, held ? PAINT_YELLOW : outcome ? PAINT_GREEN : PAINT_NONE, what);
+	g_string_append_printf(out, "%s    run %s", since, str(why, "run"));
+	if (*str(why, "hop.to"))
+		g_string_append_printf(
+			out, ", hop %s -> %s", str(why, "hop.from"), str(why, "hop.to"));
+	g_string_append_c(out, '\n');
+}
+
+/* A gate's look: verdict, what was measured against which bound, the query, when. */
+static void show_look(const json_t *look, GString *out, const char *label)
+{
+	const json_t *e = json_object_get(look, "evidence");
+	g_autofree char *line = g_strdup_printf("gate %s: %s%s%s", str(look, "gate"),
+		str(look, "verdict"), *str(look, "text") ? ": " : "", str(look, "text"));
+	labelled(out, label, line);
+	if (*str(e, "query")) {
+		g_autofree char *query = g_strdup(str(e, "query"));
+		labelled(out, "", g_strstrip(query));
+	}
+	int64_t asked = json_path_int(e, "timeUsec", 0);
+	if (!asked)
+		return;
+	g_autofree char *at = local_time(asked, asked);
+	size_t n = json_array_size(json_object_get(e, "values"));
+	g_autofree char *text = g_strdup_printf("asked %s at %s: %zu series%s%s",
+		*str(e, "source") ? str(e, "source") : "no source that answered", at, n,
+		*str(e, "why") ? ", " : "", str(e, "why"));
+	labelled(out, "", text);
+}
+
+static void show_evidence(const json_t *why, GString *out)
+{
+	size_t i, n = 0;
+	json_t *look;
+	json_array_foreach(json_object_get(why, "evidence"), i, look)
+	{
+		if (strcmp(str(look, "verdict"), "PASS") == 0 && n > 0)
+			continue;
+		show_look(look, out, n++ == 0 ? "Looked at" : "");
+	}
+}
+
+static void show_findings(const json_t *why, GString *out)
+{
+	size_t i;
+	json_t *f;
+	json_array_foreach(json_object_get(why, "findings"), i, f)
+	{
+		if (strcmp(str(f, "level"), "block") != 0 && json_path_str(why, "outcome", NULL))
+			continue;
+		labelled(out, i == 0 ? "Preflight" : "", str(f, "message"));
+		g_autofree char *hint = g_strdup_printf("try: %s", str(f, "try"));
+		if (*str(f, "try"))
+			labelled(out, "", hint);
+	}
+}
+
+static void show_commands(const json_t *why, GString *out)
+{
+	const json_t *list = json_object_get(why, "youCan");
+	int width = 0;
+	size_t i;
+	json_t *c;
+	json_array_foreach(list, i, c) width = MAX(width, (int)strlen(str(c, "type")));
+	json_array_foreach(list, i, c)
+	{
+		g_autofree char *line =
+			g_strdup_printf("%-*s   %s", width, str(c, "type"), str(c, "what"));
+		labelled(out, i == 0 ? "You can" : "", line);
+	}
+}
+
+/* Of a blocked drain: which pods, why, who can mend it. */
+static void show_pods(const json_t *why, const Term *t, GString *out)
+{
+	static const char *const head[] = { "POD", "CAUSE", "SINCE", "WHO CAN FIX IT",
+		"TYPE THIS" };
+	const json_t *pods = json_object_get(why, "pods");
+	g_autoptr(Table) table = table_new(G_N_ELEMENTS(head));
+	size_t i;
+	json_t *p;
+	if (json_array_size(pods) == 0)
+		return;
+	table_row(table, PAINT_NONE, head);
+	json_array_foreach(pods, i, p)
+	{
+		g_autofree char *since = sl_duration_human(json_path_int(p, "sinceSeconds", 0));
+		const char *cause = json_path_str(p, "cause", str(p, "reason"));
+		const char *cells[] = { json_path_str(p, "pod", str(p, "name")), cause, since,
+			str(p, "who"), str(p, "type") };
+		table_row(table, PAINT_NONE, cells);
+	}
+	g_string_append_c(out, '\n');
+	table_print(table, t, "", out);
+}
+
+static void show_one(const json_t *why, const Term *t, GString *out)
+{
+	static const struct {
+		const char *label, *key;
+	} rows[] = { { "Because", "because" }, { "Stands", "stands" }, { "Goes on", "goesOn" } };
+	show_head(why, t, out);
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		if (*str(why, rows[i].key))
+			labelled(out, rows[i].label, str(why, rows[i].key));
+		if (i == 0) {
+			show_evidence(why, out);
+			show_findings(why, out);
+		}
+	}
+	show_commands(why, out);
+	g_autofree char *records = g_strdup_printf("shiplock audit show %s", str(why, "run"));
+	if (*str(why, "run"))
+		labelled(out, "Evidence", records);
+	show_pods(why, t, out);
+}
+
+static void show_run(const json_t *why, const Term *t, GString *out)
+{
+	const char *outcome = json_path_str(why, "outcome", NULL);
+	size_t i;
+	json_t *c;
+	g_string_append_printf(out, "%s %s%s\n", str(why, "run"), outcome ? "ended " : "is ",
+		outcome ? outcome : str(why, "state"));
+	if (*str(why, "because"))
+		labelled(out, "Because", str(why, "because"));
+	show_commands(why, out);
+	json_array_foreach(json_object_get(why, "clusters"), i, c)
+	{
+		if (strcmp(str(c, "state"), "pending") == 0) {
+			g_string_append_printf(out, "\n%s is not begun\n", str(c, "cluster"));
+			continue;
+		}
+		g_string_append_c(out, '\n');
+		show_one(c, t, out);
+	}
+}
+
+void show_why(const json_t *why, const Term *t, GString *out)
+{
+	if (json_object_get(why, "clusters"))
+		show_run(why, t, out);
+	else
+		show_one(why, t, out);
+}
+
+void show_question(const json_t *why, const Term *t, GString *out)
+{
+	g_string_append_printf(out, "%s asks: %s\n", str(why, "cluster"), str(why, "because"));
+	if (*str(why, "stands"))
+		labelled(out, "Stands", str(why, "stands"));
+}
+
+void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out)
+{
+	bool workers = json_path_bool(cluster, "workersTouched", false);
+	const char *how = str(cluster, "rollback.how");
+	g_string_append_printf(out, "%s %s -> %s by %s\n", str(why, "cluster"), str(why, "hop.to"),
+		str(why, "hop.from"), *how ? how : "the provider's own steps down");
+	g_string_append(out,
+		"  first    every worker pool is paused again, a node in drain is finished\n"
+		"  then     the control plane; the API is away while its servers restart\n");
+	g_string_append_printf(out, "  last     %s\n",
+		workers ? "the workers that moved: drained and rebooted once more, one by one"
+			: "no worker has moved, so none is touched");
+	if (*str(why, "stands"))
+		g_string_append_printf(out, "  stands   %s\n", str(why, "stands"));
+	if (*str(cluster, "rollback.expires"))
+		g_string_append_printf(
+			out, "  open     until %s\n", str(cluster, "rollback.expires"));
+	g_string_append(out, "  loses    nothing that is stored\n");
+}

@@ -1,0 +1,17 @@
+/* What people see of the API's answers. Pure: JSON in, text out. */
+#pragma once
+#include "codec/json.h"
+#include "term.h"
+
+enum { SHOW_DONE_RUNS = 3 /* that ended, newest first */ };
+
+void show_status(const json_t *status, const Term *t, GString *out);
+/* Of a cluster, a node or a run. */
+void show_why(const json_t *why, const Term *t, GString *out);
+void show_plan(const json_t *report, const Term *t, GString *out);
+/* What a rollback costs, before it is asked for: from the cluster's why and entry. */
+void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out);
+/* One line of an event, without a newline: "06:40:31Z ocp-edu control-plane  text". */
+void show_event(const json_t *event, GString *out);
+/* The question that an approval answers. */
+void show_question(const json_t *why, const Term *t, GString *out);

@@ -1,0 +1,107 @@
+/* shiplock pause, resume, approve, abort, retry, skip. */
+#include "find.h"
+#include "order.h"
+#include "show.h"
+#include <string.h>
+#include <unistd.h>
+
+char *order_path(const char *verb, const char *cluster)
+{
+	if (!cluster)
+		return g_strdup_printf("/v1/%s", verb);
+	g_autofree char *name = g_uri_escape_string(cluster, NULL, false);
+	return g_strdup_printf("/v1/clusters/%s/%s", name, verb);
+}
+
+static void add_text(json_t *body, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new(body, key, json_string(text));
+}
+
+json_t *order_body(const Args *a, const json_t *seen)
+{
+	json_t *body = json_object();
+	add_text(body, "reason", a->reason);
+	add_text(body, "node", a->node);
+	add_text(body, "gate", a->gate);
+	add_text(body, "subject", a->subject);
+	if (a->reject)
+		json_object_set_new(body, "reject", json_true());
+	if (a->break_glass)
+		json_object_set_new(body, "breakGlass", json_true());
+	if (seen)
+		json_object_set_new(body, "expect",
+			json_pack("{s:s}", "state", json_path_str(seen, "state", "")));
+	return body;
+}
+
+int order_give(const Args *a, Client *c, const char *cluster, const json_t *body, int64_t *ret_run)
+{
+	g_autoptr(GError) err = NULL;
+	g_autofree char *path = order_path(a->verb, cluster);
+	g_autoptr(json_t) says = client_order(c, path, body, &err);
+	if (!says)
+		return client_fail(a, err);
+	if (ret_run)
+		*ret_run = json_path_int(says, "run", 0);
+	if (a->json)
+		cli_print_json(says);
+	else
+		puts(json_path_str(says, "says", "done"));
+	return EXIT_SUCCEEDED;
+}
+
+static int wrong(const Args *a, const char *text, const char *hint)
+{
+	return cli_fail(a, EXIT_USAGE, text, hint);
+}
+
+static int check(const Args *a)
+{
+	bool named = a->n_rest == 1;
+	if (a->fleet == named)
+		return wrong(a, "name a cluster, or say --fleet", NULL);
+	if (strcmp(a->verb, "skip") == 0 && !(a->reason && *a->reason))
+		return wrong(a, "needs --reason TEXT", NULL);
+	if (a->node && a->gate)
+		return wrong(a, "takes --node or --gate, not both", NULL);
+	if (a->break_glass && !(a->reason && *a->reason))
+		return wrong(a, "--break-glass needs --reason TEXT", NULL);
+	return EXIT_SUCCEEDED;
+}
+
+/* What is asked stands above the answer; on a pipe too, for the log. */
+static bool show_asked(const Args *a, Client *c, const char *cluster, GError **err)
+{
+	Target target = { .cluster = (char *)cluster };
+	g_autofree char *path = target_path(&target, "/why");
+	g_autoptr(json_t) why = client_get(c, path, err);
+	if (!why)
+		return false;
+	Term t = term_of(stdout);
+	g_autoptr(GString) out = g_string_new("");
+	show_question(why, &t, out);
+	if (!a->json)
+		term_put(&t, stdout, out);
+	return true;
+}
+
+int verb_order(const Args *a)
+{
+	g_autoptr(GError) err = NULL;
+	int code = check(a);
+	if (code != EXIT_SUCCEEDED)
+		return code;
+	const char *cluster = a->fleet ? NULL : a->rest[0];
+	g_autoptr(Client) c = client_open(client_socket(a), &err);
+	Target target = { .cluster = (char *)cluster };
+	g_autofree char *path = cluster ? target_path(&target, "") : NULL;
+	g_autoptr(json_t) seen = c && path ? client_get(c, path, &err) : NULL;
+	if (err)
+		return client_fail(a, err);
+	if (strcmp(a->verb, "approve") == 0 && !show_asked(a, c, cluster, &err))
+		return client_fail(a, err);
+	g_autoptr(json_t) body = order_body(a, seen);
+	return order_give(a, c, cluster, body, NULL);
+}

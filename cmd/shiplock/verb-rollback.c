@@ -1,0 +1,138 @@
+/* shiplock rollback: says what it costs, asks once. */
+#include "find.h"
+#include "follow.h"
+#include "order.h"
+#include "show.h"
+#include <string.h>
+#include <unistd.h>
+
+enum { NAME_MAX_BYTES = 256 };
+
+typedef struct Wait {
+	const char *cluster;
+	char *path; /* /v1/runs/ID */
+	char *outcome; /* NULL: stands still without one */
+} Wait;
+
+static int print_cost(const Args *a, Client *c, json_t **ret_seen, GError **err)
+{
+	Target target = { .cluster = a->rest[0] };
+	g_autofree char *path = target_path(&target, ""), *why_path = target_path(&target, "/why");
+	g_autoptr(json_t) why = client_get(c, why_path, err);
+	*ret_seen = why ? client_get(c, path, err) : NULL;
+	if (!*ret_seen)
+		return EXIT_FAILED;
+	Term t = term_of(stdout);
+	g_autoptr(GString) out = g_string_new("");
+	show_rollback(why, *ret_seen, &t, out);
+	if (!a->json)
+		term_put(&t, stdout, out);
+	return EXIT_SUCCEEDED;
+}
+
+/* The name typed, or given by --yes. */
+static bool confirmed(const Args *a)
+{
+	char line[NAME_MAX_BYTES] = "";
+	if (a->yes)
+		return strcmp(a->yes, a->rest[0]) == 0;
+	if (!isatty(STDIN_FILENO))
+		return false;
+	printf("Type the cluster's name to go on: ");
+	fflush(stdout);
+	return fgets(line, sizeof line, stdin) && strcmp(g_strstrip(line), a->rest[0]) == 0;
+}
+
+static void each(const json_t *event, void *ud)
+{
+	const Wait *w = ud;
+	if (strcmp(json_path_str(event, "cluster", ""), w->cluster) != 0 ||
+		strcmp(json_path_str(event, "type", ""), "move") != 0)
+		return;
+	Term t = term_of(stderr);
+	g_autoptr(GString) line = g_string_new("");
+	show_event(event, line);
+	g_string_append_c(line, '\n');
+	term_put(&t, stderr, line);
+}
+
+static bool over(Client *c, void *ud, GError **err)
+{
+	Wait *w = ud;
+	size_t i;
+	json_t *cluster;
+	g_autoptr(json_t) run = client_get(c, w->path, err);
+	if (!run)
+		return true;
+	json_array_foreach(json_object_get(run, "clusters"), i, cluster)
+	{
+		if (strcmp(json_path_str(cluster, "name", ""), w->cluster) != 0 ||
+			strcmp(json_path_str(cluster, "state", ""), "ended") != 0)
+			continue;
+		w->outcome = g_strdup(json_path_str(cluster, "outcome", NULL));
+		return true;
+	}
+	/* Held by something that only a person clears: that is an end too. */
+	return json_path_int(run, "exitCode", -1) == EXIT_HELD;
+}
+
+static int code_of(const char *outcome)
+{
+	static const struct {
+		const char *outcome;
+		int code;
+	} codes[] = {
+		{ "RolledBack", EXIT_SUCCEEDED },
+		{ "PartiallyRolledBack", EXIT_MIXED },
+		{ "Indeterminate", EXIT_MIXED },
+		{ "Refused", EXIT_REFUSED },
+		{ "Aborted", EXIT_ABORTED },
+	};
+	for (size_t i = 0; outcome && i < G_N_ELEMENTS(codes); i++)
+		if (strcmp(codes[i].outcome, outcome) == 0)
+			return codes[i].code;
+	return EXIT_HELD;
+}
+
+static int wait_end(const Args *a, int64_t run, int64_t after)
+{
+	g_autoptr(GError) err = NULL;
+	Wait w = { .cluster = a->rest[0] };
+	w.path = g_strdup_printf("/v1/runs/%" G_GINT64_FORMAT, run);
+	Follow f = {
+		.socket = client_socket(a), .after = after, .each = each, .over = over, .ud = &w
+	};
+	int code = follow(&f, &err) ? code_of(w.outcome) : client_fail(a, err);
+	if (!err)
+		printf("%s %s\n", w.cluster, w.outcome ? w.outcome : "is held: shiplock why it");
+	g_free(w.outcome);
+	g_free(w.path);
+	return code;
+}
+
+int verb_rollback(const Args *a)
+{
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) seen = NULL;
+	g_autoptr(Client) c = client_open(client_socket(a), &err);
+	g_autoptr(json_t) status = c ? client_get(c, "/v1/status", &err) : NULL;
+	if (!status || print_cost(a, c, &seen, &err) != EXIT_SUCCEEDED)
+		return client_fail(a, err);
+	if (!confirmed(a)) {
+		g_autofree char *hint =
+			g_strdup_printf("shiplock rollback --yes %s %s", a->rest[0], a->rest[0]);
+		return cli_fail(
+			a, EXIT_USAGE, "the name is not the cluster's: nothing was done", hint);
+	}
+	g_autoptr(json_t) body = order_body(a, seen);
+	json_object_set_new(body, "confirm", json_string(a->rest[0]));
+	int64_t run = 0;
+	int code = order_give(a, c, a->rest[0], body, &run);
+	if (code != EXIT_SUCCEEDED)
+		return code;
+	if (a->wait)
+		return wait_end(a, run, json_path_int(status, "seq", 0));
+	if (!a->json)
+		printf("shiplock watch %" G_GINT64_FORMAT "\n", run);
+	return EXIT_SUCCEEDED;
+}
