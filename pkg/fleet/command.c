@@ -92,6 +92,10 @@ static bool resume_run(Request *r, Batch *b, Item *run)
 	if (stopped)
 		return sl_fail(&r->err, SL_ERR_REFUSED,
 			"%s; resume does not change that: state: active in Git does", stopped);
+	const Hold *hold = item_find_hold(run, "fleet-stopped");
+	if (hold && g_str_has_prefix(hold->reason, STOPPED_BY))
+		return sl_fail(&r->err, SL_ERR_REFUSED, "%s is %s; resume a cluster of that run",
+			item_name(run), hold->reason);
 	json_t *forgiven = json_array();
 	for (size_t i = 0; i < item_n_children(run); i++) {
 		const Item *c = item_child(run, i);
@@ -100,7 +104,9 @@ static bool resume_run(Request *r, Batch *b, Item *run)
 	}
 	record(b, run, &r->c);
 	batch_memo(b, run, "forgiven", forgiven);
-	batch_unhold(b, run, "fleet-stopped", r->c.who);
+	for (size_t i = 0; i < fleet_n_runs(r->f); i++) /* the others decide anew */
+		if (item_find_hold(fleet_nth_run(r->f, i), "fleet-stopped"))
+			batch_unhold(b, fleet_nth_run(r->f, i), "fleet-stopped", r->c.who);
 	r->says = g_strdup_printf("%s goes on with its other clusters", item_name(run));
 	return true;
 }

@@ -204,9 +204,9 @@ void fleet_free(Fleet *f)
 {
 	if (!f)
 		return;
+	idle_free(f->idle); /* it takes back its calls through the targets */
 	g_ptr_array_free(
 		f->targets, TRUE); /* their completions go before the engine that waits for them */
-	idle_free(f->idle);
 	g_ptr_array_free(f->credentials, TRUE);
 	saga_free(f->saga);
 	g_ptr_array_free(f->repositories, TRUE);

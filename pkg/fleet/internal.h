@@ -54,6 +54,7 @@ void idle_free(Idle *idle);
 void idle_inventory(Idle *idle); /* the documents changed */
 json_t *idle_json(const Idle *idle);
 
+#define STOPPED_BY "stopped by " /* another run; so begins the reason of such a hold */
 /* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
 bool cluster_is_good(const Item *c);
 /* The decision that the run would take now, from its items. */

@@ -165,8 +165,8 @@ static void add_other(Others *all, const Item *other, const Batch *b)
 	g_array_append_val(all->runs, r);
 	char text[SCHEDULE_TEXT_MAX];
 	if (!all->o.stopped && schedule_stops_fleet(&r, text)) {
-		g_snprintf(
-			all->stopped, sizeof all->stopped, "by %s: %.200s", item_name(other), text);
+		g_snprintf(all->stopped, sizeof all->stopped, STOPPED_BY "%.60s: %.200s",
+			item_name(other), text);
 		all->o.stopped = all->stopped;
 	}
 	for (size_t i = 0; i < r.n_clusters; i++) {

@@ -1,0 +1,333 @@
+/* What is pushed against what people say: `state` of plans, newer and older identities, several
+ * repositories, on the whole controller. */
+#include "fleet/test-witness.h"
+
+#define FAST                                                                                       \
+	HEAD("GatePolicy", "fast")                                                                 \
+	"spec:\n  gates:\n"                                                                        \
+	"    - {name: operators, when: [cp-verify, verify], invariant: clusterOperators}\n"        \
+	"    - {name: errors, when: [cp-soak, soak], onFail: rollback, query: "                    \
+	"'sum(rate(haproxy_backend_http_responses_total{code=\"5xx\"}[15m])) / "                   \
+	"sum(rate(haproxy_backend_http_responses_total[15m]))', pass: {atMost: 0.01}, fail: "      \
+	"{above: 0.05}, count: 3}\n"
+#define CLUSTERS CLUSTER("a") CLUSTER("b") CLUSTER("c")
+#define NAMED(name, clusters, wave, more)                                                          \
+	PLAN_WITH(name, "[{name: one, clusters: {names: " clusters "}, " wave "}]",                \
+		"  policies: {gates: fast}\n" more)
+#define SOAKS "cpSoak: 20m, soak: 20m"
+#define STATE(state) FAST CLUSTERS NAMED("up", "[a, b]", SOAKS, "  state: " state "\n")
+#define ACTIVE STATE("active")
+#define SUSPENDED STATE("suspended")
+#define ROLLED_BACK STATE("rolledBack")
+#define OLD "4.21.8"
+#define NEW "4.21.10"
+
+static Rig *begin(const char *yaml)
+{
+	Rig *r = rig_new(3);
+	for (const char *name = "abc"; *name; name++) {
+		char text[] = { *name, 0 };
+		rig_cluster(r, text, 0);
+	}
+	rig_start(r);
+	if (yaml)
+		story_git(r, "fleet", "c1", yaml);
+	r->run = 1;
+	return r;
+}
+
+static void fail_requests(Rig *r, const char *cluster)
+{
+	sim_cluster_set_faults(
+		sim_fleet_find(r->world, cluster), SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
+}
+
+static void test_suspended_before(void)
+{
+	g_autoptr(Rig) r = begin(SUSPENDED);
+	story_pass(r, 3600);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 0);
+	story_git(r, "fleet", "c2", ACTIVE);
+	story_pass(r, 60);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+}
+
+static void test_suspended_beats_resume(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "cp-soak", NULL);
+	g_assert_true(story_command(r, "pause", "a"));
+	story_git(r, "fleet", "c2", SUSPENDED);
+	story_pass(r, 60);
+	g_assert_true(story_command(r, "resume", "a"));
+	g_assert_nonnull(strstr(r->says, "a is still held: the plan is suspended in Git (c2)"));
+	g_assert_false(story_command(r, "resume", "a"));
+	g_assert_nonnull(strstr(r->err->message, "state: active in Git does"));
+	story_pass(r, 2 * 3600);
+	g_assert_cmpstr(story_state(r, "a"), ==, "cp-soak");
+	story_git(r, "fleet", "c3", ACTIVE);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+}
+
+static void test_pause_beats_active(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "evacuate", NULL);
+	g_assert_true(story_command(r, "pause", "a"));
+	story_git(r, "fleet", "c2", SUSPENDED);
+	story_pass(r, 60);
+	story_git(r, "fleet", "c3", ACTIVE);
+	story_pass(r, 3600);
+	g_assert_cmpstr(outside_wanted(r, "a"), ==, "");
+	g_assert_cmpint(fleet_exit_code(r->fleet, 1, false), ==, 3);
+	g_assert_true(story_command(r, "resume", "a"));
+	g_assert_cmpint(story_rest(r), ==, 0);
+}
+
+static void test_deleted_is_suspended(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "evacuate", NULL);
+	story_git(r, "fleet", "c2", FAST CLUSTERS);
+	story_pass(r, 3600);
+	g_assert_cmpstr(outside_wanted(r, "a"), ==, "");
+	g_assert_false(story_command(r, "resume", "a"));
+	story_git(r, "fleet", "c3", ACTIVE);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+}
+
+static void test_rolled_back(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "cp-soak", NULL);
+	story_git(r, "fleet", "c2", ROLLED_BACK);
+	g_assert_cmpint(story_rest(r), ==, 4);
+	story_pass(r, 3600);
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	g_assert_false(story_command(r, "resume", "b"));
+	g_assert_nonnull(strstr(r->err->message, "the plan is rolledBack in Git (c2)"));
+	story_git(r, "fleet", "c3", ACTIVE);
+	story_pass(r, 3600);
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending"); /* explicit: a person says so */
+	g_assert_true(story_command(r, "resume", "b"));
+	story_reach(r, "b", "ended", NULL);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+}
+
+/* What only looks around has nothing to step down from. */
+static void test_rolled_back_in_preflight(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "preflight", NULL);
+	story_git(r, "fleet", "c2", ROLLED_BACK);
+	story_pass(r, 3600);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "Aborted");
+	g_assert_null(outside_claim(r, "a"));
+	g_assert_cmpstr(outside_wanted(r, "a"), ==, "");
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+}
+
+/* Everything but `state` differs: longer soaks, another gate, another order, another address. */
+#define SECOND                                                                                     \
+	FAST CLUSTER_WITH("a", "  exclusive: true\n") CLUSTER("b") CLUSTER("c")                    \
+		NAMED("up", "[c, b, a]", "cpSoak: 3h, soak: 3h", "")
+
+static bool first_at_rest(void *ud)
+{
+	return story_at_rest(ud);
+}
+
+static char *changes_with(const char *pushed)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	g_autoptr(Witness) w = witness_new(r);
+	w->done = first_at_rest;
+	w->ud = r;
+	story_reach(r, "a", "baseline", NULL);
+	if (pushed)
+		story_git(r, "fleet", "c2", pushed);
+	g_assert_true(loop_sim_run(r->loop, witness_look, w,
+		loop_boot_usec(loop_sim_loop(r->loop)) + INT64_C(24) * 3600 * RIG_SEC));
+	g_assert_cmpint(fleet_exit_code(r->fleet, 1, false), ==, 0);
+	if (pushed) { /* it waited for the end, and comes now */
+		story_pass(r, 3600);
+		g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 2);
+		g_assert_nonnull(item_find_child(fleet_nth_run(r->fleet, 1), "c"));
+	}
+	return g_strdup(w->changes->str);
+}
+
+static void test_second_push_changes_nothing(void)
+{
+	g_autofree char *alone = changes_with(NULL), *disturbed = changes_with(SECOND);
+	g_assert_nonnull(strstr(alone, NEW));
+	g_assert_cmpstr(alone, ==, disturbed);
+}
+
+static void test_an_identity_runs_once(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	story_git(r, "fleet", "c2", ACTIVE);
+	story_git(r, "fleet", "c3", SUSPENDED);
+	story_git(r, "fleet", "c4", ACTIVE);
+	story_pass(r, 3600);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+	rig_crash(r);
+	rig_start(r);
+	story_git(r, "fleet", "c5", ACTIVE);
+	story_pass(r, 3600);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+	g_assert_true(story_command(r, "retry", "b"));
+	story_pass(r, 3600);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 2);
+	g_assert_cmpint(fleet_exit_code(r->fleet, 2, false), ==, 0);
+}
+
+/* In mid-run the process dies, and comes back to the same documents. */
+static void test_restart(void)
+{
+	g_autoptr(Rig) r = begin(ACTIVE);
+	story_reach(r, "a", "cp-soak", NULL);
+	rig_crash(r);
+	rig_start(r);
+	story_git(r, "fleet", "c1", ACTIVE);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpuint(fleet_n_runs(r->fleet), ==, 1);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+}
+
+/* The same target under another identity does not try again what rolled back. */
+#define OTHER FAST CLUSTERS NAMED("again", "[a, b]", "cpSoak: 25m, soak: 20m, failureBudget: 2", "")
+
+static void test_rolled_back_before(void)
+{
+	g_autoptr(Rig) r = begin(FAST CLUSTERS NAMED("up", "[a]", SOAKS, ""));
+	fail_requests(r, "a");
+	g_assert_cmpint(story_rest(r), ==, 4);
+	sim_cluster_set_faults(sim_fleet_find(r->world, "a"), 0);
+	story_git(r, "fleet", "c2", OTHER);
+	story_pass(r, 60);
+	r->run = 2;
+	g_assert_cmpint(story_rest(r), ==, 5);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "Refused");
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+	g_autoptr(json_t) seen = fleet_cluster(r->fleet, "a");
+	g_assert_nonnull(strstr(json_path_str(seen, "findings.0.message", ""), "in run up#1"));
+	g_assert_true(story_command(r, "retry", "a"));
+	story_pass(r, 60);
+	r->run = 3;
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
+}
+
+/* ---- two repositories ---- */
+
+#define FIRST FAST CLUSTERS NAMED("up", "[a, b]", SOAKS, "")
+#define OF_C FAST CLUSTERS NAMED("up", "[c]", SOAKS, "")
+
+static void test_two_repositories(void)
+{
+	g_autoptr(Rig) r = begin(FIRST);
+	story_git(r, "edu", "e1", OF_C);
+	story_reach(r, "b", "ended", NULL);
+	g_assert_cmpstr(story_state(r, "c"), ==, "pending");
+	g_assert_cmpstr(outside_version(r, "c"), ==, OLD);
+	story_reach(r, "c", "ended", NULL);
+	g_assert_cmpstr(outside_version(r, "c"), ==, NEW);
+	story_pass(r, 60);
+	g_assert_cmpint(fleet_exit_code(r->fleet, 1, false), ==, 0);
+	g_assert_cmpint(fleet_exit_code(r->fleet, 2, false), ==, 0);
+}
+
+/* After a rollback of one plan nothing of any plan starts, until a person says so. */
+static void test_rollback_stops_all(void)
+{
+	g_autoptr(Rig) r = begin(FIRST);
+	story_git(r, "edu", "e1", OF_C);
+	fail_requests(r, "a");
+	story_reach(r, "a", "ended", NULL);
+	story_pass(r, 3600);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "RolledBack");
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	g_assert_cmpstr(story_state(r, "c"), ==, "pending");
+	g_assert_null(outside_claim(r, "c"));
+	g_assert_cmpint(fleet_exit_code(r->fleet, 2, false), ==, 3);
+	g_assert_false(story_command(r, "resume", "c"));
+	g_assert_nonnull(strstr(r->err->message, "up#2 is stopped by up#1: 1 rollback"));
+	g_assert_true(story_command(r, "resume", "b"));
+	story_reach(r, "c", "ended", NULL);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+	g_assert_cmpstr(outside_version(r, "c"), ==, NEW);
+}
+
+static void test_held_keeps_its_slot(void)
+{
+	g_autoptr(Rig) r = begin(FIRST);
+	story_git(r, "edu", "e1", OF_C);
+	story_reach(r, "a", "cp-soak", NULL);
+	SimCluster *a = sim_fleet_find(r->world, "a");
+	sim_cluster_set_faults(a, SIM_FAULT_BIT(SIM_FAULT_TELEMETRY_DOWN));
+	story_reach(r, "a", "cp-soak", "gate");
+	story_pass(r, 4 * 3600);
+	g_assert_nonnull(story_held(r, "a", "held-too-long"));
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	g_assert_cmpstr(story_state(r, "c"), ==, "pending");
+	g_assert_cmpint(fleet_exit_code(r->fleet, 1, false), ==, 3);
+	sim_cluster_set_faults(a, 0);
+	g_assert_true(story_command(r, "resume", "a"));
+	story_reach(r, "c", "ended", NULL);
+	g_assert_cmpint(fleet_exit_code(r->fleet, 1, false), ==, 0);
+}
+
+/* ---- bake: holds neither claim nor slot ---- */
+
+#define BAKING                                                                                     \
+	FAST CLUSTERS PLAN_WITH("up",                                                              \
+		"[{name: one, clusters: {names: [a]}, bake: 2d}, {name: two, clusters: {names: "   \
+		"[b]}}]",                                                                          \
+		"  policies: {gates: fast}\n")
+
+static void test_bake(void)
+{
+	g_autoptr(Rig) r = begin(BAKING);
+	story_reach(r, "a", "ended", NULL);
+	int64_t ended = loop_boot_usec(loop_sim_loop(r->loop));
+	g_assert_null(outside_claim(r, "a"));
+	story_git(r, "edu", "e1", OF_C);
+	story_reach(r, "c", "ended", NULL);
+	g_assert_cmpstr(outside_version(r, "c"), ==, NEW);
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	story_pass(r, 40 * 3600);
+	story_reach(r, "b", "preflight", NULL);
+	int64_t hours = (loop_boot_usec(loop_sim_loop(r->loop)) - ended) / (3600 * RIG_SEC);
+	g_assert_cmpint(hours, ==, 48);
+	g_assert_cmpint(story_rest(r), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/git-state/suspended-before", test_suspended_before);
+	g_test_add_func("/git-state/suspended-beats-resume", test_suspended_beats_resume);
+	g_test_add_func("/git-state/pause-beats-active", test_pause_beats_active);
+	g_test_add_func("/git-state/deleted-is-suspended", test_deleted_is_suspended);
+	g_test_add_func("/git-state/rolled-back", test_rolled_back);
+	g_test_add_func("/git-state/rolled-back-in-preflight", test_rolled_back_in_preflight);
+	g_test_add_func("/git-state/second-push", test_second_push_changes_nothing);
+	g_test_add_func("/git-state/an-identity-runs-once", test_an_identity_runs_once);
+	g_test_add_func("/git-state/restart", test_restart);
+	g_test_add_func("/git-state/rolled-back-before", test_rolled_back_before);
+	g_test_add_func("/git-state/two-repositories", test_two_repositories);
+	g_test_add_func("/git-state/rollback-stops-all", test_rollback_stops_all);
+	g_test_add_func("/git-state/held-keeps-its-slot", test_held_keeps_its_slot);
+	g_test_add_func("/git-state/bake", test_bake);
+	return g_test_run();
+}
