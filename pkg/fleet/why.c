@@ -22,7 +22,7 @@ static json_t *evidence(const Item *c)
 {
 	json_t *out = json_array();
 	const json_t *looks = item_looks(c);
-	const json_t *last = json_object_get(item_memo(c), "lastFailure");
+	const json_t *last = json_path(item_memo(c), "rollback.look");
 	if (last)
 		json_array_append(out, (json_t *)last);
 	for (size_t i = json_array_size(looks); i > 0 && json_array_size(out) < 6; i--) {
@@ -62,7 +62,13 @@ static json_t *you_can(const Item *c)
 	for (size_t i = 0; i < item_n_holds(c); i++)
 		hold = hold || item_hold(c, i)->person;
 	if (item_ended(c)) {
+		bool back = g_strcmp0(cluster_outcome(c), "RolledBack") == 0;
 		can(out, name, "retry", "a new run in which this cluster may be tried again");
+		if (item_find_hold(item_parent(c), "fleet-stopped"))
+			can(out, name, "resume", "the other clusters of the run go on without it");
+		if (cluster_hop(c) && !back)
+			can(out, name, "rollback",
+				"a run of its own takes the upgrade back, after its own probe");
 		return out;
 	}
 	bool moved = item_pivot_crossed(c, "control-plane");
@@ -97,8 +103,15 @@ static char *goes_on(const Item *c)
 
 static json_t *because(const Item *c)
 {
+	const json_t *back = json_object_get(item_memo(c), "rollback");
+	const char *gate = json_path_str(back, "gate", NULL), *why = json_path_str(back, "why", "");
 	if (item_n_holds(c) > 0)
 		return json_string(item_hold(c, item_n_holds(c) - 1)->reason);
+	if (gate)
+		return json_sprintf("gate %s failed: %s", gate, why);
+	if (back)
+		return json_sprintf("rolled back by %s%s%s", json_path_str(back, "by", "?"),
+			*why ? ": " : "", why);
 	return json_string(*item_reason(c) && !item_ended(c) ? item_reason(c) : item_why(c));
 }
 

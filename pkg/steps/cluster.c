@@ -157,6 +157,19 @@ static const char *paused_by(const Item *it)
 	return NULL;
 }
 
+/* The look that decided, kept when the looks of the state are gone. NULL: none. */
+static json_t *decisive_look(const Item *it, const char *gate)
+{
+	const json_t *looks = item_looks(it);
+	for (size_t i = json_array_size(looks); i > 0; i--) {
+		json_t *l = json_array_get(looks, i - 1);
+		if (strcmp(json_path_str(l, "gate", ""), gate) == 0 &&
+			strcmp(json_path_str(l, "verdict", ""), "FAIL") == 0)
+			return l;
+	}
+	return NULL;
+}
+
 static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
 {
 	Tier tier = TIER_T0;
@@ -169,8 +182,8 @@ static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char
 	};
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
 	if (a.decision == ROLLBACK_AUTOMATIC) {
-		json_t *memo = json_pack(
-			"{s:{s:s, s:s, s:s}}", "rollback", "gate", gate, "why", why, "by", "gate");
+		json_t *memo = json_pack("{s:{s:s, s:s, s:s, s:O?}}", "rollback", "gate", gate,
+			"why", why, "by", "gate", "look", decisive_look(it, gate));
 		batch_move_memo(b, it, CL_ROLLBACK, memo, "gate %s failed: %s", gate, why);
 		return (StepResult){ .verb = STEP_ACT };
 	}
