@@ -44,7 +44,9 @@ static int64_t number(const char *text, int64_t def)
 static void get_status(Call *c)
 {
 	json_t *v = fleet_status(c->d->fleet);
+	int64_t up = loop_boot_usec(c->d->loop) - c->d->started_usec;
 	json_object_set_new(v, "journalWritable", json_boolean(daemon_writable(c->d)));
+	json_object_set_new(v, "upSeconds", json_integer((json_int_t)(up / SL_USEC_PER_SEC)));
 	answer(c, v, "status", "");
 }
 

@@ -178,6 +178,7 @@ static bool open_seams(Daemon *d, GError **err)
 	if (!d->events || !make_state(state, err))
 		return false;
 	d->loop = loop_event_loop(d->events);
+	d->started_usec = loop_boot_usec(d->loop);
 	loop_event_on_late(d->events, 0, on_late, d);
 	d->store = store_sqlite_open(journal, d->loop, err);
 	if (!d->store)

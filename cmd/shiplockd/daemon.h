@@ -32,7 +32,7 @@ typedef struct Daemon {
 	Submissions *submissions;
 	json_t *inventory; /* repository -> name -> Cluster document, as in force */
 	Web *api, *face;
-	bool writable; /* as it was told last */
+	int64_t started_usec; /* boot time */
 } Daemon;
 
 /* The exit code of the process. */
