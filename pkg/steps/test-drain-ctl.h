@@ -106,7 +106,10 @@ static inline void ctl_stop(World *w)
 	if (!ctl)
 		return;
 	target_watches_free(ctl->watches);
+	/* The lists under way end before the client that they ask. */
+	KubeClient *kube = g_steal_pointer(&ctl->target->kube);
 	target_free(ctl->target);
+	kube_client_free(kube);
 	creds_free(ctl->creds);
 	saga_free(ctl->saga);
 	loop_sim_proc_free(ctl->proc);

@@ -196,6 +196,58 @@ static void test_rival(void)
 	g_assert_false(w->broken);
 }
 
+/* The pod is gone when the request arrives: that is what was wanted. */
+static HttpFault vanishing(uint64_t n, const HttpRequest *r, void *ud)
+{
+	World *w = ud;
+	HttpFault f = request_plan(n, r, ud);
+	g_auto(GStrv) part = g_strsplit(r->path, "/", 0);
+	if (strcmp(r->method, "POST") == 0 && g_str_has_suffix(r->path, "/eviction"))
+		sim_store_remove(
+			objects(w), sim_store_find(objects(w), SIM_PODS, part[4], part[6]));
+	return f;
+}
+
+static void test_vanishing(void)
+{
+	SimSpec spec = packed(4, 4);
+	g_autoptr(World) w = world_new(&spec);
+	http_sim_set_faults(sim_fleet_transport(w->fleet), vanishing, rig_crash, w);
+	world_begin(w, &own_first);
+	must(w, ended, 60 * SEC);
+	g_assert_cmpuint(n_posts(w), ==, 4);
+	g_assert_cmpuint(n_refused(w), ==, 0);
+}
+
+/* The name comes back with another UID, on the same node, while the request is on its way. */
+static HttpFault replacing(uint64_t n, const HttpRequest *r, void *ud)
+{
+	World *w = ud;
+	HttpFault f = request_plan(n, r, ud);
+	g_auto(GStrv) part = g_strsplit(r->path, "/", 0);
+	bool first = g_str_has_suffix(r->path, "/eviction") && n_posts(w) == 1;
+	SimObj *p = first ? sim_store_find(objects(w), SIM_PODS, part[4], part[6]) : NULL;
+	if (!p)
+		return f;
+	json_t *next = json_deep_copy(p->json);
+	json_object_set_new(json_object_get(next, "metadata"), "uid", json_string("the-second"));
+	sim_store_remove(objects(w), p);
+	sim_store_put(objects(w), sim_kind(SIM_PODS), next);
+	return f;
+}
+
+static void test_replaced(void)
+{
+	SimSpec spec = packed(4, 2);
+	g_autoptr(World) w = world_new(&spec);
+	http_sim_set_faults(sim_fleet_transport(w->fleet), replacing, rig_crash, w);
+	world_begin(w, &own_first);
+	must(w, ended, 200 * SEC);
+	g_assert_cmpuint(pods_on(w, FIRST), ==, 0);
+	g_assert_cmpuint(json_object_size(w->posts), ==, 5);
+	g_assert_cmpint(json_integer_value(json_object_get(w->posts, "the-second")), ==, 1);
+}
+
 static const json_t *why_pod(const json_t *why)
 {
 	return json_array_get(json_object_get(why, "pods"), 0);
@@ -287,6 +339,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/drain-people/abort", test_abort);
 	g_test_add_func("/drain-people/shared-budget", test_shared_budget);
 	g_test_add_func("/drain-people/rival", test_rival);
+	g_test_add_func("/drain-people/vanishing", test_vanishing);
+	g_test_add_func("/drain-people/replaced", test_replaced);
 	g_test_add_func("/drain-people/budget-at-zero", test_budget_at_zero);
 	g_test_add_func("/drain-people/two-budgets", test_two_budgets);
 	g_test_add_func("/drain-people/forbidden", test_forbidden);

@@ -101,6 +101,15 @@ static inline bool unmarked(const World *w, const char *node)
 	       json_array_size(tree_get(n, "spec.taints")) == 0;
 }
 
+/* Records of this kind in the journal. */
+static inline unsigned n_records(const World *w, const char *kind)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < store_mem_len(w->disk); i++)
+		n += strcmp(store_mem_get(w->disk, i)->kind, kind) == 0;
+	return n;
+}
+
 /* Evictions that the server answered with a refusal. */
 static inline unsigned n_refused(const World *w)
 {

@@ -1,6 +1,6 @@
 /* Drains against a simulated cluster, through the real client: what the server's store says is what
  * counts. */
-#include "steps/test-drain-rig.h"
+#include "steps/test-drain-upgrade.h"
 
 static const Ask own_first = { .mode = C_OWN, .nodes = { FIRST }, .hold_sec = 5 };
 
@@ -28,6 +28,7 @@ static void test_own(void)
 		must(w, ended, 600 * SEC);
 		g_assert_cmpuint(pods_on(w, FIRST), ==, 0);
 		assert_clean(w, 6);
+		g_assert_cmpuint(n_records(w, "hold"), ==, 0);
 		g_assert_true(unmarked(w, FIRST));
 		g_test_message("%" G_GINT64_FORMAT " ms, %" G_GUINT64_FORMAT " requests",
 			(now_of(w) - start) / 1000, requests_of(w));
@@ -36,25 +37,6 @@ static void test_own(void)
 }
 
 /* ---- assist: the operator drains in windows of 90 s ---- */
-
-static void pause_pool(World *w, bool paused)
-{
-	g_assert_cmpint(sim_cluster_patch(w->c, SIM_POOLS, NULL, "worker", SIM_SUB_NONE, "test",
-				json_pack("{s:{s:b}}", "spec", "paused", paused)),
-		==, 200);
-}
-
-static bool updated(World *w)
-{
-	const json_t *cv = sim_store_find(objects(w), SIM_CLUSTERVERSIONS, NULL, "version")->json;
-	return strcmp(json_path_str(cv, "status.history.0.version", ""), "4.21.9") == 0 &&
-	       strcmp(json_path_str(cv, "status.history.0.state", ""), "Completed") == 0;
-}
-
-static bool cordoned(World *w)
-{
-	return tree_true(node_json(w, FIRST), "spec.unschedulable");
-}
 
 static bool drained(World *w)
 {
@@ -67,22 +49,6 @@ static bool drained(World *w)
 static bool empty(World *w)
 {
 	return pods_on(w, FIRST) == 0;
-}
-
-/* Control plane up, workers held; then released: the operator begins with the first. */
-static void release(World *w)
-{
-	g_autofree char *image = sim_release_image("4.21.9");
-	pause_pool(w, true);
-	g_assert_cmpint(
-		sim_cluster_patch(w->c, SIM_CLUSTERVERSIONS, NULL, "version", SIM_SUB_NONE, "test",
-			json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version",
-				"4.21.9", "image", image)),
-		==, 200);
-	must(w, updated, 7200 * SEC);
-	pass(w, 60 * SEC);
-	pause_pool(w, false);
-	must(w, cordoned, 60 * SEC);
 }
 
 /* The operator's second window begins 5 + 90 + 60 s after it cordoned. */
@@ -108,6 +74,34 @@ static void test_assist(void)
 	}
 }
 
+static bool helped_and_left(World *w)
+{
+	return pool_is_done(w) && ended(w);
+}
+
+/* Through the whole pool: one help for each node, over when the operator is done with it, and no
+ * mark of ours anywhere. */
+static void test_assist_pool(void)
+{
+	SimSpec spec = packed(9, 1);
+	g_autoptr(World) w = world_new(&spec);
+	release(w);
+	Ask ask = { .mode = C_ASSIST };
+	world_begin(w, &ask);
+	must(w, helped_and_left, 7200 * SEC);
+	const Item *c = cluster_item(w);
+	g_assert_cmpuint(item_n_children(c), ==, 3);
+	for (size_t i = 0; i < item_n_children(c); i++) {
+		const Item *n = item_child(c, i);
+		g_assert_true(item_ended(n));
+		g_assert_cmpuint(item_n_acts(n), ==, 0);
+		g_assert_true(unmarked(w, item_name(n)));
+	}
+	g_assert_cmpuint(w->n_wrong, ==, 0);
+	g_assert_false(w->broken);
+	g_assert_cmpuint(pods_ready(w), ==, 9);
+}
+
 static void test_not_assisted(void)
 {
 	SimSpec spec = packed(16, 1);
@@ -124,6 +118,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/drain/own", test_own);
 	g_test_add_func("/drain/assist", test_assist);
+	g_test_add_func("/drain/assist-pool", test_assist_pool);
 	g_test_add_func("/drain/not-assisted", test_not_assisted);
 	return g_test_run();
 }
