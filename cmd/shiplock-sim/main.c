@@ -15,7 +15,8 @@ static int usage(FILE *to)
 	      "[--time-scale N]\n"
 	      "       shiplock-sim play --kubeconfig FILE [--exporter HOST:PORT] [--fault NAME]... "
 	      "[--time-scale N]\n"
-	      "both:  [--version X.Y.Z] [--previous X.Y.Z] [--releases X.Y.Z,...] [--workers N]\n",
+	      "both:  [--version X.Y.Z] [--previous X.Y.Z] [--releases X.Y.Z,...] [--workers N] "
+	      "[--apps N]\n",
 		to);
 	return EXIT_USAGE;
 }

@@ -26,7 +26,8 @@ static bool number(const char *name, const char *text, unsigned max, unsigned *r
 }
 
 typedef enum {
-	OPT_CLUSTERS = 1,
+	OPT_APPS = 1,
+	OPT_CLUSTERS,
 	OPT_DIR,
 	OPT_EXPORTER,
 	OPT_FAULT,
@@ -42,6 +43,8 @@ typedef enum {
 static bool take(Options *o, int opt, const char *arg, GError **err)
 {
 	switch ((Opt)opt) {
+	case OPT_APPS:
+		return number("apps", arg, 1000, &o->n_apps, err);
 	case OPT_CLUSTERS:
 		return number("clusters", arg, MAX_CLUSTERS, &o->n_clusters, err);
 	case OPT_SCALE:
@@ -78,6 +81,7 @@ static bool take(Options *o, int opt, const char *arg, GError **err)
 bool options_parse(int argc, char **argv, Options *ret, GError **err)
 {
 	static const struct option known[] = {
+		{ "apps", required_argument, NULL, OPT_APPS },
 		{ "clusters", required_argument, NULL, OPT_CLUSTERS },
 		{ "dir", required_argument, NULL, OPT_DIR },
 		{ "exporter", required_argument, NULL, OPT_EXPORTER },
@@ -96,6 +100,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **err)
 		.releases = "4.21.9,4.21.10",
 		.n_clusters = 5,
 		.n_workers = 3,
+		.n_apps = 10,
 		.scale = 1 };
 	optind = 0;
 	opterr = 0;

@@ -2,12 +2,12 @@
 #pragma once
 #include "sim/fault.h"
 
-enum { MAX_FAULTS = 32, MAX_CLUSTERS = 100, MAX_SCALE = 100000, EXIT_USAGE = 64 };
+enum { MAX_FAULTS = 32, MAX_CLUSTERS = 1000, MAX_SCALE = 100000, EXIT_USAGE = 64 };
 
 typedef struct Options {
 	const char *kubeconfig, *dir, *exporter; /* borrowed from argv */
 	const char *version, *previous, *releases;
-	unsigned n_clusters, n_workers, scale;
+	unsigned n_clusters, n_workers, n_apps, scale;
 	bool no_plan; /* the plan lies in the checkout, not committed */
 	struct {
 		SimFault fault;

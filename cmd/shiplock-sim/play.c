@@ -273,6 +273,7 @@ static void build_world(Play *p)
 		.version = p->o->version,
 		.previous = p->o->previous,
 		.n_workers = p->o->n_workers,
+		.n_apps = p->o->n_apps,
 		.no_pods = true };
 	p->building = true;
 	sim_world_build(&w, now_of(p), keep_write, p);

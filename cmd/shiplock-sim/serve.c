@@ -9,6 +9,7 @@
 #include "verbs.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct Member {
 	SimCluster *cluster;
@@ -104,7 +105,8 @@ static bool add_member(Serve *s, unsigned k, GError **err)
 	m->spec = (SimSpec){ .world = { .name = m->name,
 				     .version = s->o->version,
 				     .previous = s->o->previous,
-				     .n_workers = s->o->n_workers },
+				     .n_workers = s->o->n_workers,
+				     .n_apps = s->o->n_apps },
 		.releases = s->o->releases,
 		.faults = options_faults(s->o, k),
 		.scale = s->o->scale };
@@ -148,7 +150,7 @@ static bool open_audit(Member *m, const char *dir, GError **err)
 
 static bool write_fleet(Serve *s, GError **err)
 {
-	FleetMember list[MAX_CLUSTERS];
+	g_autofree FleetMember *list = g_new0(FleetMember, s->n + 1);
 	for (size_t i = 0; i < s->n; i++)
 		list[i] = (FleetMember){ s->members[i].name, s->members[i].token,
 			server_port(s->members[i].api), server_port(s->members[i].telemetry) };
@@ -171,8 +173,19 @@ static void on_term(void *ud)
 	loop_event_exit(((Serve *)ud)->events, 0);
 }
 
+/* Two sockets a cluster, and those of the clients. */
+static void raise_descriptors(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
 static bool start(Serve *s, GError **err)
 {
+	raise_descriptors();
 	s->events = loop_event_new(err);
 	if (!s->events || !loop_event_on_service_signals(s->events, on_term, on_term, s, err))
 		return false;

@@ -2,7 +2,7 @@
 #include "codec/json.h"
 #include <string.h>
 
-enum { API_AWAY_SEC = 20, API_CYCLE_SEC = 60, MAX_CLUSTERS = 1024 };
+enum { API_AWAY_SEC = 20, API_AWAY_MIN_USEC = 1000000, API_CYCLE = 3, MAX_CLUSTERS = 1024 };
 
 struct SimCluster {
 	char *name;
@@ -42,16 +42,16 @@ static void arm(SimCluster *c, int64_t at_usec)
 	c->timer = loop_timer(c->loop, at_usec, tick, c);
 }
 
-/* The fault that takes the API server away for a while, again and again. */
+/* The fault that takes the API server away for a third of the time, again and again; for a second
+ * at least, because clients do not run faster than their clock. */
 static int64_t judge_outage(SimCluster *c)
 {
 	bool on = (sim_actors_faults(c->actors) & SIM_FAULT_BIT(SIM_FAULT_API_503)) &&
 		  sim_actors_updating(c->actors);
-	int64_t sec = loop_boot_usec(c->loop) / c->second_usec;
-	int64_t in = sec % API_CYCLE_SEC;
-	sim_api_set_down(c->api, on && in < API_AWAY_SEC);
-	int64_t next = sec - in + (in < API_AWAY_SEC ? API_AWAY_SEC : API_CYCLE_SEC);
-	return on ? next * c->second_usec : INT64_MAX;
+	int64_t away = MAX(API_AWAY_SEC * c->second_usec, API_AWAY_MIN_USEC);
+	int64_t now = loop_boot_usec(c->loop), in = now % (API_CYCLE * away);
+	sim_api_set_down(c->api, on && in < away);
+	return on ? now - in + (in < away ? away : API_CYCLE * away) : INT64_MAX;
 }
 
 static void follow_version(SimCluster *c)
