@@ -74,7 +74,7 @@ static bool is_rsa_key(const char *secret)
 	if (!body)
 		return false;
 	gsize n = 0;
-	g_autofree guchar *raw =
+	g_autofree unsigned char *raw =
 		g_base64_decode(body + strlen("BEGIN OPENSSH PRIVATE KEY-----"), &n);
 	return memmem(raw, n, "ssh-rsa", 7) != NULL;
 }

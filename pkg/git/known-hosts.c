@@ -4,7 +4,7 @@
 typedef struct HostKey {
 	bool revoked;
 	char *type, *base64;
-	guchar *blob;
+	unsigned char *blob;
 	gsize len;
 } HostKey;
 
@@ -28,11 +28,11 @@ static bool hashed_matches(const char *pattern, const char *host)
 	if (g_strv_length(parts) != 4 || strcmp(parts[1], "1") != 0)
 		return false;
 	gsize n_salt = 0, n_want = 0, n_got = 20;
-	guint8 got[20];
-	g_autofree guchar *salt = g_base64_decode(parts[2], &n_salt);
-	g_autofree guchar *want = g_base64_decode(parts[3], &n_want);
+	unsigned char got[20];
+	g_autofree unsigned char *salt = g_base64_decode(parts[2], &n_salt);
+	g_autofree unsigned char *want = g_base64_decode(parts[3], &n_want);
 	g_autoptr(GHmac) mac = g_hmac_new(G_CHECKSUM_SHA1, salt, n_salt);
-	g_hmac_update(mac, (const guchar *)host, (gssize)strlen(host));
+	g_hmac_update(mac, (const unsigned char *)host, (gssize)strlen(host));
 	g_hmac_get_digest(mac, got, &n_got);
 	return n_want == n_got && memcmp(want, got, n_got) == 0;
 }
@@ -95,7 +95,7 @@ void known_hosts_free(KnownHosts *k)
 	g_free(k);
 }
 
-static const HostKey *key_at(const KnownHosts *k, guint i)
+static const HostKey *key_at(const KnownHosts *k, unsigned i)
 {
 	return &g_array_index(k->keys, HostKey, i);
 }
@@ -108,7 +108,7 @@ static bool is_key(const HostKey *h, const void *key, size_t len)
 HostKeyVerdict known_hosts_judge(const KnownHosts *k, const void *key, size_t len)
 {
 	HostKeyVerdict v = HOST_KEY_UNKNOWN;
-	for (guint i = 0; i < k->keys->len; i++) {
+	for (unsigned i = 0; i < k->keys->len; i++) {
 		const HostKey *h = key_at(k, i);
 		if (h->revoked && is_key(h, key, len))
 			return HOST_KEY_REVOKED;
@@ -123,7 +123,7 @@ HostKeyVerdict known_hosts_judge(const KnownHosts *k, const void *key, size_t le
 char *known_hosts_plain(const KnownHosts *k)
 {
 	GString *text = g_string_new("");
-	for (guint i = 0; i < k->keys->len; i++) {
+	for (unsigned i = 0; i < k->keys->len; i++) {
 		const HostKey *h = key_at(k, i);
 		if (known_hosts_judge(k, h->blob, h->len) == HOST_KEY_KNOWN)
 			g_string_append_printf(text, "%s %s %s\n", k->host, h->type, h->base64);

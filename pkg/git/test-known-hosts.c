@@ -43,7 +43,7 @@ static const struct {
 static void test_cases(void)
 {
 	gsize n = 0;
-	g_autofree guchar *key = g_base64_decode(K1, &n);
+	g_autofree unsigned char *key = g_base64_decode(K1, &n);
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_test_message("%s", cases[i].name);
 		g_autoptr(KnownHosts) k =
@@ -59,7 +59,7 @@ static void test_hashed(void)
 	g_autofree char *path = g_build_filename(dir, "known_hosts", NULL);
 	g_autofree char *text = NULL;
 	gsize n = 0;
-	g_autofree guchar *key = g_base64_decode(
+	g_autofree unsigned char *key = g_base64_decode(
 		"AAAAC3NzaC1lZDI1NTE5AAAAIGzuQHXwYQC5rYMJzUhrhDlPWdwvoyTrFcDX2WEvtzl5", &n);
 	g_assert_true(g_file_set_contents(path,
 		"git.example ssh-ed25519 "

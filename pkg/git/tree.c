@@ -50,7 +50,7 @@ static json_t *file_object(const char *name, const git_blob *blob)
 	if (len == 0 || g_utf8_validate_len(data, len, NULL)) {
 		json_object_set_new(file, "text", json_stringn(len ? data : "", len));
 	} else {
-		g_autofree char *text = g_base64_encode((const guchar *)data, len);
+		g_autofree char *text = g_base64_encode((const unsigned char *)data, len);
 		json_object_set_new(file, "base64", json_string(text));
 	}
 	return file;
