@@ -3,8 +3,8 @@
 #include "fleet-dir.h"
 #include "loop/listen.h"
 #include "objects/time.h"
-#include "server.h"
 #include "sim/cluster.h"
+#include "sim/server.h"
 #include "sim/tree.h"
 #include "verbs.h"
 #include <stdio.h>

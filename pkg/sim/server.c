@@ -1,4 +1,4 @@
-#include "server.h"
+#include "sim/server.h"
 #include "loop/listen.h"
 #include <errno.h>
 #include <stdio.h>
