@@ -1,6 +1,7 @@
 /* The journal of the rule tests: writes down what each batch holds, and checks at every one of them
  * what must always be true: rules 1 (nothing leaves before it is durable), 2 (result, move and next
- * intent are separate turns), 3 (replay gives what memory holds), 5 (one move a batch). */
+ * intent are separate turns), 3 (replay gives what memory holds), 5 (one move a batch), 18 (what is
+ * held begins nothing). */
 #pragma once
 #include "saga/test-rows.h"
 #include "store/store-mem.h"
@@ -113,6 +114,8 @@ static inline void kit_append(void *self, Record *const *r, size_t n, StoreDone 
 		const Item *it = saga_find(k->proc->saga, (uint64_t)id);
 		g_string_append_printf(k->batches, "%s%s%s ", r[i]->kind, id ? ":" : "",
 			it ? it->name : json_path_str(bodies[i], "name", ""));
+		bool first = json_path_int(bodies[i], "attempt", 0) == 1;
+		g_assert_false(first && strcmp(r[i]->kind, "intent") == 0 && item_held(it));
 	}
 	g_string_append(k->batches, "| ");
 	for (size_t i = 0; i < n; i++)
