@@ -15,6 +15,7 @@ static int usage(FILE *to)
 	      "[--time-scale N]\n"
 	      "       shiplock-sim play --kubeconfig FILE [--exporter HOST:PORT] [--fault NAME]... "
 	      "[--time-scale N]\n"
+	      "       shiplock-sim replay SEED\n"
 	      "both:  [--version X.Y.Z] [--previous X.Y.Z] [--releases X.Y.Z,...] [--workers N] "
 	      "[--apps N]\n",
 		to);
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
 		puts("shiplock-sim " SL_VERSION);
 		return 0;
 	}
+	if (strcmp(verb, "replay") == 0 && argc == 3)
+		return verb_replay(argv[2]);
 	for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
 		if (strcmp(verbs[i].name, verb) != 0)
 			continue;
