@@ -31,7 +31,7 @@ typedef struct StateRow {
 	const StepOps *const *(*list)(
 		const Item *it); /* instead of steps where it varies (a provider's) */
 	unsigned after; /* where DONE(0) of the last step leads */
-	int deadline_sec; /* of observed time; 0 = none */
+	int deadline_sec; /* of observed time; 0 = none; unholding "deadline" grants it anew */
 	bool end; /* nothing more happens to the item */
 	bool untimed; /* waiting here costs no notes (pending, bake) */
 } StateRow;

@@ -24,7 +24,7 @@ struct Kit {
 	GString *batches; /* "intent:/a move:/b | result:/a | " */
 	KitTick *work, *undo, *deadline;
 	GString *log; /* the rest is for the tests */
-	unsigned n_ticks, limit;
+	unsigned n_ticks, limit, hold_for_sec;
 	int64_t at_usec;
 	bool (*until)(Kit *k);
 	int64_t second_usec; /* to see a process that spins */

@@ -27,6 +27,11 @@ static inline StepResult deadline_tick(Item *it, int64_t now, Batch *b)
 	return tick ? tick(it, now, b) : step_wait(it, 0, "too late");
 }
 
+static inline int hold_for(const Item *it)
+{
+	return (int)kit_of(it)->hold_for_sec;
+}
+
 static const StepOps op_work = { "work", work_tick }, op_undo = { "undo", undo_tick };
 static const StepOps *const work_steps[] = { &op_work, &op_work, &op_work, NULL };
 static const StepOps *const undo_steps[] = { &op_undo, NULL };
@@ -35,6 +40,7 @@ static const StepOps *const undo_steps[] = { &op_undo, NULL };
 		[WORK] = { .name = "work",                                                         \
 			.next = TO(UNDO) | TO(ENDED),                                              \
 			.steps = work_steps,                                                       \
+			.after = ENDED,                                                            \
 			__VA_ARGS__ },                                                             \
 		[UNDO] = { .name = "undo", .next = TO(ENDED), .steps = undo_steps },               \
 		[ENDED] = { .name = "ended", .end = true },                                        \
@@ -45,7 +51,7 @@ static const StateRow noted_states[N_STATES] = KIT_STATES(.untimed = false);
 /* No notes; notes and a deadline of 150 s; notes. */
 static const ItemKind plain = { "plain", plain_states, N_STATES };
 static const ItemKind timed = { "timed", timed_states, N_STATES, .on_deadline = deadline_tick };
-static const ItemKind noted = { "noted", noted_states, N_STATES };
+static const ItemKind noted = { "noted", noted_states, N_STATES, .hold_for_sec = hold_for };
 
 static inline const ItemKind *kit_kind(const char *name, void *ud)
 {

@@ -246,6 +246,48 @@ static void test_unreadable(void)
 	}
 }
 
+static void check_held_too_long(bool crash)
+{
+	Kit *k = kit_new(told_tick);
+	k->hold_for_sec = 100;
+	kit_start(k);
+	kit_add(k, &noted, NULL, "/a");
+	kit_run(k, 90);
+	k->limit = SAY_WAIT; /* just in time */
+	wake(k, "/a");
+	kit_run(k, 60);
+	g_assert_cmpuint(item_n_holds(kit_item(k, "/a")), ==, 0);
+	k->limit = SAY_HOLD;
+	wake(k, "/a");
+	kit_run(k, 65);
+	if (crash)
+		kit_crash(k); /* 60 s of it are noted */
+	kit_run(k, 30);
+	g_assert_null(hold_of(k, "/a", "held-too-long"));
+	kit_run(k, 12);
+	const Hold *h = hold_of(k, "/a", "held-too-long");
+	g_assert_true(h && h->person);
+	order((Order){ .item = "/a", .cause = "held-too-long", .unhold = true }, k);
+	kit_run(k, 95);
+	g_assert_null(hold_of(k, "/a", "held-too-long"));
+	g_assert_nonnull(hold_of(k, "/a", "sick"));
+	kit_run(k, 10);
+	g_assert_nonnull(hold_of(k, "/a", "held-too-long"));
+	k->limit = SAY_WAIT;
+	wake(k, "/a");
+	kit_run(k, 100);
+	g_assert_null(hold_of(k, "/a", "sick"));
+	g_assert_nonnull(hold_of(k, "/a", "held-too-long"));
+	kit_free(k);
+}
+
+/* What clears by itself may stand so long; then a person must, and may grant as much again. */
+static void test_held_too_long(void)
+{
+	check_held_too_long(false);
+	check_held_too_long(true);
+}
+
 /* ---- 19 ---- */
 
 static StepResult marks_tick(Item *it, int64_t now, Batch *b)
@@ -480,6 +522,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/18-not-ours", test_not_ours);
 	g_test_add_func("/rules/18-two-holds", test_two_holds);
 	g_test_add_func("/rules/18-unreadable", test_unreadable);
+	g_test_add_func("/rules/18-held-too-long", test_held_too_long);
 	g_test_add_func("/rules/19-undo-order", test_undo_order);
 	g_test_add_func("/rules/20-deadline", test_deadline);
 	g_test_add_func("/rules/20-crash-loop", test_crash_loop);

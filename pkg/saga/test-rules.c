@@ -473,13 +473,15 @@ static StepResult list_tick(Item *it, int64_t now, Batch *b)
 		return step_read(it);
 	if (item_step(it) == 1 && now < k->at_usec)
 		return step_wait(it, k->at_usec, "until then");
-	return step_done(item_step(it) == 2 ? ENDED : 0);
+	return step_done(item_step(it) == 2 ? k->limit : 0); /* 0 too ends the list */
 }
 
-/* DONE(0) is the next step, a state leaves the list; READ and WAIT come back once, and in time. */
-static void test_verbs(void)
+/* DONE(0) is the next step, and after the last what comes after the list; READ and WAIT come back
+ * once, and in time. */
+static void verbs(unsigned last)
 {
 	Kit *k = kit_new(list_tick);
+	k->limit = last;
 	k->at_usec = kit_now(k) + 30 * SL_USEC_PER_SEC;
 	kit_start(k);
 	kit_add(k, &plain, NULL, "/a");
@@ -495,6 +497,12 @@ static void test_verbs(void)
 	g_assert_cmpint(kit_now(k) - k->at_usec, <, 10000);
 	g_assert_cmpint(kit_now(k), >=, k->at_usec);
 	kit_free(k);
+}
+
+static void test_verbs(void)
+{
+	verbs(ENDED);
+	verbs(0);
 }
 
 /* ---- 9 ---- */
