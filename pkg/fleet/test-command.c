@@ -277,6 +277,10 @@ static void test_case(const void *data)
 
 /* ---- what the table does not say ---- */
 
+static const char *const strict = FAST CLUSTER("a") CLUSTER("b")
+	PLAN_WITH("up", "[{name: one, clusters: {names: [a, b]}, cpSoak: 30m, soak: 30m}]",
+		"  policies: {gates: fast}\n");
+
 static Rig *begin(const char *documents)
 {
 	Rig *r = rig_new(7);
@@ -330,6 +334,21 @@ static void failed_while_paused(const char *name)
 	g_assert_true(story_command(r, "resume", name));
 	story_reach(r, "a", "ended", NULL);
 	g_assert_cmpstr(story_outcome(r, "a"), ==, "RolledBack");
+}
+
+/* Longer than the deadline of the state: that is no verdict about the upgrade. */
+static void test_paused_for_long(void)
+{
+	static const Where states[] = { CONTROL_PLANE, NODES };
+	for (size_t i = 0; i < 2 * G_N_ELEMENTS(states); i++) {
+		const char *name = i % 2 ? NULL : "a";
+		g_autoptr(Rig) r = begin(strict);
+		go_to(r, states[i / 2]);
+		g_assert_true(story_command(r, "pause", name));
+		story_pass(r, 5 * 3600);
+		g_assert_true(story_command(r, "resume", name));
+		g_assert_cmpint(story_rest(r), ==, 0);
+	}
 }
 
 static void test_failed_while_paused(void)
@@ -428,10 +447,6 @@ static void test_lacking(void)
 }
 
 /* After a rollback the fleet stands until a person says how to go on. */
-static const char *const strict = FAST CLUSTER("a") CLUSTER("b")
-	PLAN_WITH("up", "[{name: one, clusters: {names: [a, b]}, cpSoak: 30m, soak: 30m}]",
-		"  policies: {gates: fast}\n");
-
 static void test_resume_after_rollback(void)
 {
 	g_autoptr(Rig) r = begin(strict);
@@ -472,6 +487,7 @@ int main(int argc, char **argv)
 		g_test_add_data_func(path, &cases[i], test_case);
 	}
 	g_test_add_func("/command/soak-clock", test_soak_clock);
+	g_test_add_func("/command/paused-for-long", test_paused_for_long);
 	g_test_add_func("/command/failed-while-paused", test_failed_while_paused);
 	g_test_add_func("/command/whole-fleet", test_whole_fleet);
 	g_test_add_func("/command/before-the-order", test_before_the_order);

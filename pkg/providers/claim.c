@@ -86,6 +86,12 @@ static Class claim_classify(const json_t *want, const View *v)
 static bool release_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
+	g_autofree char *who = NULL;
+	if (!claim_is_ours(item_site(it), v, &who) && who) {
+		item_set_reason(
+			it, "the claim that stands there is not ours to take away: %s", who);
+		return false;
+	}
 	patch_annotation(key, v, json_null(), ret);
 	return true;
 }

@@ -170,13 +170,18 @@ bool pool_paused_by_us(const json_t *pool)
 	       json_object_get(json_path(pool, "metadata.annotations"), BRAKE_ANNOTATION);
 }
 
+bool pool_at_its_wish(const json_t *pool)
+{
+	return strcmp(json_path_str(pool, "spec.configuration.name", ""),
+		       json_path_str(pool, "status.configuration.name", "-")) == 0 &&
+	       json_path_int(pool, "status.updatedMachineCount", -2) ==
+		       json_path_int(pool, "status.machineCount", -1);
+}
+
 bool pool_settled(const json_t *pool)
 {
 	int64_t n = json_path_int(pool, "status.machineCount", -1);
-	return strcmp(json_path_str(pool, "spec.configuration.name", ""),
-		       json_path_str(pool, "status.configuration.name", "-")) == 0 &&
-	       json_path_int(pool, "status.updatedMachineCount", -2) == n &&
-	       json_path_int(pool, "status.readyMachineCount", -2) == n &&
+	return pool_at_its_wish(pool) && json_path_int(pool, "status.readyMachineCount", -2) == n &&
 	       json_path_int(pool, "status.unavailableMachineCount", 0) == 0 &&
 	       json_path_int(pool, "status.degradedMachineCount", 0) == 0;
 }

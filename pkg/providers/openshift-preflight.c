@@ -117,7 +117,7 @@ static void check_pools(const json_t *list, json_t *findings)
 			finding_add(findings, pool_is_worker(p) ? "warn" : "block", "pool-paused",
 				"ask who paused it; we never release a pause that is not ours",
 				"MachineConfigPool %s is paused by somebody else", name);
-		else if (!json_path_bool(p, "spec.paused", false) && !pool_settled(p))
+		else if (!json_path_bool(p, "spec.paused", false) && !pool_at_its_wish(p))
 			finding_add(findings, "block", "pool-moving", "wait until it is done",
 				"MachineConfigPool %s is being updated right now", name);
 	}

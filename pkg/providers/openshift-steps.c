@@ -217,14 +217,24 @@ static const json_t *next_braked(const json_t *pools)
 	return best;
 }
 
-/* A worker pool that is neither braked nor settled: wait for it before the next one goes. */
-static const json_t *moving(const json_t *pools)
+static bool workers_moved(const Item *it)
+{
+	return item_pivot_crossed(it, "workers") ||
+	       json_path_bool(item_memo(it), "workersMoved", false);
+}
+
+/* A worker pool that is neither braked nor settled: wait for it before the next one goes.
+ * untouched: no machine of ours ever moved, so who is not ready is none of our business. */
+static const json_t *moving(const json_t *pools, bool untouched)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools, "items"), i,
-		p) if (pool_is_worker(p) && !json_path_bool(p, "spec.paused", false) &&
-		       !pool_settled(p)) return p;
+	json_array_foreach(json_object_get(pools, "items"), i, p)
+	{
+		bool settled = untouched ? pool_at_its_wish(p) : pool_settled(p);
+		if (pool_is_worker(p) && !json_path_bool(p, "spec.paused", false) && !settled)
+			return p;
+	}
 	return NULL;
 }
 
@@ -298,7 +308,8 @@ bool openshift_foreign(Item *it, char **ret_why)
 static StepResult release_tick(Item *it, int64_t now, Batch *b)
 {
 	g_autofree char *foreign = NULL;
-	if (!item_pivot_crossed(it, "rollback") && !openshift_foreign(it, &foreign))
+	bool back = item_pivot_crossed(it, "rollback");
+	if (!back && !openshift_foreign(it, &foreign))
 		return step_read(it);
 	if (foreign)
 		return step_hold_person(it, "foreign-update", "%s", foreign);
@@ -309,7 +320,7 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 		site_fact_forget(item_site(it), &fact_list, MCP_PATH);
 		return step_read(it);
 	}
-	const json_t *pool = moving(pools->json);
+	const json_t *pool = moving(pools->json, back && !workers_moved(it));
 	if (pool)
 		return watch_pool(it, now, b, pool);
 	pool = next_braked(pools->json);
@@ -319,7 +330,7 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 	}
 	g_autofree char *key =
 		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
-	if (!item_pivot_crossed(it, "rollback"))
+	if (!back)
 		batch_pivot(b, it, "workers");
 	return step_act(it, &act_release_pool, key, b);
 }
@@ -329,15 +340,14 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
  */
 static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 {
-	if (!item_pivot_crossed(it, "workers") &&
-		!json_path_bool(item_memo(it), "workersMoved", false)) {
+	if (!workers_moved(it)) {
 		const View *pools = fact(it, &fact_list, MCP_PATH);
 		if (!pools)
 			return step_read(it);
 		size_t i;
 		json_t *p;
 		json_array_foreach(json_object_get(pools->json, "items"), i,
-			p) if (pool_paused_by_us(p) && !pool_settled(p)) return poll(it, now,
+			p) if (pool_paused_by_us(p) && !pool_at_its_wish(p)) return poll(it, now,
 			POOL_POLL_SEC, "pool %s is to want its old configuration again",
 			json_path_str(p, "metadata.name", ""));
 	}

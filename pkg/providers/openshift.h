@@ -27,6 +27,9 @@ bool pool_is_worker(const json_t *pool);
 bool pool_paused_by_us(const json_t *pool);
 /* All machines of it run the configuration that it wants now, and it is not on its way. */
 bool pool_settled(const json_t *pool);
+/* The first half of that: ready or not. A node that somebody cordoned is not ready for as long as
+ * they like, and makes the pool count as updating. */
+bool pool_at_its_wish(const json_t *pool);
 
 extern const ActRow act_set_version, act_clear_version, act_set_channel, act_give_ack,
 	act_pause_pool, act_release_pool;

@@ -91,9 +91,29 @@ static const StateRow states[CL_MAX] = {
 	[CL_ENDED] = { .name = "ended", .end = true, .untimed = true },
 };
 
+/* Somebody stopped it, or something that is no fault of the upgrade: its time proves nothing. */
+static bool stopped(const Item *it)
+{
+	static const char *const verdicts[] = { "gate-failed", "rollback-wanted",
+		"rollback-did-not-help" };
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		bool verdict = false;
+		for (size_t k = 0; k < G_N_ELEMENTS(verdicts); k++)
+			verdict = verdict || strcmp(item_hold(it, i)->cause, verdicts[k]) == 0;
+		if (item_hold(it, i)->person && !verdict)
+			return true;
+	}
+	while ((it = item_parent(it)))
+		if (cluster_pause(it))
+			return true;
+	return false;
+}
+
 /* In these states a passed deadline is a verdict about the upgrade, elsewhere it is a hold. */
 static StepResult on_deadline(Item *it, int64_t now, Batch *b)
 {
+	if (stopped(it))
+		return step_wait(it, 0, "%s", item_reason(it));
 	switch (item_state(it)) {
 	case CL_CONTROL_PLANE:
 	case CL_CP_VERIFY:

@@ -81,8 +81,18 @@ static const char *lifted_by(const Hold *above)
 						: "shiplock resume --fleet";
 }
 
+/* Time in which it could not go on is given back: the deadline of its state begins anew. */
+static void grant_time(Item *it, Batch *b)
+{
+	int64_t sec = item_kind(it)->states[item_state(it)].deadline_sec;
+	bool late = sec > 0 && item_observed_usec(it) > sec * SL_USEC_PER_SEC / 2;
+	if (late || item_find_hold(it, "deadline"))
+		batch_unhold(b, it, "deadline", "stopped meanwhile: its time begins anew");
+}
+
 void cluster_unpaused(Item *it, Batch *b)
 {
+	grant_time(it, b);
 	if (item_find_hold(it, "rollback-wanted"))
 		batch_unhold(b, it, "rollback-wanted", "the pause is over: decided again");
 }
@@ -131,11 +141,12 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
 		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
-		if (!stands(h->cause) && (h->person || again))
+		if (!stands(h->cause) && (h->person || again) && strcmp(h->cause, "deadline") != 0)
 			batch_unhold(b, it, h->cause, c->who);
 	}
-	if (paused)
-		cluster_unpaused(it, b);
+	grant_time(it, b);
+	if (paused && item_find_hold(it, "rollback-wanted"))
+		batch_unhold(b, it, "rollback-wanted", "the pause is over: decided again");
 	if (item_site(it)) /* what was known before the pause is read again */
 		site_fact_forget(item_site(it), NULL, NULL);
 	*ret_says = resumed_text(it, standing, above);
