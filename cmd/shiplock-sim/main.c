@@ -17,7 +17,8 @@ static int usage(FILE *to)
 	      "[--time-scale N]\n"
 	      "       shiplock-sim replay SEED\n"
 	      "both:  [--version X.Y.Z] [--previous X.Y.Z] [--releases X.Y.Z,...] [--workers N] "
-	      "[--apps N]\n",
+	      "[--apps N] "
+	      "[--replicas N]\n",
 		to);
 	return EXIT_USAGE;
 }

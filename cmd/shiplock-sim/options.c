@@ -14,13 +14,14 @@ static bool add_fault(Options *o, const char *text, GError **err)
 	return true;
 }
 
-static bool number(const char *name, const char *text, unsigned max, unsigned *ret, GError **err)
+static bool number(
+	const char *name, const char *text, unsigned min, unsigned max, unsigned *ret, GError **err)
 {
 	char *end = NULL;
 	uint64_t v = g_ascii_strtoull(text, &end, 10);
-	if (end == text || *end || v < 1 || v > max)
-		return sl_fail(err, SL_ERR_INVALID, "--%s %s: is not a number from 1 to %u", name,
-			text, max);
+	if (end == text || *end || v < min || v > max)
+		return sl_fail(err, SL_ERR_INVALID, "--%s %s: is not a number from %u to %u", name,
+			text, min, max);
 	*ret = (unsigned)v;
 	return true;
 }
@@ -35,6 +36,7 @@ typedef enum {
 	OPT_NO_PLAN,
 	OPT_PREVIOUS,
 	OPT_RELEASES,
+	OPT_REPLICAS,
 	OPT_SCALE,
 	OPT_VERSION,
 	OPT_WORKERS,
@@ -44,13 +46,15 @@ static bool take(Options *o, int opt, const char *arg, GError **err)
 {
 	switch ((Opt)opt) {
 	case OPT_APPS:
-		return number("apps", arg, 1000, &o->n_apps, err);
+		return number("apps", arg, 0, 1000, &o->n_apps, err);
 	case OPT_CLUSTERS:
-		return number("clusters", arg, MAX_CLUSTERS, &o->n_clusters, err);
+		return number("clusters", arg, 1, MAX_CLUSTERS, &o->n_clusters, err);
+	case OPT_REPLICAS:
+		return number("replicas", arg, 1, 1000, &o->n_replicas, err);
 	case OPT_SCALE:
-		return number("time-scale", arg, MAX_SCALE, &o->scale, err);
+		return number("time-scale", arg, 1, MAX_SCALE, &o->scale, err);
 	case OPT_WORKERS:
-		return number("workers", arg, 1000, &o->n_workers, err);
+		return number("workers", arg, 1, 1000, &o->n_workers, err);
 	case OPT_FAULT:
 		return add_fault(o, arg, err);
 	case OPT_DIR:
@@ -90,6 +94,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **err)
 		{ "no-plan", no_argument, NULL, OPT_NO_PLAN },
 		{ "previous", required_argument, NULL, OPT_PREVIOUS },
 		{ "releases", required_argument, NULL, OPT_RELEASES },
+		{ "replicas", required_argument, NULL, OPT_REPLICAS },
 		{ "time-scale", required_argument, NULL, OPT_SCALE },
 		{ "version", required_argument, NULL, OPT_VERSION },
 		{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -101,6 +106,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **err)
 		.n_clusters = 5,
 		.n_workers = 3,
 		.n_apps = 10,
+		.n_replicas = 3,
 		.scale = 1 };
 	optind = 0;
 	opterr = 0;

@@ -7,7 +7,7 @@ enum { MAX_FAULTS = 32, MAX_CLUSTERS = 1000, MAX_SCALE = 100000, EXIT_USAGE = 64
 typedef struct Options {
 	const char *kubeconfig, *dir, *exporter; /* borrowed from argv */
 	const char *version, *previous, *releases;
-	unsigned n_clusters, n_workers, n_apps, scale;
+	unsigned n_clusters, n_workers, n_apps, n_replicas, scale;
 	bool no_plan; /* the plan lies in the checkout, not committed */
 	struct {
 		SimFault fault;

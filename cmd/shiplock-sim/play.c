@@ -274,6 +274,8 @@ static void build_world(Play *p)
 		.previous = p->o->previous,
 		.n_workers = p->o->n_workers,
 		.n_apps = p->o->n_apps,
+		.no_apps = p->o->n_apps == 0,
+		.n_replicas = p->o->n_replicas,
 		.no_pods = true };
 	p->building = true;
 	sim_world_build(&w, now_of(p), keep_write, p);

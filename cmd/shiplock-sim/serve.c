@@ -106,7 +106,9 @@ static bool add_member(Serve *s, unsigned k, GError **err)
 				     .version = s->o->version,
 				     .previous = s->o->previous,
 				     .n_workers = s->o->n_workers,
-				     .n_apps = s->o->n_apps },
+				     .n_apps = s->o->n_apps,
+				     .no_apps = s->o->n_apps == 0,
+				     .n_replicas = s->o->n_replicas },
 		.releases = s->o->releases,
 		.faults = options_faults(s->o, k),
 		.scale = s->o->scale };

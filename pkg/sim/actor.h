@@ -28,8 +28,11 @@ enum {
 			  SIM_ACTOR_BIT(SIM_ACTOR_MCO) | SIM_ACTOR_BIT(SIM_ACTOR_LEASES),
 };
 
-/* Virtual durations, divided by the time scale. Zeroed fields get the defaults of
- * sim_times_default(). */
+/* Virtual durations, divided by the time scale: start from sim_times_default(). All zero means the
+ * defaults at scale 1.
+ *
+ * A pod may say by annotations of its own how long it takes: sim/start (until it runs), sim/ready
+ * (until it is ready), sim/exit (until it is gone), as "6s". */
 typedef struct SimTimes {
 	int64_t second_usec; /* for what an object says in seconds */
 	int64_t load_min_usec, load_max_usec; /* from a patch to the verdict on its payload */

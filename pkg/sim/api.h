@@ -3,7 +3,8 @@
  * `shiplock-sim serve`. Modelled: GET and LIST (limit, continue, labelSelector, fieldSelector,
  * metadata only), WATCH (bookmarks, initial events, 410), POST, PUT, PATCH (merge, strategic as
  * merge, JSON, apply), DELETE with preconditions, status, eviction, binding, dryRun=All,
- * SelfSubjectAccessReview, /version, /readyz, discovery. Left out: strict field validation,
+ * SelfSubjectAccessReview, /version, /readyz, discovery. Left out: managedFields of kinds that
+ * change all the time (kind.c: nodes, pods, ReplicaSets, events), strict field validation,
  * strategic list merging, paging from one old revision (the first page's resourceVersion is given,
  * so a watch from there replays what moved). */
 #pragma once

@@ -275,7 +275,7 @@ void sim_world_build(const SimWorld *w, SimNow now, SimSend *send, void *ud)
 	g_autofree char *born = b.born = time_ago(&b, 30);
 	b.n_cp = w->n_control_plane ? w->n_control_plane : 3;
 	b.n_workers = w->n_workers ? w->n_workers : 3;
-	b.n_apps = w->n_apps ? w->n_apps : 10;
+	b.n_apps = w->no_apps ? 0 : w->n_apps ? w->n_apps : 10;
 	b.n_replicas = w->n_replicas ? w->n_replicas : 3;
 	namespaces(&b);
 	gates(&b);

@@ -14,6 +14,7 @@ typedef struct SimWorld {
 	const char *pod_start, *pod_ready,
 		*pod_exit; /* durations of app pods ("6s"); NULL: default */
 	const char *gate; /* an open administrator gate, "ack-4.21-..."; NULL: none */
+	bool no_apps;
 	bool pack; /* all app pods begin on the first worker */
 	bool no_pods; /* of apps and DaemonSets: a real controller-manager makes them */
 } SimWorld;
