@@ -82,7 +82,10 @@ static void apply_item(Saga *s, const Record *r, const json_t *body)
 	uint64_t id = (uint64_t)json_path_int(body, "item", 0);
 	Item *parent = saga_find(s, (uint64_t)json_path_int(body, "parent", 0));
 	const ItemKind *kind = s->hooks.kind(json_path_str(body, "kind", ""), s->ud);
-	g_assert(parent && kind);
+	s->next_id = MAX(s->next_id, id);
+	if (!parent) /* of a run whose beginning was pruned: it has ended */
+		return;
+	g_assert(kind);
 	const char *cluster = json_path_str(body, "cluster", NULL);
 	Site *site = cluster ? s->hooks.site(cluster, s->ud) : NULL;
 	Item *it = item_new(s, id, parent, kind, site, json_path_str(body, "name", ""));
@@ -91,7 +94,6 @@ static void apply_item(Saga *s, const Record *r, const json_t *body)
 	g_assert(it->state);
 	it->since_wall_usec = r->wall_usec;
 	it->data = json_incref(json_object_get(body, "data"));
-	s->next_id = MAX(s->next_id, id);
 	item_ready(it);
 	item_ready(parent);
 }

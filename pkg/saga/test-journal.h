@@ -17,6 +17,7 @@ struct Kit {
 	unsigned n_starts;
 	GPtrArray *dead; /* processes, kept so that a timer that outlived its engine fires */
 	bool claims; /* writes need a claim on /cv */
+	int64_t pruned; /* records up to this one are gone */
 	bool no_target; /* the site of the journal is not configured any more */
 	bool appending; /* a batch is in flight */
 	int64_t fault_at; /* the batch, from 0, with the fault; -1 = none */

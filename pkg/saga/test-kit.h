@@ -74,8 +74,9 @@ static inline const ActRow *kit_row(const char *name, void *ud)
 
 static inline bool kit_replay(void *self, int64_t after, StoreEach *each, void *ud, GError **err)
 {
-	Store disk = store_mem_store(((Kit *)self)->disk);
-	return disk.ops->replay(disk.self, after, each, ud, err);
+	const Kit *k = self;
+	Store disk = store_mem_store(k->disk);
+	return disk.ops->replay(disk.self, MAX(after, k->pruned), each, ud, err);
 }
 
 static const StoreOps kit_store = { .append = kit_append, .replay = kit_replay };

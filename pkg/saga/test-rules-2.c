@@ -186,6 +186,36 @@ static void test_held_unknown(void)
 	}
 }
 
+/* The outcome cannot be read for long: a hold, which goes by itself, and then the act is settled.
+ */
+static void test_unknown_unreadable(void)
+{
+	static const Twist twists[] = { { "PATCH", "/a", 1, HTTP_FAULT_LOST, 0, 0 },
+		{ "GET", "/a", 2, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 3, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 4, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 5, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 6, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 7, HTTP_FAULT_NONE, 500, 0 }, { 0 } };
+	for (int crash = 0; crash < 2; crash++) {
+		Kit *k = kit_new(set_tick);
+		k->target.twists = twists;
+		kit_start(k);
+		kit_add(k, &noted, NULL, "/a");
+		kit_run(k, 25);
+		g_assert_nonnull(item_find_hold(kit_item(k, "/a"), "unreachable"));
+		g_assert_nonnull(item_open_act(kit_item(k, "/a")));
+		if (crash)
+			kit_crash(k);
+		g_string_truncate(k->batches, 0);
+		kit_until(k, all_ended);
+		g_assert_cmpstr(k->batches->str, ==,
+			"unhold:/a | result:/a intent:/a | result:/a | move:/a | ");
+		g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 2);
+		kit_free(k);
+	}
+}
+
 /* ---- 14 ---- */
 
 /* The delete waits until the first attempt, which comes late, cannot come any more. */
@@ -511,6 +541,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/12-refused-repetition", test_refused_repetition);
 	g_test_add_func("/rules/13-mark-driven", test_mark_driven);
 	g_test_add_func("/rules/13-held-unknown", test_held_unknown);
+	g_test_add_func("/rules/13-unknown-unreadable", test_unknown_unreadable);
 	g_test_add_func("/rules/14-delete-waits", test_delete_waits);
 	g_test_add_func("/rules/14-create-unwanted", test_create_unwanted);
 	g_test_add_func("/rules/15-claim-proven", test_claim_proven);

@@ -205,6 +205,11 @@ static void test_apply_only(void)
 	kit_free(k);
 }
 
+static bool ended_b(Kit *k)
+{
+	return item_ended(kit_item(k, "/b"));
+}
+
 /* The journal of a target that is not configured any more is replayed all the same; its items ask a
  * person. */
 static void test_target_gone(void)
@@ -223,6 +228,28 @@ static void test_target_gone(void)
 	kit_crash(k);
 	kit_run(k, 5);
 	g_assert_null(item_find_hold(kit_item(k, "/child"), "no-target"));
+	kit_free(k);
+}
+
+/* Where the beginning of a run that has ended was pruned, what is left of it is passed over. */
+static void test_pruned(void)
+{
+	Kit *k = kit_new(all_tick);
+	kit_start(k);
+	kit_add(k, &noted, NULL, "/a");
+	int64_t pruned = saga_last_seq(k->proc->saga);
+	kit_run(k, 5);
+	uint64_t last_id = item_id(kit_item(k, "/child"));
+	k->work = set_tick;
+	kit_add(k, &plain, NULL, "/b");
+	kit_until(k, ended_b);
+	k->pruned = pruned;
+	kit_crash(k);
+	kit_run(k, 5);
+	g_assert_null(kit_item(k, "/a"));
+	g_assert_null(kit_item(k, "/child"));
+	g_assert_true(item_ended(kit_item(k, "/b")));
+	g_assert_cmpuint(k->proc->saga->next_id, >, last_id);
 	kit_free(k);
 }
 
@@ -733,6 +760,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/02-pivot-alone", test_pivot_alone);
 	g_test_add_func("/rules/03-apply-only", test_apply_only);
 	g_test_add_func("/rules/03-target-gone", test_target_gone);
+	g_test_add_func("/rules/03-pruned", test_pruned);
 	g_test_add_func("/rules/04-limits", test_limits);
 	g_test_add_func("/rules/05-order", test_order);
 	g_test_add_func("/rules/05-moved-by-parent", test_moved_by_parent);
