@@ -1,4 +1,6 @@
 #include "fleet/internal.h"
+#include "providers/wake.h"
+#include "providers/watches.h"
 #include <string.h>
 
 static int compare_targets(const void *a, const void *b)
@@ -18,6 +20,17 @@ Target *fleet_target(Fleet *f, const char *cluster)
 
 /* ---- hooks of the engine ---- */
 
+/* A cluster whose part of a run is over keeps no watch. */
+static void rest_target(Fleet *f, Target *t, uint64_t item)
+{
+	const Item *it = saga_find(f->saga, item);
+	if (!it || item_kind(it) != &cluster_kind)
+		return;
+	target_sleep(t);
+	target_watches_free(g_steal_pointer(&t->watches));
+	t->watches = target_watches_new(t);
+}
+
 /* A slot that is free again, or a stop that is lifted, is every run's business. */
 static void wake_runs(Fleet *f, const Record *r, const json_t *body)
 {
@@ -35,6 +48,11 @@ static void wake_runs(Fleet *f, const Record *r, const json_t *body)
 static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 {
 	Fleet *f = ud;
+	bool ended =
+		strcmp(r->kind, "move") == 0 && strcmp(json_path_str(body, "to", ""), "ended") == 0;
+	Target *t = ended ? fleet_target(f, json_path_str(body, "cluster", "")) : NULL;
+	if (t)
+		rest_target(f, t, (uint64_t)json_path_int(body, "item", 0));
 	bool run =
 		strcmp(r->kind, "item") == 0 && strcmp(json_path_str(body, "kind", ""), "run") == 0;
 	if (run)
@@ -90,6 +108,13 @@ static const SagaHooks hooks = {
 };
 
 /* ---- targets ---- */
+
+static void forget_target(void *p)
+{
+	Target *t = p;
+	target_watches_free(t->watches);
+	target_free(t);
+}
 
 static json_t *cluster_document(const json_t *entry)
 {
@@ -151,12 +176,15 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	KubeClient *kube = kube_for(f, doc, &broken);
 	Telemetry *telemetry = telemetry_for(f, doc);
 	if (t) {
+		target_watches_free(g_steal_pointer(&t->watches));
 		target_renew(t, doc, p, kube, telemetry, broken);
+		t->watches = target_watches_new(t);
 		return t;
 	}
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->assist = drain_assist;
+	t->watches = target_watches_new(t);
 	t->failing = cluster_failing;
 	g_ptr_array_add(f->targets, t);
 	qsort(f->targets->pdata, f->targets->len, sizeof(void *), compare_targets);
@@ -189,7 +217,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	Fleet *f = g_new0(Fleet, 1);
 	f->o = *o;
 	f->name = g_strdup(o->name);
-	f->targets = g_ptr_array_new_with_free_func((GDestroyNotify)target_free);
+	f->targets = g_ptr_array_new_with_free_func(forget_target);
 	f->credentials = g_ptr_array_new_with_free_func((GDestroyNotify)creds_free);
 	f->repositories = g_ptr_array_new_with_free_func(repository_free);
 	f->requests = g_ptr_array_new_with_free_func((GDestroyNotify)request_free);

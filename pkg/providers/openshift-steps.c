@@ -13,6 +13,12 @@ static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
 	va_start(ap, fmt);
 	g_autofree char *text = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
+	/* With the watches in step a change wakes the item; the slow poll is for what a watch may lose. */
+	bool awake = target_awake(it, CV_COLLECTION);
+	awake = target_awake(it, MCP_PATH) && awake;
+	awake = target_awake(it, NODES_PATH) && awake;
+	if (awake)
+		sec = MAX(sec, WAKE_POLL_SEC);
 	return step_wait(it, now + sec * SL_USEC_PER_SEC, "%s", text);
 }
 

@@ -14,6 +14,7 @@ const Provider provider_openshift = {
 	.claim = &act_claim,
 	.release = &act_release,
 	.access = openshift_access,
+	.wakes = openshift_wakes,
 	.up = up,
 	.nodes = nodes,
 	.down = down,

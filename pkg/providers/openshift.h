@@ -6,6 +6,7 @@
 #include "providers/clusterversion.h"
 #include "providers/provider.h"
 
+#define CV_COLLECTION "/apis/config.openshift.io/v1/clusterversions"
 #define CV_PATH "/apis/config.openshift.io/v1/clusterversions/version"
 #define CO_PATH "/apis/config.openshift.io/v1/clusteroperators"
 #define MCP_PATH "/apis/machineconfiguration.openshift.io/v1/machineconfigpools"
@@ -36,6 +37,7 @@ extern const ActRow act_set_version, act_clear_version, act_set_channel, act_giv
 extern const StepOps step_acks, step_channel, step_brake, step_order, step_release_pools,
 	step_brake_again, step_order_back, step_settle_pools;
 extern const AccessNeed openshift_access[];
+extern const WakeRow openshift_wakes[];
 bool openshift_preflight(Item *it, json_t *findings);
 bool openshift_baseline(Item *it, json_t **ret);
 bool openshift_invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);

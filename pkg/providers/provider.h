@@ -5,6 +5,7 @@
 #include "policy/judge.h"
 #include "policy/rollback.h"
 #include "providers/target.h"
+#include "providers/wake.h"
 
 /* Findings are objects {"level": block|warn|info, "code", "message", "try"}. */
 void finding_add(json_t *findings, const char *level, const char *code, const char *fix,
@@ -36,6 +37,7 @@ struct Provider {
 	StepResult (*abandon)(Item *it, int64_t now_usec, Batch *b);
 	const ActRow *const *rows; /* every act row, NULL-terminated: for replay */
 	const ItemKind *const *kinds; /* item kinds of its own, NULL-terminated */
+	const WakeRow *wakes; /* ends with a NULL collection */
 	const AccessNeed *access; /* ends with a NULL verb */
 
 	/* Everything that can be known beforehand, at once. */

@@ -2,6 +2,7 @@
 #include "kube/list.h"
 #include "providers/claim.h"
 #include "providers/provider.h"
+#include "providers/wake.h"
 #include "telemetry/promql.h"
 #include <math.h>
 #include <string.h>
@@ -116,6 +117,11 @@ static void on_object(const KubeAnswer *a, void *ud)
 static char *path_of_key(const char *key)
 {
 	return g_strndup(key, strcspn(key, "#"));
+}
+
+void target_fail_read(Target *t, FactRead *r)
+{
+	broken(pending_new(t, r));
 }
 
 static void read_object(Site *site, const char *key, FactRead *r)
@@ -305,6 +311,7 @@ Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, Kub
 
 static void disconnect(Target *t)
 {
+	target_sleep(t);
 	kube_client_free(t->kube);
 	telemetry_free(t->telemetry);
 	while (t->pending)

@@ -27,6 +27,8 @@ typedef struct Target {
 	bool (*failing)(Item *cluster, int64_t now_usec, Batch *b, int64_t since_usec,
 		const char *text, StepResult *ret);
 	char *fleet; /* the name in our claims, with the holder */
+	struct Wake *wakes; /* wake.h */
+	struct TargetWatches *watches; /* watches.h; made and freed by the fleet, NULL: none */
 	struct Pending *pending; /* completions under way: they go with the target */
 } Target;
 
@@ -46,6 +48,9 @@ bool target_observes(const Target *t);
 /* The query for the time of the newest sample behind a query; NULL where there is nothing to ask.
  * Caller frees. */
 char *target_freshness_query(const char *query);
+
+/* Ends a read of a target that cannot be reached at all, later, with the reason. */
+void target_fail_read(Target *t, FactRead *r);
 
 /* Facts by API path: an object (missing is a fact), a list (json has "items", large and unused
  * fields cut), and /version. Answers other than these are failures with the server's own words. */
