@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "verb-documents.h"
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 
 const Verb verbs[] = {
@@ -66,6 +67,7 @@ static int usage(FILE *to, int code)
 int main(int argc, char **argv)
 {
 	setlocale(LC_ALL, "");
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files is a write that fails */
 	const char *name = argc > 1 ? argv[1] : NULL;
 	if (!name)
 		return usage(stderr, EXIT_USAGE);

@@ -11,6 +11,15 @@
 #define STOPPED "shiplock run was stopped by a signal"
 enum { STEP_USEC = 500000, REPLY_SEC = 60 };
 
+/* Nothing new is begun; what runs in the clusters is not undone. */
+static int end_stopped(const Args *a, Teller *t, const json_t *run, const json_t *why)
+{
+	int code = teller_end(t, run, why, EXIT_HELD);
+	if (!a->json)
+		puts("\nstopped by a signal: nothing new is begun; the same command goes on");
+	return code;
+}
+
 /* ---- in this process ---- */
 
 typedef struct Here {
@@ -111,7 +120,9 @@ static int drive(Here *h, const Args *a)
 	}
 	g_autoptr(json_t) run = fleet_run(h->local.fleet, h->run);
 	g_autoptr(json_t) why = fleet_why_run(h->local.fleet, h->run);
-	return teller_end(h->teller, run, why, code == -1 ? EXIT_HELD : code);
+	bool held = code == -1 || code == EXIT_HELD;
+	return h->stopping && held ? end_stopped(a, h->teller, run, why)
+				   : teller_end(h->teller, run, why, code);
 }
 
 static int run_here(const Args *a, DocSet *set, Teller *teller)
@@ -233,7 +244,8 @@ static int follow_there(const Args *a, There *t, GError **err)
 	g_autofree char *path = g_strconcat(t->path, "/why", NULL);
 	g_autoptr(json_t) why = c ? client_get(c, path, NULL) : NULL;
 	int code = (int)json_path_int(t->run, "exitCode", -1);
-	return teller_end(t->teller, t->run, why, code == -1 ? EXIT_HELD : code);
+	return follow_interrupted() ? end_stopped(a, t->teller, t->run, why)
+				    : teller_end(t->teller, t->run, why, code);
 }
 
 static int run_there(const Args *a, Client *c, DocSet *set, Teller *teller)

@@ -1,6 +1,7 @@
 /* shiplockd: the controller. */
 #include "daemon.h"
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 
 #define DEFAULT_CONFIG "/etc/shiplock/controller.yaml"
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage(stderr, EXIT_USAGE);
+	/* A limit on files is a write that fails, as on a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	g_autoptr(LogSink) sink = log_sink_new("shiplockd", 2);
 	d.log = log_sink_log(sink, LOG_LEVEL_INFO);
 	return daemon_run(&d);

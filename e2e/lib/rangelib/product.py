@@ -18,6 +18,7 @@ REPO = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 API_VERSION = "shiplock.dev/v1alpha1"
 START_SEC = 20.0
 STOP_SEC = 15.0
+ORDER_SEC = 30.0
 
 
 def binary(name):
@@ -143,6 +144,19 @@ class Daemon:
             return status, json.loads(text)
         except ValueError:
             return status, text
+
+    def order(self, path, body=None):
+        """POST of an order, and what became of it once it is durable; as call()."""
+        status, answer = self.call("POST", path, body or {})
+        while status == 202:
+            number = answer["order"]
+
+            def probe():
+                done = self.call("GET", f"/v1/orders/{number}")
+                return done if done[0] != 202 else None
+
+            status, answer = wait_for(f"order {number} is durable", probe, ORDER_SEC, poll=0.005)
+        return status, answer
 
     def cluster(self, name):
         """What the daemon says about a cluster, or None while it does not know it."""
