@@ -13,7 +13,8 @@ static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
 	va_start(ap, fmt);
 	g_autofree char *text = g_strdup_vprintf(fmt, ap);
 	va_end(ap);
-	/* With the watches in step a change wakes the item; the slow poll is for what a watch may lose. */
+	/* With the watches in step a change wakes the item; the slow poll is for what a watch may
+	 * lose. */
 	bool awake = target_awake(it, CV_COLLECTION);
 	awake = target_awake(it, MCP_PATH) && awake;
 	awake = target_awake(it, NODES_PATH) && awake;
