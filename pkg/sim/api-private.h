@@ -19,6 +19,7 @@ struct SimApi {
 	SimSink sink;
 	SimWatcher *watchers; /* in the order of their ids */
 	size_t n_watchers, cap_watchers;
+	SimNow now; /* of the request that is served */
 	SimOnAudit *audit;
 	void *audit_ud;
 	int64_t next_usec; /* of the next bookmark or end */
@@ -38,6 +39,17 @@ bool api_refused(SimApi *a, const HttpRequest *r, const SimPath *p, HttpSimAnswe
 
 /* The object's text with kind and apiVersion, which builtin kinds do not store. */
 void api_append_object(GString *out, const SimKind *k, SimSnap *s);
+/* How an object goes into a list. */
+typedef enum {
+	ITEM_WHOLE,
+	ITEM_META, /* PartialObjectMetadata */
+	ITEM_ROW, /* of a Table, as kubectl prints */
+} SimItem;
+SimItem api_item_of(const HttpRequest *r);
+void api_append_row(GString *out, const SimKind *k, SimSnap *s, int64_t wall_usec);
+void api_append_columns(GString *out, const SimKind *k);
+HttpSimAnswer api_get_row(SimApi *a, const SimKind *k, SimSnap *s);
+
 HttpSimAnswer api_list(SimApi *a, const HttpRequest *r, const SimPath *p);
 /* Paths that are no resource; false when there is nothing. */
 bool api_other(SimApi *a, const HttpRequest *r, HttpSimAnswer *ret);

@@ -36,38 +36,63 @@ static char *page_token(int64_t rv, const char *key)
 	return g_base64_encode((const unsigned char *)text, strlen(text));
 }
 
-static void append_item(GString *out, const SimKind *k, SimSnap *s, bool partial)
+SimItem api_item_of(const HttpRequest *r)
 {
-	if (partial) {
-		g_autofree char *meta = tree_text(json_object_get(s->json, "metadata"));
-		g_string_append_printf(out,
-			"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/"
-			"v1\",\"metadata\":%s}",
-			meta);
-		return;
-	}
+	if (r->accept && strstr(r->accept, "as=Table"))
+		return ITEM_ROW;
+	return r->accept && strstr(r->accept, "as=PartialObjectMetadata") ? ITEM_META : ITEM_WHOLE;
+}
+
+static void append_item(const SimApi *a, GString *out, const SimKind *k, SimSnap *s, SimItem how)
+{
 	size_t len;
-	const char *text = sim_snap_text(s, &len);
-	g_string_append_len(out, text, (gssize)len); /* builtin kinds carry no kind here */
+	if (how == ITEM_ROW) {
+		api_append_row(out, k, s, a->now.wall_usec);
+	} else if (how == ITEM_META) {
+		g_string_append(out, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":"
+				     "\"meta.k8s.io/v1\",\"metadata\":");
+		tree_append_text(out, json_object_get(s->json, "metadata"));
+		g_string_append_c(out, '}');
+	} else {
+		const char *text = sim_snap_text(s, &len);
+		g_string_append_len(out, text, (gssize)len); /* builtin kinds carry no kind here */
+	}
+}
+
+static void append_list_head(GString *out, const SimKind *k, SimItem how)
+{
+	if (how == ITEM_ROW)
+		g_string_append(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\"");
+	else
+		g_string_append_printf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\"",
+			how == ITEM_META ? "PartialObjectMetadata" : k->kind,
+			how == ITEM_META ? "meta.k8s.io/v1" : sim_kind_api_version(k));
 }
 
 static HttpSimAnswer list_text(
-	const SimKind *k, GString *items, int64_t rv, const char *next, size_t left, bool partial)
+	const SimKind *k, GString *items, int64_t rv, const char *next, size_t left, SimItem how)
 {
 	GString *out = g_string_sized_new(items->len + 256);
-	g_string_append_printf(out,
-		"{\"kind\":\"%s%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":"
-		"\"%" PRId64 "\"",
-		partial ? "PartialObjectMetadata" : k->kind, "List",
-		partial ? "meta.k8s.io/v1" : sim_kind_api_version(k), rv);
+	append_list_head(out, k, how);
+	g_string_append_printf(out, ",\"metadata\":{\"resourceVersion\":\"%" PRId64 "\"", rv);
 	if (next)
 		g_string_append_printf(
 			out, ",\"continue\":\"%s\",\"remainingItemCount\":%zu", next, left);
-	g_string_append(out, "},\"items\":[");
+	g_string_append_c(out, '}');
+	if (how == ITEM_ROW)
+		api_append_columns(out, k);
+	g_string_append(out, how == ITEM_ROW ? ",\"rows\":[" : ",\"items\":[");
 	g_string_append_len(out, items->str, (gssize)items->len);
 	g_string_append(out, "]}");
 	g_string_free(items, TRUE);
 	return (HttpSimAnswer){ 200, g_string_free(out, FALSE), NULL, 0 };
+}
+
+HttpSimAnswer api_get_row(SimApi *a, const SimKind *k, SimSnap *s)
+{
+	GString *row = g_string_new(NULL);
+	append_item(a, row, k, s, ITEM_ROW);
+	return list_text(k, row, s->rv, NULL, 0, ITEM_ROW);
 }
 
 static size_t first_index(const SimApi *a, const SimPath *p, const Page *page)
@@ -83,7 +108,7 @@ static size_t first_index(const SimApi *a, const SimPath *p, const Page *page)
 }
 
 static HttpSimAnswer list_page(
-	SimApi *a, const SimPath *p, const SimFilter *f, const Page *page, bool partial)
+	SimApi *a, const SimPath *p, const SimFilter *f, const Page *page, SimItem how)
 {
 	int64_t limit = sim_query_int(p->query, "limit", 0);
 	size_t max = limit > 0 ? (size_t)limit : PAGE_MAX, n = 0, left = 0;
@@ -101,11 +126,11 @@ static HttpSimAnswer list_page(
 		}
 		if (n++ > 0)
 			g_string_append_c(items, ',');
-		append_item(items, p->kind, o->snap, partial);
+		append_item(a, items, p->kind, o->snap, how);
 		last = o->key;
 	}
 	g_autofree char *next = left ? page_token(page->rv, last) : NULL;
-	return list_text(p->kind, items, page->rv, next, left, partial);
+	return list_text(p->kind, items, page->rv, next, left, how);
 }
 
 HttpSimAnswer api_list(SimApi *a, const HttpRequest *r, const SimPath *p)
@@ -132,8 +157,7 @@ HttpSimAnswer api_list(SimApi *a, const HttpRequest *r, const SimPath *p)
 		t.retry_after_sec = 1;
 		return fail(t);
 	}
-	bool partial = r->accept && strstr(r->accept, "as=PartialObjectMetadataList");
-	return list_page(a, p, f, &page, partial);
+	return list_page(a, p, f, &page, api_item_of(r));
 }
 
 static HttpSimAnswer version(const SimApi *a)

@@ -294,11 +294,13 @@ static HttpSimAnswer handle_write(SimApi *a, const HttpRequest *r, SimPath *p, S
 	return api_reply(&out, p->kind);
 }
 
-static HttpSimAnswer get_one(SimApi *a, const SimPath *p)
+static HttpSimAnswer get_one(SimApi *a, const HttpRequest *r, const SimPath *p)
 {
 	SimObj *o = sim_store_find(a->store, p->kind->id, p->ns, p->name);
 	if (!o)
 		return fail(sim_not_found(p->kind, p->name));
+	if (api_item_of(r) == ITEM_ROW)
+		return api_get_row(a, p->kind, o->snap);
 	SimAnswer out = { .status = 200, .snap = sim_snap_ref(o->snap) };
 	return api_reply(&out, p->kind);
 }
@@ -319,12 +321,13 @@ static HttpSimAnswer handle(SimApi *a, const HttpRequest *r, SimNow now)
 		return handle_write(a, r, &p, now);
 	if (p.sub > SIM_SUB_STATUS)
 		return fail(sim_not_found(p.kind, p.name));
-	return p.name ? get_one(a, &p) : api_list(a, r, &p);
+	return p.name ? get_one(a, r, &p) : api_list(a, r, &p);
 }
 
 HttpSimAnswer sim_api_handle(SimApi *a, const HttpRequest *r, SimNow now)
 {
 	int64_t rv = sim_store_rv(a->store);
+	a->now = now;
 	HttpSimAnswer out = handle(a, r, now);
 	if (a->audit && strcmp(r->method, "GET") != 0) {
 		const char *q = strchr(r->path, '?');

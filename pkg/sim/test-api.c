@@ -385,6 +385,28 @@ static void test_lists(void)
 	g_assert_cmpint(get(r, next), ==, 410);
 }
 
+static void test_tables(void)
+{
+	g_autoptr(Rig) r = rig_new();
+	static const char *const paths[] = { "/api/v1/pods", POD };
+	for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+		HttpRequest q = request("GET", paths[i], NULL, NULL);
+		q.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+		take(r, sim_api_handle(r->api, &q, NOW));
+		g_assert_cmpstr(json_path_str(r->answer, "kind", NULL), ==, "Table");
+		size_t row = i == 0 ? 1 : 0;
+		g_autofree char *cells = tree_text(json_object_get(
+			json_array_get(json_path(r->answer, "rows"), row), "cells"));
+		g_assert_cmpstr(cells, ==, "[\"web-0\",\"1/1\",\"Running\",\"w1\",\"0s\"]");
+		g_assert_cmpuint(json_array_size(json_path(r->answer, "columnDefinitions")), ==, 5);
+	}
+	HttpRequest q = request("GET", "/api/v1/pods", NULL, NULL);
+	q.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+	take(r, sim_api_handle(r->api, &q, NOW));
+	g_assert_cmpstr(json_path_str(r->answer, "items.1.metadata.name", NULL), ==, "web-0");
+	g_assert_null(json_path(r->answer, "items.1.spec"));
+}
+
 static void test_watch(void)
 {
 	g_autoptr(Rig) r = rig_new();
@@ -483,6 +505,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/api/generation", test_generation);
 	g_test_add_func("/api/field-owners", test_field_owners);
 	g_test_add_func("/api/lists", test_lists);
+	g_test_add_func("/api/tables", test_tables);
 	g_test_add_func("/api/watch", test_watch);
 	g_test_add_func("/api/watch-ends", test_watch_ends);
 	g_test_add_func("/api/access", test_access);
