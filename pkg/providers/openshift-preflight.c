@@ -26,6 +26,16 @@ const AccessNeed openshift_access[] = {
 	{ "patch", "", "configmaps", "openshift-config", "admin-acks", true },
 	{ 0 },
 };
+enum { PATIENCE_SEC = 45 }; /* one read that was lost, and its repetition */
+
+/* A request that was lost, or a server that restarts, is asked again for a while. */
+static bool may_pass(const Item *it, const GError *err)
+{
+	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
+		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
+	return !final && item_observed_usec(it) < PATIENCE_SEC * SL_USEC_PER_SEC;
+}
+
 /* True once the fact is there or has failed; a failure becomes a finding. */
 static bool settled(
 	Item *it, const FactRow *row, const char *key, const View **ret, json_t *findings)
@@ -34,7 +44,7 @@ static bool settled(
 	if (*ret)
 		return true;
 	const GError *err = fact_error(it, row, key);
-	if (!err)
+	if (!err || may_pass(it, err))
 		return false;
 	finding_add(findings, "block", "unreadable",
 		"check the credentials and the address in the Cluster document",

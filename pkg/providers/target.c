@@ -312,10 +312,10 @@ Target *target_new(Saga *s, Loop loop, const json_t *doc, const Provider *p, Kub
 static void disconnect(Target *t)
 {
 	target_sleep(t);
+	while (t->pending) /* lists under way take back their calls through the client */
+		pending_done(t->pending);
 	kube_client_free(t->kube);
 	telemetry_free(t->telemetry);
-	while (t->pending)
-		pending_done(t->pending);
 	g_free(t->broken);
 }
 

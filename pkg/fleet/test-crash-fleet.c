@@ -1,0 +1,310 @@
+/* The controller under crashes: two clusters, one goes up and one rolls back, with a fault at every
+ * batch and every request, and with random pairs of them. Each run must end as the undisturbed one,
+ * with the same ordered list of effective changes, seen in the objects themselves; and no write
+ * reaches the second cluster before the first is done. By default a sample; `-m slow`: all. */
+#include "fleet/test-witness.h"
+
+enum { SAMPLE = 30, PAIRS = 10, PAIRS_SLOW = 3000, RESTART_USEC = 2000000 };
+
+static const char *const documents = HEAD("GatePolicy",
+	"few") "spec:\n  gates:\n"
+	       "    - {name: operators, when: [cp-verify, verify], invariant: clusterOperators}\n"
+	       "    - {name: errors, when: [cp-soak], onFail: rollback, interval: 20s, query: "
+	       "'sum(rate(haproxy_backend_http_responses_total{code=\"5xx\"}[15m])) / "
+	       "sum(rate(haproxy_backend_http_responses_total[15m]))', pass: {atMost: 0.01}, fail: "
+	       "{above: 0.05}, count: 3}\n" CLUSTER("a") CLUSTER("b") PLAN_WITH("up",
+		       "[{name: one, clusters: {names: [a, b]}, cpSoak: 1m, soak: 30s}]",
+		       "  policies: {gates: few}\n");
+
+typedef struct Fault {
+	bool on_request;
+	uint64_t at; /* the at-th batch or request, from 0 */
+	int kind; /* HttpFault or StoreFault */
+} Fault;
+
+typedef struct Trial {
+	Rig *r;
+	Fault faults[2];
+	size_t n_faults;
+	unsigned n_crashes;
+	uint64_t n_batches, n_requests; /* over all lives of the process */
+	GHashTable *evicted; /* UIDs that an accepted eviction of ours named */
+	const char *broken;
+} Trial;
+
+/* How it ended, and everything that was changed on the way. */
+typedef struct End {
+	char *changes, *state;
+	uint64_t n_batches, n_requests;
+	unsigned n_crashes;
+} End;
+
+static void end_clear(End *e)
+{
+	g_free(e->changes);
+	g_free(e->state);
+}
+
+static int fault_of(Trial *t, bool on_request, uint64_t n)
+{
+	for (size_t i = 0; i < t->n_faults; i++)
+		if (t->faults[i].on_request == on_request && t->faults[i].at == n)
+			return t->faults[i].kind;
+	return 0;
+}
+
+static HttpFault request_fault(uint64_t n, const HttpRequest *q, void *ud)
+{
+	Trial *t = ud;
+	return (HttpFault)fault_of(t, true, t->n_requests++);
+}
+
+static StoreFault batch_fault(uint64_t n, void *ud)
+{
+	Trial *t = ud;
+	return (StoreFault)fault_of(t, false, t->n_batches++);
+}
+
+static void restart(void *ud)
+{
+	Trial *t = ud;
+	rig_start(t->r);
+	if (fleet_n_runs(t->r->fleet) == 0) /* it was never heard */
+		story_submit(t->r, documents);
+}
+
+static void crash(void *ud)
+{
+	Trial *t = ud;
+	Loop world = loop_sim_loop(t->r->loop);
+	if (!t->r->fleet) /* both faults at once */
+		return;
+	t->n_crashes++;
+	rig_crash(t->r);
+	loop_timer(world, loop_boot_usec(world) + RESTART_USEC, restart, t);
+}
+
+/* Each accepted eviction names the live UID, and none twice. */
+static void audit(const SimAudit *a, void *ud)
+{
+	Trial *t = ud;
+	if (a->status >= 300 || !strstr(a->request->path, "/eviction"))
+		return;
+	g_autoptr(json_t) body = json_loadb(a->request->body, a->request->n_body, 0, NULL);
+	const char *uid = json_path_str(body, "deleteOptions.preconditions.uid", "");
+	if (!*uid)
+		t->broken = "an eviction without a UID";
+	else if (!g_hash_table_add(t->evicted, g_strdup(uid)))
+		t->broken = "a UID was evicted twice";
+}
+
+static bool over(void *ud)
+{
+	Trial *t = ud;
+	return t->r->fleet && fleet_n_runs(t->r->fleet) > 0 &&
+	       run_exit_code(fleet_nth_run(t->r->fleet, 0), false) != -1;
+}
+
+static char *state_of(Trial *t)
+{
+	GString *s = g_string_new(NULL);
+	static const char *const names[] = { "a", "b" };
+	const Item *run = fleet_nth_run(t->r->fleet, 0);
+	g_string_append_printf(s, "run %s %s, exit %d", item_state_name(run),
+		run_outcome(run) ? run_outcome(run) : "", run_exit_code(run, false));
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		const Item *c = item_find_child(run, names[i]);
+		g_string_append_printf(s,
+			"; %s %s %s %s, %u of 2 at NEW, claim %s, %u paused, %u cordoned", names[i],
+			c ? item_state_name(c) : "-",
+			c && cluster_outcome(c) ? cluster_outcome(c) : "",
+			outside_version(t->r, names[i]),
+			outside_workers_at(t->r, names[i], "4.21.10"),
+			outside_claim(t->r, names[i]) ? "stands" : "none",
+			outside_paused(t->r, names[i]), outside_cordoned(t->r, names[i]));
+		for (size_t k = 0; c && k < item_n_holds(c); k++)
+			g_string_append_printf(s, ", held by %s: %s", item_hold(c, k)->cause,
+				item_hold(c, k)->reason);
+	}
+	return g_string_free(s, FALSE);
+}
+
+static void add_cluster(Trial *t, const char *name, unsigned faults)
+{
+	SimSpec spec = { .world = { .name = name,
+				 .version = "4.21.8",
+				 .previous = "4.21.7",
+				 .n_workers = 2,
+				 .n_apps = 2,
+				 .n_replicas = 2 },
+		.releases = "4.21.10",
+		.faults = faults,
+		.scale = 20 };
+	SimCluster *c = sim_fleet_add(t->r->world, &spec);
+	sim_api_set_audit(sim_cluster_api(c), audit, t);
+}
+
+static End play(const Fault *faults, size_t n)
+{
+	g_autoptr(Rig) r = rig_new(11);
+	Trial t = { .r = r,
+		.n_faults = n,
+		.evicted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
+	for (size_t i = 0; i < n; i++)
+		t.faults[i] = faults[i];
+	g_autoptr(Witness) w = witness_new(r);
+	w->done = over;
+	w->ud = &t;
+	add_cluster(&t, "a", 0);
+	add_cluster(&t, "b", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
+	http_sim_set_faults(sim_fleet_transport(r->world), request_fault, crash, &t);
+	store_mem_set_faults(r->disk, batch_fault, crash, &t);
+	rig_start(r);
+	story_submit(r, documents);
+	int64_t until = loop_boot_usec(loop_sim_loop(r->loop)) + INT64_C(24) * 3600 * RIG_SEC;
+	bool done = loop_sim_run(r->loop, witness_look, w, until);
+	End e = { .changes = g_strdup(w->changes->str),
+		.n_batches = t.n_batches,
+		.n_requests = t.n_requests,
+		.n_crashes = t.n_crashes };
+	e.state = t.broken ? g_strdup(t.broken)
+		  : done   ? state_of(&t)
+			   : g_strdup_printf("never at rest:\n%s", r->story->str);
+	g_hash_table_destroy(t.evicted);
+	return e;
+}
+
+/* ---- judging ---- */
+
+typedef struct Sum {
+	End calm;
+	unsigned n, n_bad, n_crashes;
+} Sum;
+
+static const char *const request_names[] = { [HTTP_FAULT_NOT_SENT] = "not sent",
+	[HTTP_FAULT_LOST] = "lost",
+	[HTTP_FAULT_ANSWER_LOST] = "answer lost",
+	[HTTP_FAULT_LATE] = "late",
+	[HTTP_FAULT_LATE_PAST_TIMEOUT] = "late past the timeout",
+	[HTTP_FAULT_500_APPLIED] = "500 though applied",
+	[HTTP_FAULT_500] = "500",
+	[HTTP_FAULT_CRASH_BEFORE_SEND] = "crash before sending",
+	[HTTP_FAULT_CRASH_AFTER_SEND] = "crash after sending",
+	[HTTP_FAULT_CRASH_AFTER_ANSWER] = "crash after the answer" };
+static const char *const batch_names[] = { [STORE_FAULT_CRASH_BEFORE] = "crash before",
+	[STORE_FAULT_LOST] = "lost",
+	[STORE_FAULT_UNACKNOWLEDGED] = "unacknowledged",
+	[STORE_FAULT_CRASH_AFTER] = "crash after" };
+
+static void judge(Sum *s, const Fault *faults, size_t n)
+{
+	End e = play(faults, n);
+	bool same = strcmp(e.state, s->calm.state) == 0 && strcmp(e.changes, s->calm.changes) == 0;
+	s->n++;
+	s->n_crashes += e.n_crashes;
+	s->n_bad += !same;
+	if (!same) {
+		GString *text = g_string_new(NULL);
+		for (size_t i = 0; i < n; i++)
+			g_string_append_printf(text, "%s %u %s; ",
+				faults[i].on_request ? "request" : "batch", (unsigned)faults[i].at,
+				faults[i].on_request ? request_names[faults[i].kind]
+						     : batch_names[faults[i].kind]);
+		g_test_message("BAD %s%s\n%s", text->str, e.state,
+			strcmp(e.changes, s->calm.changes) ? e.changes : "same changes");
+		g_string_free(text, TRUE);
+	}
+	end_clear(&e);
+}
+
+static Sum begin(void)
+{
+	Sum s = { .calm = play(NULL, 0) };
+	const char *first_b = strstr(s.calm.changes, "b/"),
+		   *last_a = g_strrstr(s.calm.changes, "a/ClusterVersion");
+	g_test_message("%u batches, %u requests\n%s\n%s", (unsigned)s.calm.n_batches,
+		(unsigned)s.calm.n_requests, s.calm.state, s.calm.changes);
+	g_assert_nonnull(strstr(s.calm.state, "run ended RolledBack, exit 4; a ended Succeeded "
+					      "4.21.10, 2 of 2 at NEW, claim none, 0 paused, 0 "
+					      "cordoned; b ended RolledBack 4.21.8, 0 of 2 at NEW, "
+					      "claim none, 0 paused, 0 cordoned"));
+	g_assert_true(first_b && last_a && last_a < first_b);
+	return s;
+}
+
+static void finish(Sum *s)
+{
+	g_test_message("%u runs, %u crashes, %u bad", s->n, s->n_crashes, s->n_bad);
+	g_assert_cmpuint(s->n_bad, ==, 0);
+	end_clear(&s->calm);
+}
+
+/* So that every kind has its turn. */
+static uint64_t stride(uint64_t at_least, uint64_t n_kinds)
+{
+	for (uint64_t s = MAX(at_least, 1);; s++) {
+		uint64_t a = s, b = n_kinds;
+		while (b) {
+			uint64_t rest = a % b;
+			a = b;
+			b = rest;
+		}
+		if (a == 1)
+			return s;
+	}
+}
+
+/* Every step-th of all points, a point being a place and a kind. */
+static void all_points(bool on_request, int first, int last)
+{
+	Sum s = begin();
+	uint64_t n_kinds = (uint64_t)(last - first + 1);
+	uint64_t n_places = on_request ? s.calm.n_requests : s.calm.n_batches;
+	uint64_t step = g_test_slow() ? 1 : stride(n_places * n_kinds / SAMPLE, n_kinds);
+	for (uint64_t i = 0; i < n_places * n_kinds; i += step) {
+		Fault f = { on_request, i / n_kinds, first + (int)(i % n_kinds) };
+		judge(&s, &f, 1);
+	}
+	g_assert_cmpuint(s.n_crashes, >, 0);
+	finish(&s);
+}
+
+static void test_batches(void)
+{
+	all_points(false, STORE_FAULT_CRASH_BEFORE, STORE_FAULT_CRASH_AFTER);
+}
+
+static void test_requests(void)
+{
+	all_points(true, HTTP_FAULT_NOT_SENT, HTTP_FAULT_CRASH_AFTER_ANSWER);
+}
+
+static Fault random_fault(const Sum *s, uint64_t *rng)
+{
+	*rng = *rng * 6364136223846793005u + 1442695040888963407u;
+	uint64_t z = *rng >> 20;
+	bool on_request = z & 1;
+	uint64_t places = on_request ? s->calm.n_requests : s->calm.n_batches;
+	int kinds = on_request ? HTTP_FAULT_CRASH_AFTER_ANSWER : STORE_FAULT_CRASH_AFTER;
+	return (Fault){ on_request, (z >> 1) % places, 1 + (int)((z >> 24) % (uint64_t)kinds) };
+}
+
+static void test_pairs(void)
+{
+	Sum s = begin();
+	uint64_t rng = 42;
+	for (int i = 0; i < (g_test_slow() ? PAIRS_SLOW : PAIRS); i++) {
+		Fault pair[] = { random_fault(&s, &rng), random_fault(&s, &rng) };
+		judge(&s, pair, 2);
+	}
+	finish(&s);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/crash-fleet/batches", test_batches);
+	g_test_add_func("/crash-fleet/requests", test_requests);
+	g_test_add_func("/crash-fleet/pairs", test_pairs);
+	return g_test_run();
+}
