@@ -10,7 +10,7 @@
 
 static const SimKind kinds[SIM_KINDS] = {
 	ROW(SIM_NAMESPACES, CORE, "namespaces", "Namespace", .brief = "ns", .status = true,
-		.tracked = true, .builtin = true),
+		.builtin = true),
 	ROW(SIM_NODES, CORE, "nodes", "Node", .brief = "no", .status = true, .builtin = true),
 	ROW(SIM_PODS, CORE, "pods", "Pod", .brief = "po", .namespaced = true, .status = true,
 		.builtin = true),
@@ -41,13 +41,13 @@ static const SimKind kinds[SIM_KINDS] = {
 	ROW(SIM_CLUSTERVERSIONS, CONFIG, "clusterversions", "ClusterVersion", .status = true,
 		.generation = true, .tracked = true),
 	ROW(SIM_CLUSTEROPERATORS, CONFIG, "clusteroperators", "ClusterOperator", .brief = "co",
-		.status = true, .generation = true, .tracked = true),
+		.status = true, .generation = true),
 	ROW(SIM_INFRASTRUCTURES, CONFIG, "infrastructures", "Infrastructure", .status = true,
-		.generation = true, .tracked = true),
+		.generation = true),
 	ROW(SIM_POOLS, MACHINE, "machineconfigpools", "MachineConfigPool", .brief = "mcp",
 		.status = true, .generation = true, .tracked = true),
 	ROW(SIM_MACHINECONFIGS, MACHINE, "machineconfigs", "MachineConfig", .brief = "mc",
-		.generation = true, .tracked = true),
+		.generation = true),
 };
 
 const SimKind *sim_kind(SimKindId id)

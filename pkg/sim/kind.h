@@ -36,7 +36,7 @@ typedef struct SimKind {
 	bool status; /* has the status subresource: the main path ignores .status */
 	bool generation; /* metadata.generation rises with every change outside metadata and status
 			  */
-	bool tracked; /* managedFields are kept; not for kinds that change all the time */
+	bool tracked; /* managedFields are kept: of kinds about whose owners somebody asks */
 	bool builtin; /* items of a list carry no kind and apiVersion, as with the real server */
 } SimKind;
 
