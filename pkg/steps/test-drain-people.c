@@ -1,6 +1,6 @@
 /* Drains that somebody interferes with: refusals, cordons that come and go, budgets that allow
  * nothing, an abort, a server that goes away. */
-#include "steps/test-drain-rig.h"
+#include "steps/test-drain-people.h"
 
 static const Ask own_first = { .mode = C_OWN, .nodes = { FIRST }, .hold_sec = 5 };
 
@@ -154,25 +154,6 @@ static void test_shared_budget(void)
 	}
 }
 
-static void evict_by_hand(World *w)
-{
-	SimObj *p = pod_on(w, FIRST);
-	g_autoptr(json_t) body =
-		json_pack("{s:s, s:{s:s}}", "kind", "Eviction", "metadata", "name", p->name);
-	g_autofree char *text = json_canonical(body);
-	g_autofree char *path =
-		g_strdup_printf("/api/v1/namespaces/%s/pods/%s/eviction", p->ns, p->name);
-	static const HttpEndpoint nobody = { 0 };
-	HttpRequest q = { .endpoint = &nobody,
-		.method = "POST",
-		.path = path,
-		.content_type = "application/json",
-		.body = text,
-		.n_body = strlen(text) };
-	HttpSimAnswer a = sim_cluster_request(w->c, &q);
-	g_free(a.body);
-}
-
 /* Somebody else takes the slot while our request is on its way, again and again. */
 static HttpFault rival(uint64_t n, const HttpRequest *r, void *ud)
 {
@@ -180,7 +161,7 @@ static HttpFault rival(uint64_t n, const HttpRequest *r, void *ud)
 	HttpFault f = request_plan(n, r, ud);
 	bool ours = strcmp(r->method, "POST") == 0 && g_str_has_suffix(r->path, "/eviction");
 	if (ours && n_posts(w) % 2 == 1 && pod_on(w, FIRST))
-		evict_by_hand(w);
+		evict_by_hand(w, 0);
 	return f;
 }
 

@@ -1,6 +1,6 @@
 /* What a DrainPolicy makes of a drain, how long drains take against their lower bound, and what is
  * refused before the start. */
-#include "steps/test-drain-rig.h"
+#include "steps/test-drain-people.h"
 
 static World *begun(const SimSpec *spec, const char *policy)
 {

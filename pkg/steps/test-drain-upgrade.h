@@ -1,7 +1,7 @@
 /* For tests only: an upgrade of the simulated cluster up to its workers, so that its operator
  * begins to drain. */
 #pragma once
-#include "steps/test-drain-rig.h"
+#include "steps/test-drain-people.h"
 
 static inline void pause_pool(World *w, bool paused)
 {
