@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
@@ -129,6 +130,7 @@ def test_upgrade(t):
     check(f"done: {FIRST} Succeeded 4.21.10" in ok(cli(d, "status"), "status"), "done line")
     _audit(t, d, run)
     _metrics(d)
+    _secrets(fleet, d, run)
     equal(d.stop(), 0, "exit code of the daemon after SIGTERM")
     check("stopped by a signal" in d.process.tail(), "the note at the end")
 
@@ -152,6 +154,27 @@ def _audit(t, d, run):
     equal(bad.returncode, 1, "verify of a changed journal")
     page = d.call("GET", "/v1/audit?after=3&limit=2")[1]
     equal([r["seq"] for r in page["records"]], [4, 5], "records after 3")
+
+
+def _secrets(fleet, d, run):
+    """The tokens of clusters and telemetry are nowhere but in their files."""
+    kube = os.path.join(fleet.dir, "kube")
+    tokens = [open(os.path.join(kube, n), encoding="utf-8").read().strip()
+              for n in os.listdir(kube) if n.endswith(".token")]
+    check(tokens and all(len(x) > 20 for x in tokens), "tokens are there")
+    texts = {"log": d.process.tail(), "metrics": d.get_web("/metrics")[1]}
+    with open(d.process.log, encoding="utf-8") as f:
+        texts["log"] = f.read()
+    for path in ("/v1/status", "/v1/audit", f"/v1/runs/{run['id']}/why", "/v1/runs",
+                 f"/v1/clusters/{FIRST}/why"):
+        texts[path] = json.dumps(d.call("GET", path)[1])
+    for folder, _, names in os.walk(d.state):
+        for n in names:
+            with open(os.path.join(folder, n), "rb") as f:
+                texts[os.path.join(folder, n)] = f.read().decode("latin-1")
+    for where, text in texts.items():
+        for token in tokens:
+            check(token not in text, f"a token is in {where}")
 
 
 def _metrics(d):
@@ -563,13 +586,51 @@ def test_events(t):
     holds_for("the daemon lives on", d.process.running, 0.5)
 
 
+@test("systemd is told what goes on, and lost time is noticed", needs=NEEDS, timeout=60)
+def test_service(t):
+    fleet = Fleet(t)
+    told, said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), []
+    path = os.path.join(t.folder, "notify")
+    told.bind(path)
+    told.settimeout(0.1)
+    t.defer(told.close)
+
+    def heard(word):
+        try:
+            said.append(told.recv(4096).decode())
+        except TimeoutError:
+            pass
+        return any(word in x for x in said)
+
+    d = daemon(t, fleet)
+    d.env = {**d.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "2000000"}
+    d.start(wait=False)
+    for word in ("READY=1", "WATCHDOG=1", "STATUS=1 run going on, 0 need a person"):
+        wait_for(word, lambda w=word: heard(w), 20)
+    said.clear()
+    d.process.signal(signal.SIGHUP)
+    wait_for("RELOADING=1", lambda: heard("RELOADING=1"), 10)
+    wait_for("READY=1 again", lambda: heard("READY=1"), 10)
+    d.pause()
+    said.clear()
+    holds_for("a stopped daemon pings nobody", lambda: not heard("WATCHDOG=1"), 7)
+    d.go_on()
+    wait_for("the lost time is noticed", lambda: "were not observed" in d.process.tail(), 10)
+    d.process.signal(signal.SIGTERM)
+    wait_for("STOPPING=1", lambda: heard("STOPPING=1"), 10)
+    equal(d.process.wait(10), 0, "exit code")
+
+
 @test("the command line by itself: usage, completion, version", needs=NEEDS, timeout=30)
 def test_alone(t):
     none = {"SHIPLOCK_SOCKET": os.path.join(t.folder, "none")}
     for args, code in (((), 64), (("nonsense",), 64), (("--help",), 0), (("status", "x"), 64),
                        (("why",), 64), (("pause", "--node", "x", "y"), 64), (("version",), 0),
                        (("completion", "bash"), 0), (("completion", "fish"), 64),
-                       (("status", "--help"), 0), (("status",), 1)):
+                       (("status", "--help"), 0), (("status",), 1),
+                       (("audit", "replay"), 64), (("audit", "show", "9-3"), 64),
+                       (("audit", "show", "7:x"), 64), (("audit", "verify", "/none"), 1),
+                       (("audit", "backup"), 64), (("rollback",), 64)):
         done = product.cli(*args, env=none)
         equal(done.returncode, code, f"{args}: {done.stderr}")
     equal(product.cli("status", env=none).stderr.splitlines()[1],

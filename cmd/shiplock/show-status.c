@@ -90,14 +90,22 @@ static bool has_ended(const json_t *cluster)
 	       json_path_str(cluster, "outcome", NULL);
 }
 
+/* What a cluster that was not begun waits for is known to its run. */
+static char *now_text(const json_t *run, const json_t *c, bool held)
+{
+	const json_t *hold = json_path(run, "holds.0");
+	if (strcmp(str(c, "state"), "pending") != 0 || *str(c, "now"))
+		return g_strdup_printf("%s%s", held ? "held: " : "", str(c, "now"));
+	return hold ? g_strdup_printf("held: %s", str(hold, "reason"))
+		    : g_strdup("waits for its turn");
+}
+
 static void add_cluster(Table *table, const json_t *run, const json_t *c)
 {
 	bool pending = strcmp(str(c, "state"), "pending") == 0;
 	bool held = json_array_size(json_object_get(c, "holds")) > 0;
 	g_autofree char *since = sl_duration_human(json_path_int(c, "sinceSeconds", 0));
-	g_autofree char *bar = progress(c);
-	g_autofree char *now = g_strdup_printf("%s%s", held ? "held: " : "",
-		pending && !*str(c, "now") ? "waits for its turn" : str(c, "now"));
+	g_autofree char *bar = progress(c), *now = now_text(run, c, held);
 	const char *cells[] = { str(run, "name"), str(c, "wave"), str(c, "name"), str(c, "state"),
 		pending ? "-" : since, pending ? "-" : bar, now };
 	table_row(table, held ? PAINT_YELLOW : PAINT_NONE, cells);

@@ -273,6 +273,11 @@ int verb_run(const Args *a)
 		return code;
 	g_autoptr(GError) err = NULL;
 	g_autoptr(Client) c = client_open(client_socket(a), &err);
+	if (!c && err->code != SL_ERR_NOT_FOUND) {
+		/* One listens, but not to us: two controllers at once are nobody's wish. */
+		docset_free(set);
+		return client_fail(a, err);
+	}
 	if (!c && !a->state) {
 		docset_free(set);
 		g_autofree char *text =

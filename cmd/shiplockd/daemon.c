@@ -118,24 +118,28 @@ static size_t n_live(const json_t *runs)
 	return n;
 }
 
-static void tell_status(Daemon *d)
+static void tell_status(void *ud)
 {
+	Daemon *d = ud;
+	d->status_timer = 0;
 	g_autoptr(json_t) s = fleet_status(d->fleet);
 	size_t live = n_live(json_object_get(s, "runs"));
 	size_t needs = json_array_size(json_object_get(s, "needsYou"));
-	g_autofree char *text = g_strdup_printf("%s%zu runs going on, %zu need a person",
-		daemon_writable(d) ? "" : "THE JOURNAL CANNOT BE WRITTEN; ", live, needs);
+	g_autofree char *text = g_strdup_printf("%s%zu run%s going on, %zu need%s a person",
+		daemon_writable(d) ? "" : "THE JOURNAL CANNOT BE WRITTEN; ", live,
+		live == 1 ? "" : "s", needs, needs == 1 ? "s" : "");
 	loop_notify_status(text);
 }
 
 static void on_event(const FleetEvent *e, void *ud)
 {
 	Daemon *d = ud;
+	/* Told when the batch is applied: a plan comes before its run. */
 	static const char *const kinds[] = { "plan", "hold", "unhold", "end" };
 	feed_listener(e, d->feed);
 	for (size_t i = 0; !e->replay && i < G_N_ELEMENTS(kinds); i++)
-		if (strcmp(e->record->kind, kinds[i]) == 0)
-			tell_status(d);
+		if (strcmp(e->record->kind, kinds[i]) == 0 && !d->status_timer)
+			d->status_timer = loop_defer(d->loop, tell_status, d);
 }
 
 /* ---- start and end ---- */
@@ -194,7 +198,7 @@ static bool open_seams(Daemon *d, GError **err)
 static bool start_fleet(Daemon *d, GError **err)
 {
 	Store store = store_sqlite_store(d->store);
-	d->feed = feed_new(store);
+	d->feed = feed_new(store, store_sqlite_last_seq(d->store));
 	d->orders = orders_new();
 	d->inventory = json_object();
 	FleetOptions o = { .loop = d->loop,

@@ -33,6 +33,7 @@ typedef struct Daemon {
 	json_t *inventory; /* repository -> name -> Cluster document, as in force */
 	Web *api, *face;
 	int64_t started_usec; /* boot time */
+	uint64_t status_timer;
 } Daemon;
 
 /* The exit code of the process. */

@@ -11,6 +11,7 @@ typedef struct Kept {
 
 struct Feed {
 	Store store;
+	int64_t from_seq; /* older events are not kept */
 	GQueue kept; /* Kept, oldest first */
 	GPtrArray *streams; /* WebStream */
 };
@@ -22,10 +23,11 @@ static void kept_free(void *p)
 	g_free(k);
 }
 
-Feed *feed_new(Store store)
+Feed *feed_new(Store store, int64_t last_seq)
 {
 	Feed *f = g_new0(Feed, 1);
 	f->store = store;
+	f->from_seq = last_seq - FEED_KEEP;
 	g_queue_init(&f->kept);
 	f->streams = g_ptr_array_new();
 	return f;
@@ -78,6 +80,8 @@ static void push(WebStream *s, int64_t seq, const char *text)
 void feed_listener(const FleetEvent *e, void *ud)
 {
 	Feed *f = ud;
+	if (e->record->seq <= f->from_seq)
+		return;
 	Kept *k = g_new0(Kept, 1);
 	*k = (Kept){ e->record->seq, event_text(e) };
 	g_queue_push_tail(&f->kept, k);

@@ -13,7 +13,8 @@ enum {
 };
 
 typedef struct Feed Feed;
-Feed *feed_new(Store store);
+/* last_seq: of the journal before the fleet replays it; what would not be kept is not read. */
+Feed *feed_new(Store store, int64_t last_seq);
 void feed_free(Feed *f); /* after the servers whose streams it feeds; NULL is fine */
 
 FleetListener feed_listener; /* ud is the Feed */
