@@ -222,8 +222,12 @@ StepResult gates_run(
 		return cluster_failed(it, now, b, ret_sum->on_fail, gates[d]->name, js[d].reason);
 	if (r.busy) /* what a look makes is decided in the next turn, from its record */
 		return step_read(it);
-	if (ret_sum->state == GATE_STATE_HELD)
-		return step_hold(it, "gate", "gate %s: %s", gates[d]->name, js[d].reason);
+	if (ret_sum->state == GATE_STATE_HELD) { /* looks go on: it clears itself */
+		StepResult hold =
+			step_hold(it, "gate", "gate %s: %s", gates[d]->name, js[d].reason);
+		hold.until_usec = wait_for_looks(it, now, ends, ret_sum).until_usec;
+		return hold;
+	}
 	if (ret_sum->state == GATE_STATE_PASS && item_observed_usec(it) >= ends)
 		return step_done(0);
 	return wait_for_looks(it, now, ends, ret_sum);
