@@ -115,9 +115,7 @@ static World *world_new(const FactRow *row, const char *key, bool watching)
 static void world_free(World *w)
 {
 	target_watches_free(w->watches);
-	KubeClient *kube = g_steal_pointer(&w->target->kube);
 	target_free(w->target);
-	kube_client_free(kube);
 	creds_free(w->creds);
 	saga_free(w->saga);
 	store_mem_free(w->disk);

@@ -6,6 +6,7 @@
 #include "steps/drain.h"
 #include "steps/internal.h"
 
+#define DRAIN_TAINT "shiplock.dev/drain"
 enum { DRAIN_OPEN_MAX = 20, DRAIN_ISOLATED_SEC = 5 };
 
 typedef enum {

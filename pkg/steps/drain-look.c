@@ -187,6 +187,17 @@ static bool is_included(PodSeen *s, const LedgerEviction *e, const View *pdbs)
 	return s->included;
 }
 
+/* It counts against nothing any more: the bulk of a long run, which is not looked at again. */
+static bool is_over(const PodSeen *s, int64_t now)
+{
+	if (s->included || !s->accepted_usec)
+		return s->included;
+	int64_t until = s->accepted_usec + LEDGER_ACCEPTED_USEC;
+	if (s->going_usec)
+		until = MIN(until, s->going_usec + LEDGER_LAG_USEC);
+	return now >= until;
+}
+
 static bool is_open(const Item *pod)
 {
 	const Act *a = drain_pod_act(pod);
@@ -205,6 +216,8 @@ static void add_of_pod(DrainLook *l, Item *pod, const View *pdbs)
 	PodSeen *s = drain_pod_seen(pod);
 	if (accepted && !s->accepted_usec)
 		s->accepted_usec = act_settled_usec(a) ? act_settled_usec(a) : l->in.now_usec;
+	if (is_over(s, l->in.now_usec))
+		return;
 	LedgerEviction e = { .ns = drain_pod_text(pod, "ns"),
 		.budget = drain_pod_text(pod, "budget"),
 		.pod = drain_pod_text(pod, "name"),

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define OWNER "shiplock.dev/drain"
-#define TAINT "shiplock.dev/drain"
 
 char *drain_node_path(const Item *node)
 {
@@ -50,7 +49,7 @@ static bool has_taint(const json_t *node)
 	json_t *t;
 	json_array_foreach(json_path(node, "spec.taints"), i, t)
 	{
-		if (strcmp(json_path_str(t, "key", ""), TAINT) == 0)
+		if (strcmp(json_path_str(t, "key", ""), DRAIN_TAINT) == 0)
 			return true;
 	}
 	return false;
@@ -63,7 +62,7 @@ static json_t *other_taints(const json_t *node)
 	size_t i;
 	json_array_foreach(json_path(node, "spec.taints"), i, t)
 	{
-		if (strcmp(json_path_str(t, "key", ""), TAINT) != 0)
+		if (strcmp(json_path_str(t, "key", ""), DRAIN_TAINT) != 0)
 			json_array_append(out, t);
 	}
 	return out;
@@ -139,8 +138,8 @@ static bool taint_build(
 	if (!owner)
 		return false;
 	json_t *taints = other_taints(v->json);
-	json_array_append_new(taints, json_pack("{s:s, s:s, s:s}", "key", TAINT, "value", "drain",
-					      "effect", "NoSchedule"));
+	json_array_append_new(taints, json_pack("{s:s, s:s, s:s}", "key", DRAIN_TAINT, "value",
+					      "drain", "effect", "NoSchedule"));
 	finish_mark(key, v, owner, json_pack("{s:o}", "taints", taints), ret);
 	return true;
 }

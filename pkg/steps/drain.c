@@ -115,8 +115,11 @@ void drain_withdraw(Item *child, Batch *b)
 {
 	if (item_kind(child) != &drain_node_kind || item_ended(child))
 		return;
-	if (item_state(child) != DN_UNDO)
-		batch_move(b, child, DN_UNDO, "withdrawn");
+	if (item_state(child) != DN_UNDO) {
+		json_t *memo = json_pack(
+			"{s:I}", "withdrawnIn", (json_int_t)item_state(item_parent(child)));
+		batch_move_memo(b, child, DN_UNDO, memo, "withdrawn");
+	}
 	for (size_t i = 0; i < item_n_children(child); i++) {
 		Item *pod = item_child(child, i);
 		if (!item_ended(pod) && item_state(pod) != DP_UNDO)
@@ -297,14 +300,15 @@ static StepResult past_deadline(Item *it, Batch *b, size_t n)
 		n == 1 ? "" : "s", text);
 }
 
-static StepResult uncordoned(Item *it, const View *node)
+static StepResult uncordoned(Item *it)
 {
+	bool taint = mark_row(it) == &act_taint;
 	return step_hold(it, "uncordoned",
 		"somebody took our %s away from node %s; nothing is evicted there any more: put it "
-		"back (kubectl %s %s), or leave the node out (shiplock skip %s --node %s --reason "
-		"TEXT)",
-		mark_row(it) == &act_taint ? "taint" : "cordon", item_name(it),
-		mark_row(it) == &act_taint ? "taint node" : "cordon", item_name(it),
+		"back (kubectl %s %s%s), or leave the node out (shiplock skip %s --node %s "
+		"--reason TEXT)",
+		taint ? "taint" : "cordon", item_name(it), taint ? "taint node" : "cordon",
+		item_name(it), taint ? " " DRAIN_TAINT "=drain:NoSchedule" : "",
 		item_name(item_parent(it)), item_name(it));
 }
 
@@ -356,7 +360,7 @@ static StepResult drain_tick(Item *it, int64_t now, Batch *b)
 	if (!known)
 		return step_read(it);
 	if (!isolated)
-		return uncordoned(it, f.node);
+		return uncordoned(it);
 	StepResult r = evict_round(it, now, b, &f, &empty, &late);
 	if (empty)
 		return prove_empty(it, now, mark);
@@ -379,7 +383,7 @@ static StepResult drained_tick(Item *it, int64_t now, Batch *b)
 	if (!known)
 		return step_read(it);
 	if (!isolated)
-		return uncordoned(it, f.node);
+		return uncordoned(it);
 	g_auto(DrainLook) l;
 	drain_look(&l, it, f.node, f.pods, f.pdbs, b, now);
 	g_autoptr(DrainPlan) plan = drain_plan(drain_node_seen(it)->rules, &l.in);
@@ -429,15 +433,23 @@ static const Item *live_child(const Item *cluster, const char *node)
 	return NULL;
 }
 
-/* The list of nodes behind the wish may be older than the end of an earlier help. */
-static bool ended_after_list(Item *cluster, const char *node)
+/* Help that ended is not begun again where the list of nodes behind the wish is older than that
+ * end, nor, in the same state of the cluster, where a person withdrew it. */
+static bool is_over(Item *cluster, const Item *child)
 {
 	g_autofree char *path = kube_path(&kube_nodes, NULL, NULL, NULL);
 	int64_t sent = fact_sent_usec(cluster, &fact_list, path);
-	for (size_t i = item_n_children(cluster); sent && i > 0; i--) {
+	const NodeSeen *s = item_ctx(child);
+	return (sent && s && s->ended_usec >= sent) ||
+	       json_path_int(item_memo(child), "withdrawnIn", 0) == (int64_t)item_state(cluster);
+}
+
+static bool was_helped(Item *cluster, const char *node)
+{
+	for (size_t i = item_n_children(cluster); i > 0; i--) {
 		const Item *c = item_child(cluster, i - 1);
-		const NodeSeen *s = item_kind(c) == &drain_node_kind ? item_ctx(c) : NULL;
-		if (s && strcmp(item_name(c), node) == 0 && s->ended_usec >= sent)
+		if (item_kind(c) == &drain_node_kind && strcmp(item_name(c), node) == 0 &&
+			is_over(cluster, c))
 			return true;
 	}
 	return false;
@@ -445,34 +457,52 @@ static bool ended_after_list(Item *cluster, const char *node)
 
 void drain_assist(Item *cluster, Batch *b, const char *node)
 {
-	if (live_child(cluster, node) || ended_after_list(cluster, node))
+	if (target_observes(target_of(cluster)) || live_child(cluster, node) ||
+		was_helped(cluster, node))
 		return;
 	batch_item(b, cluster, &drain_node_kind, item_site(cluster), node, DN_ASSIST, NULL);
 }
 
 void drain_node(Item *cluster, Batch *b, const char *node, bool taint)
 {
-	if (live_child(cluster, node))
+	if (target_observes(target_of(cluster)) || live_child(cluster, node))
 		return;
 	batch_item(b, cluster, &drain_node_kind, item_site(cluster), node, DN_DRAIN,
 		json_pack("{s:b}", "taint", (int)taint));
 }
 
+static void refuse(json_t *findings, const char *what)
+{
+	finding_add(findings, "block", "drain-policy",
+		"take it out of the DrainPolicy of this plan until it has an effect",
+		"the DrainPolicy uses %s", what);
+}
+
 void drain_preflight(const Item *cluster, json_t *findings)
 {
+	static const struct {
+		unsigned use;
+		const char *what;
+	} later[] = {
+		{ DRAIN_USES_WAIT_COMPLETED, "waitCompleted, which has no effect yet where an "
+					     "operator drains: the pool would be released while "
+					     "matching pods run" },
+		{ DRAIN_USES_STORAGE_CLASSES, "match.storageClasses, which matches nothing yet" },
+		{ DRAIN_USES_FORCE, "onDeadline: force, which has no effect yet" },
+		{ DRAIN_USES_HOLDS, "holds, which have no effect yet" },
+	};
 	const json_t *policy = cluster_policy(cluster, "drain");
 	g_autoptr(DrainRules) r = drain_rules_parse(json_is_null(policy) ? NULL : policy, NULL);
-	g_autofree char *part = r ? drain_rules_beyond_operator(r) : NULL;
+	if (!r)
+		return; /* what is wrong with a document is said when it is checked */
+	g_autofree char *part = drain_rules_beyond_operator(r);
 	if (part)
 		finding_add(findings, "block", "drain-policy",
 			"take it out of the DrainPolicy of this plan",
 			"the operator drains by itself here and knows only budgets: %s of the "
 			"DrainPolicy has no effect",
 			part);
-	if (r && (drain_rules_uses(r) & DRAIN_USES_WAIT_COMPLETED))
-		finding_add(findings, "block", "drain-policy",
-			"take it out of the DrainPolicy until it has an effect, and release the "
-			"pool when those pods have ended",
-			"waitCompleted has no effect yet where an operator drains: the pool would "
-			"be released while matching pods run");
+	for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
+		if (drain_rules_uses(r) & later[i].use)
+			refuse(findings, later[i].what);
 }

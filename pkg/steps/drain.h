@@ -18,9 +18,10 @@ typedef enum {
 	DN_MAX
 } DrainNodeState;
 
-/* Begins the drain of a node, unless one is under way. taint: isolate by a NoSchedule taint, not by
- * a cordon (where somebody counts cordoned nodes). */
+/* Begins the drain of a node, unless one is under way or the target is only observed. taint:
+ * isolate by a NoSchedule taint, not by a cordon (where somebody counts cordoned nodes). */
 void drain_node(Item *cluster, Batch *b, const char *node, bool taint);
 
-/* What of the plan's DrainPolicy has no effect where an operator drains, as blocking findings. */
+/* What of the plan's DrainPolicy has no effect where an operator drains, or none yet, as blocking
+ * findings. */
 void drain_preflight(const Item *cluster, json_t *findings);

@@ -90,7 +90,8 @@ static inline void ctl_start(void *ud)
 	KubeClientOptions o = { .http = http_sim_http(sim_fleet_transport(w->fleet)),
 		.loop = ctl->loop,
 		.creds = ctl->creds };
-	g_autoptr(json_t) doc = json_pack("{s:{s:s}, s:{}}", "metadata", "name", "c1", "spec");
+	g_autoptr(json_t) doc = json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", "c1",
+		"spec", "actuator", "type", w->ask.observe ? "observe" : "direct");
 	ctl->target = target_new(
 		ctl->saga, ctl->loop, doc, &provider_openshift, kube_client_new(&o), NULL, "test");
 	ctl->target->assist = drain_assist;
@@ -106,10 +107,7 @@ static inline void ctl_stop(World *w)
 	if (!ctl)
 		return;
 	target_watches_free(ctl->watches);
-	/* The lists under way end before the client that they ask. */
-	KubeClient *kube = g_steal_pointer(&ctl->target->kube);
 	target_free(ctl->target);
-	kube_client_free(kube);
 	creds_free(ctl->creds);
 	saga_free(ctl->saga);
 	loop_sim_proc_free(ctl->proc);

@@ -69,9 +69,7 @@ static void real_close(Real *r)
 {
 	Ctl *ctl = &r->ctl;
 	target_watches_free(ctl->watches);
-	KubeClient *kube = g_steal_pointer(&ctl->target->kube);
 	target_free(ctl->target);
-	kube_client_free(kube);
 	creds_free(ctl->creds);
 	saga_free(ctl->saga);
 	store_sqlite_free(r->store);

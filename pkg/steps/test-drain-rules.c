@@ -200,7 +200,12 @@ static void test_preflight(void)
 		{ "{\"rules\":[{\"match\":{\"namespaces\":[\"a\"]},\"behaviour\":\"waitCompleted\"}"
 		  "]"
 		  "}",
-			"waitCompleted has no effect yet" },
+			"waitCompleted, which has no effect yet" },
+		{ "{\"rules\":[{\"match\":{\"storageClasses\":[\"rbd\"]},\"behaviour\":\"evict\"}]"
+		  "}",
+			"match.storageClasses" },
+		{ "{\"onDeadline\":\"force\",\"consent\":{\"force\":true}}", "onDeadline: force" },
+		{ "{\"holds\":[{\"name\":\"kueue\"}]}", "holds" },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		SimSpec spec = relaxed(1);

@@ -36,6 +36,7 @@ typedef struct Ask {
 	bool at_once; /* all nodes together */
 	bool taint;
 	bool polled; /* without watches */
+	bool observe; /* the actuator of the document */
 	const char *policy; /* spec of the DrainPolicy; NULL: none */
 	int64_t hold_sec; /* how long a drained node is kept */
 } Ask;

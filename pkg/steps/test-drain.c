@@ -151,6 +151,49 @@ static void test_assist_pool(void)
 	g_assert_cmpuint(pods_ready(w), ==, 9);
 }
 
+static bool is_helped(World *w)
+{
+	const Item *n = node_item(w, FIRST);
+	return n && json_object_size(w->posts) >= 2;
+}
+
+static void leave_out(Batch *b, void *ud)
+{
+	drain_withdraw(node_item(ud, FIRST), b);
+}
+
+/* A person left the node out: the operator goes on alone, and we do not begin anew. */
+static void test_assist_skipped(void)
+{
+	SimSpec spec = packed(16, 1);
+	g_autoptr(World) w = world_new(&spec);
+	release(w);
+	Ask ask = { .mode = C_ASSIST };
+	world_begin(w, &ask);
+	must(w, is_helped, 60 * SEC);
+	saga_submit(w->ctl->saga, leave_out, NULL, w);
+	must(w, help_is_over, 10 * SEC);
+	size_t posts = n_posts(w);
+	pass(w, 60 * SEC);
+	g_assert_cmpuint(n_posts(w), ==, posts);
+	g_assert_cmpuint(item_n_children(cluster_item(w)), ==, 1);
+	must(w, drained, 300 * SEC);
+}
+
+/* Where we only observe, nothing is evicted either. */
+static void test_observed(void)
+{
+	SimSpec spec = packed(16, 1);
+	g_autoptr(World) w = world_new(&spec);
+	release(w);
+	Ask ask = { .mode = C_ASSIST, .observe = true };
+	world_begin(w, &ask);
+	pass(w, 60 * SEC);
+	g_assert_cmpint(item_state(cluster_item(w)), ==, C_ASSIST);
+	g_assert_cmpuint(n_posts(w), ==, 0);
+	g_assert_cmpuint(item_n_children(cluster_item(w)), ==, 0);
+}
+
 static void test_not_assisted(void)
 {
 	SimSpec spec = packed(16, 1);
@@ -169,6 +212,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/drain/proof", test_proof);
 	g_test_add_func("/drain/assist", test_assist);
 	g_test_add_func("/drain/assist-pool", test_assist_pool);
+	g_test_add_func("/drain/assist-skipped", test_assist_skipped);
+	g_test_add_func("/drain/observed", test_observed);
 	g_test_add_func("/drain/not-assisted", test_not_assisted);
 	return g_test_run();
 }
