@@ -337,7 +337,7 @@ class SimFleet(Fleet):
         argv += ["--dir", self.folder, "--no-plan", *extra]
         for f in faults:
             argv += ["--fault", f]
-        self.process = t.registry.spawn("sim", argv)
+        self.process = t.registry.spawn(f"sim-{os.path.basename(t.folder)}", argv)
         t.defer(self.process.stop)
         self.process.wait_ready(lambda: "fleet of" in self.process.tail(), 20)
         lines = re.findall(r"^(\S+) api (\S+) telemetry (\S+)$", self.process.tail(), re.M)
