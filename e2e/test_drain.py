@@ -5,6 +5,7 @@ program under test is pkg/steps/test-drain-range.c: the step, the client, the jo
 as the daemon has them, without the daemon.
 """
 
+import datetime
 import json
 import os
 import signal
@@ -37,6 +38,11 @@ def program():
     )
     check(done.returncode == 0, f"{path} cannot be built: {done.stdout}{done.stderr}")
     return path
+
+
+def seconds(stamp):
+    """Of an audit event's time."""
+    return datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 class Drain:
@@ -172,6 +178,28 @@ class Shop:
         """What our user asked for, whatever the answer."""
         return self.audit.writes(user=OURS, resource="pods", sub="eviction", since=self.mark)
 
+    def slot_gaps_ms(self):
+        """From each status that shows a free slot to our next accepted eviction, in the server's
+        own times: what the whole way through watch, journal and request costs."""
+        slots = [
+            w
+            for w in self.audit.writes(
+                resource="poddisruptionbudgets",
+                name="web",
+                ns=self.ns,
+                sub="status",
+                accepted=True,
+                since=self.mark,
+            )
+            if ((w.body or {}).get("status") or {}).get("disruptionsAllowed", 0) > 0
+        ]
+        gaps = []
+        for e in (w for w in self.evictions() if w.accepted):
+            before = [seconds(w.done_at) for w in slots if seconds(w.done_at) <= seconds(e.at)]
+            if before:
+                gaps.append(1000 * (seconds(e.at) - before[-1]))
+        return sorted(gaps)
+
     def check_evictions(self, uids):
         """Each of these UIDs went by one accepted eviction of ours that named it, no other did."""
         seen = self.evictions()
@@ -237,6 +265,8 @@ def test_drain(t):
     shop.check_evictions(uids)
     refused = [w for w in shop.evictions() if not w.accepted]
     equal(refused, [], "evictions that the server refused")
+    gaps = shop.slot_gaps_ms()
+    t.note(f"from a free slot to our eviction: {', '.join(f'{g:.0f}' for g in gaps)} ms")
     shop.check_node_writes("dr-a", [True, False])
     check_unmarked(t, "dr-a")
 

@@ -55,6 +55,34 @@ static void test_uncordoned(void)
 	g_assert_false(w->broken);
 }
 
+static void show_node(World *w, bool marked)
+{
+	json_t *n = json_deep_copy(node_json(w, FIRST));
+	if (!marked) {
+		json_object_del(json_object_get(n, "metadata"), "annotations");
+		json_object_del(json_object_get(n, "spec"), "unschedulable");
+	}
+	site_fact_set(w->ctl->target->site, &fact_node, FIRST, view_new(n));
+}
+
+static bool one_gone(World *w)
+{
+	return pods_on(w, FIRST) <= 5;
+}
+
+/* The watch is behind our own write: nobody took anything away. */
+static void test_watch_behind(void)
+{
+	SimSpec spec = packed(6, 1);
+	g_autoptr(World) w = begun(&spec, &own_first);
+	must(w, one_gone, 60 * SEC);
+	show_node(w, false);
+	pass(w, 5 * SEC);
+	g_assert_cmpuint(n_records(w, "hold"), ==, 0);
+	show_node(w, true);
+	must(w, ended, 120 * SEC);
+}
+
 static void test_taint_taken_away(void)
 {
 	SimSpec spec = packed(6, 1);
@@ -313,6 +341,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/drain-people/uncordoned", test_uncordoned);
+	g_test_add_func("/drain-people/watch-behind", test_watch_behind);
 	g_test_add_func("/drain-people/taint-taken-away", test_taint_taken_away);
 	g_test_add_func("/drain-people/foreign-cordon", test_foreign_cordon);
 	g_test_add_func("/drain-people/other-drainer", test_other_drainer);
