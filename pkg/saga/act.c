@@ -198,8 +198,16 @@ static bool may_try(
 	int64_t now = loop_boot_usec(it->saga->loop);
 	int64_t not_before = backoff_usec(last);
 	if (not_before > now) {
-		*ret = step_wait(it, not_before, "%s is tried again; the server said: %s",
-			row->name, json_path_str(last->result, "message", "nothing"));
+		const char *words = json_path_str(last->result, "message", "nothing");
+		if (last->attempt < ACT_HOLD_ATTEMPTS || last->state != ACT_REFUSED ||
+			row->effect == EFFECT_BY_UID)
+			*ret = step_wait(it, not_before, "%s is tried again; the server said: %s",
+				row->name, words);
+		else
+			*ret = step_hold(it, CAUSE_WRITE,
+				"%s is refused (attempt %d); the server says: %s", row->name,
+				last->attempt, words);
+		ret->until_usec = not_before;
 		return false;
 	}
 	if (undoes && undoes->shadow && may_come_late(undoes) && now < horizon_usec(undoes)) {
@@ -311,8 +319,16 @@ static StepResult retry(Act *a, const View *v, int64_t now, Batch *b)
 {
 	Item *it = a->item;
 	StepResult ret;
-	if (now < retry_usec(a))
-		return step_wait(it, retry_usec(a), "%s is tried again", a->row->name);
+	if (now < retry_usec(a)) {
+		if (a->attempt < ACT_HOLD_ATTEMPTS)
+			return step_wait(it, retry_usec(a), "%s is tried again", a->row->name);
+		StepResult hold = step_hold(it, CAUSE_WRITE,
+			"%s fails again and again (attempt %d): %s", a->row->name, a->attempt,
+			json_path_str(a->answer.detail, "message",
+				"no answer that says what became of it"));
+		hold.until_usec = retry_usec(a);
+		return hold;
+	}
 	if (!a->row->claim && !site_prove_claim(it, &ret))
 		return ret;
 	const Act *mark = a->undoes ? item_find_act(it, a->undoes) : NULL;
@@ -375,8 +391,8 @@ static StepResult settle_absent(Act *a, const View *v, int64_t now, Batch *b)
 		return retry(a, v, now, b);
 	if (a->row->fence)
 		return fence(a, v, now, b);
-	if (a->row->effect != EFFECT_BY_NAME)
-		return retry(a, v, now, b);
+	/* Nobody wants it any more and nothing of ours fences it: sent again it would only do harm.
+	 */
 	if (now < horizon_usec(a))
 		return step_wait(a->item, horizon_usec(a), "%s may still arrive", a->row->name);
 	add_result(a, "absent", "older than any request on its way", b);

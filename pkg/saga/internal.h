@@ -2,7 +2,12 @@
 #pragma once
 #include "saga/item-internal.h"
 
-enum { NOTE_EVERY_SEC = 60, READ_BACKOFF_MAX_SEC = 30, ACT_BACKOFF_MAX_SEC = 30 };
+enum {
+	NOTE_EVERY_SEC = 60,
+	READ_BACKOFF_MAX_SEC = 30,
+	ACT_BACKOFF_MAX_SEC = 30,
+	ACT_HOLD_ATTEMPTS = 5 /* a write that failed so often is a hold with the server's words */
+};
 enum { ARRIVED_USEC = 1000000 }; /* so long a fact may be used whenever its read was sent */
 
 typedef struct {
@@ -46,6 +51,9 @@ struct Saga {
 	bool replaying, stopped;
 	GError *stop_err;
 };
+
+/* Our own writes fail: the item is held, and goes on trying. */
+#define CAUSE_WRITE "write-fails"
 
 /* saga.c */
 void saga_schedule(Saga *s);

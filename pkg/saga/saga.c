@@ -180,7 +180,10 @@ static void turn(void *ud)
 	int64_t now = loop_boot_usec(s->loop);
 	Batch *b = batch_new(s);
 	run_submissions(s, b);
-	for (guint i = 0; i < s->items->len; i++) {
+	/* What a person just said counts before anything else is decided: items wait for the next
+	 * turn. */
+	bool serve = b->records->len == 0;
+	for (guint i = 0; serve && i < s->items->len; i++) {
 		Item *it = g_ptr_array_index(s->items, i);
 		if (!it->ready)
 			continue;

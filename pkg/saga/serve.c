@@ -14,10 +14,12 @@ static const StepOps *step_at(const Item *it, unsigned step)
 	return NULL;
 }
 
+/* Time in a hold is nobody's fault: the deadline stands still, and is moved on when the hold ends.
+ */
 static int64_t deadline_left(const Item *it, int64_t now)
 {
 	int sec = it->kind->states[it->state].deadline_sec;
-	if (!sec || item_find_hold(it, "deadline"))
+	if (!sec || item_find_hold(it, "deadline") || it->holds->len > 0)
 		return INT64_MAX;
 	return it->granted_usec + sec * SL_USEC_PER_SEC - item_observed_at(it, now);
 }
@@ -164,6 +166,17 @@ static void arm(Item *it, const StepResult *r, int64_t now, bool recorded)
 		it->timer = loop_timer(it->saga->loop, at, on_timer, it);
 }
 
+/* A hold because our writes fail does not stop the write from being tried again. */
+static bool held_from_acting(const Item *it)
+{
+	for (unsigned i = 0; i < it->holds->len; i++) {
+		const Hold *h = g_ptr_array_index(it->holds, i);
+		if (strcmp(h->cause, CAUSE_WRITE) != 0)
+			return true;
+	}
+	return it->parent && item_held(it->parent);
+}
+
 void item_serve(Item *it, int64_t now, Batch *b)
 {
 	if (it->moved_in == b->serial || item_ended(it))
@@ -171,7 +184,7 @@ void item_serve(Item *it, int64_t now, Batch *b)
 	item_forget_uses(it);
 	it->n_wanted_reads = 0;
 	it->retry_usec = 0;
-	it->frozen = item_held(it);
+	it->frozen = held_from_acting(it);
 	guint n_before = b->records->len;
 	StepResult r = decide(it, now, b);
 	bool frozen = it->frozen;
