@@ -93,9 +93,14 @@ static bool has_ended(const json_t *cluster)
 /* What a cluster that was not begun waits for is known to its run. */
 static char *now_text(const json_t *run, const json_t *c, bool held)
 {
-	const json_t *hold = json_path(run, "holds.0");
+	const json_t *hold = json_path(run, "holds.0"), *nodes = json_object_get(c, "nodes");
+	size_t n = json_array_size(nodes);
+	const json_t *node = n ? json_array_get(nodes, n - 1) : NULL; /* the one in work */
+	bool draining = !held && strcmp(str(c, "state"), "nodes") == 0 && *str(node, "reason");
 	if (strcmp(str(c, "state"), "pending") != 0 || *str(c, "now"))
-		return g_strdup_printf("%s%s", held ? "held: " : "", str(c, "now"));
+		return g_strdup_printf("%s%s%s%s%s%s", held ? "held: " : "", str(c, "now"),
+			draining ? "; " : "", draining ? str(node, "name") : "",
+			draining ? ": " : "", draining ? str(node, "reason") : "");
 	return hold ? g_strdup_printf("held: %s", str(hold, "reason"))
 		    : g_strdup("waits for its turn");
 }

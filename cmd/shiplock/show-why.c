@@ -39,7 +39,9 @@ static void show_head(const json_t *why, const Term *t, GString *out)
 					: g_strdup_printf("is in %s", str(why, "state"));
 	g_string_append_printf(out, "%s%s%s ", str(why, "cluster"), *node ? "/" : "", node);
 	paint(out, t, held ? PAINT_YELLOW : outcome ? PAINT_GREEN : PAINT_NONE, what);
-	g_string_append_printf(out, "%s    run %s", since, str(why, "run"));
+	g_string_append(out, since);
+	if (*str(why, "run"))
+		g_string_append_printf(out, "    run %s", str(why, "run"));
 	if (*str(why, "hop.to"))
 		g_string_append_printf(
 			out, ", hop %s -> %s", str(why, "hop.from"), str(why, "hop.to"));
@@ -66,6 +68,32 @@ static void show_look(const json_t *look, GString *out, const char *label)
 		*str(e, "source") ? str(e, "source") : "no source that answered", at, n,
 		*str(e, "why") ? ", " : "", str(e, "why"));
 	labelled(out, "", text);
+}
+
+/* Of a node: its pods, grouped by what keeps them. */
+static void show_text(const json_t *why, GString *out)
+{
+	const char *text = str(why, "text"), *because = str(why, "because");
+	size_t n = strlen(because);
+	if (n && strncmp(text, because, n) == 0)
+		text += n + (text[n] == '\n');
+	if (*text)
+		labelled(out, "Pods", text);
+}
+
+void show_nodes(const json_t *cluster, GString *out)
+{
+	size_t i, n = 0;
+	json_t *node;
+	json_array_foreach(json_object_get(cluster, "nodes"), i, node)
+	{
+		if (strcmp(str(node, "state"), "ended") == 0 || !*str(node, "reason"))
+			continue;
+		g_autofree char *line =
+			g_strdup_printf("%s: %s   shiplock why %s/%s", str(node, "name"),
+				str(node, "reason"), str(cluster, "name"), str(node, "name"));
+		labelled(out, n++ == 0 ? "Nodes" : "", line);
+	}
 }
 
 static void show_evidence(const json_t *why, GString *out)
@@ -125,7 +153,7 @@ static void show_pods(const json_t *why, const Term *t, GString *out)
 	json_array_foreach(pods, i, p)
 	{
 		g_autofree char *since = sl_duration_human(json_path_int(p, "sinceSeconds", 0));
-		const char *cause = json_path_str(p, "cause", str(p, "reason"));
+		const char *cause = json_path_str(p, "text", str(p, "cause"));
 		const char *cells[] = { json_path_str(p, "pod", str(p, "name")), cause, since,
 			str(p, "who"), str(p, "type") };
 		table_row(table, PAINT_NONE, cells);
@@ -144,6 +172,7 @@ static void show_one(const json_t *why, const Term *t, GString *out)
 		if (*str(why, rows[i].key))
 			labelled(out, rows[i].label, str(why, rows[i].key));
 		if (i == 0) {
+			show_text(why, out);
 			show_evidence(why, out);
 			show_findings(why, out);
 		}

@@ -8,6 +8,8 @@ enum { SHOW_DONE_RUNS = 3 /* that ended, newest first */ };
 void show_status(const json_t *status, const Term *t, GString *out);
 /* Of a cluster, a node or a run. */
 void show_why(const json_t *why, const Term *t, GString *out);
+/* The nodes in work of a cluster's entry, below its why. */
+void show_nodes(const json_t *cluster, GString *out);
 void show_plan(const json_t *report, const Term *t, GString *out);
 /* What a rollback costs, before it is asked for: from the cluster's why and entry. */
 void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out);

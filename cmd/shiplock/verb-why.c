@@ -19,6 +19,9 @@ int verb_why(const Args *a)
 	Term t = term_of(stdout);
 	g_autoptr(GString) out = g_string_new("");
 	show_why(why, &t, out);
+	g_autofree char *entry = target.cluster && !target.node ? target_path(&target, "") : NULL;
+	g_autoptr(json_t) cluster = entry ? client_get(c, entry, NULL) : NULL;
+	show_nodes(cluster, out);
 	term_put(&t, stdout, out);
 	return EXIT_SUCCEEDED;
 }
