@@ -87,9 +87,9 @@ static inline void ctl_start(void *ud)
 	ctl->loop = loop_sim_proc_loop(ctl->proc);
 	ctl->saga = saga_new(ctl->loop, store_mem_store(w->disk), &rig_hooks, ctl);
 	ctl->creds = creds_static(ctl->loop, &endpoint);
-	KubeClientOptions o = { .http = http_sim_http(sim_fleet_transport(w->fleet)),
-		.loop = ctl->loop,
-		.creds = ctl->creds };
+	KubeClientOptions o = {
+		.http = http_sim_http(w->http), .loop = ctl->loop, .creds = ctl->creds
+	};
 	g_autoptr(json_t) doc = json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", "c1",
 		"spec", "actuator", "type", w->ask.observe ? "observe" : "direct");
 	ctl->target = target_new(
@@ -121,7 +121,7 @@ static inline void rig_crash(void *ud)
 	if (!w->ctl)
 		return;
 	ctl_stop(w);
-	http_sim_crash(sim_fleet_transport(w->fleet));
+	http_sim_crash(w->http);
 	store_mem_crash(w->disk);
 	loop_timer(w->loop, loop_boot_usec(w->loop) + SEC / 20, ctl_start, w);
 }

@@ -86,7 +86,7 @@ static void test_refusal(void)
 {
 	SimSpec spec = packed(4, 1);
 	g_autoptr(World) w = world_new(&spec);
-	http_sim_set_faults(sim_fleet_transport(w->fleet), rival, rig_crash, w);
+	http_sim_set_faults(w->http, rival, rig_crash, w);
 	world_begin(w, &own_first);
 	must(w, one_is_refused, 60 * SEC);
 	const Item *pod = pod_in(w, DP_REFUSED);

@@ -197,7 +197,7 @@ static void test_rival(void)
 {
 	SimSpec spec = packed(8, 1);
 	g_autoptr(World) w = world_new(&spec);
-	http_sim_set_faults(sim_fleet_transport(w->fleet), rival, rig_crash, w);
+	http_sim_set_faults(w->http, rival, rig_crash, w);
 	world_begin(w, &own_first);
 	must(w, ended, 300 * SEC);
 	g_assert_cmpuint(pods_on(w, FIRST), ==, 0);
@@ -221,7 +221,7 @@ static void test_vanishing(void)
 {
 	SimSpec spec = packed(4, 4);
 	g_autoptr(World) w = world_new(&spec);
-	http_sim_set_faults(sim_fleet_transport(w->fleet), vanishing, rig_crash, w);
+	http_sim_set_faults(w->http, vanishing, rig_crash, w);
 	world_begin(w, &own_first);
 	must(w, ended, 60 * SEC);
 	g_assert_cmpuint(n_posts(w), ==, 4);
@@ -249,7 +249,7 @@ static void test_replaced(void)
 {
 	SimSpec spec = packed(4, 2);
 	g_autoptr(World) w = world_new(&spec);
-	http_sim_set_faults(sim_fleet_transport(w->fleet), replacing, rig_crash, w);
+	http_sim_set_faults(w->http, replacing, rig_crash, w);
 	world_begin(w, &own_first);
 	must(w, ended, 200 * SEC);
 	g_assert_cmpuint(pods_on(w, FIRST), ==, 0);

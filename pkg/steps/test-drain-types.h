@@ -44,7 +44,7 @@ typedef struct Ask {
 struct World {
 	LoopSim *sim;
 	Loop loop;
-	SimFleet *fleet;
+	HttpSim *http;
 	SimCluster *c;
 	StoreMem *disk;
 	Ctl *ctl;
@@ -54,6 +54,10 @@ struct World {
 	unsigned n_wrong; /* evictions whose UID was not the live one when they were sent */
 	unsigned n_refused; /* answers other than 2xx, by the acts of the journal */
 	bool broken; /* a budget was passed */
+	/* An answer instead of the cluster's own; status 0: the cluster answers. */
+	HttpSimAnswer (*script)(World *w, const HttpRequest *r);
+	const void *script_ud;
+	unsigned n_scripted;
 	/* the plan of faults */
 	int64_t batch_at, request_at;
 	StoreFault batch_fault;

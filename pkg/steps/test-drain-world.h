@@ -68,17 +68,41 @@ static inline StoreFault batch_plan(uint64_t n, void *ud)
 	return (int64_t)n == w->batch_at ? w->batch_fault : STORE_FAULT_NONE;
 }
 
+static inline HttpSimAnswer world_request(const HttpRequest *r, void *ud)
+{
+	World *w = ud;
+	HttpSimAnswer a = { 0 };
+	if (w->script)
+		a = w->script(w, r);
+	return a.status ? a : sim_cluster_request(w->c, r);
+}
+
+static inline HttpSimAnswer world_watch(const HttpRequest *r, uint64_t id, void *ud)
+{
+	return sim_cluster_watch(((World *)ud)->c, r, id);
+}
+
+static inline void push_line(void *ud, uint64_t id, const char *line)
+{
+	http_sim_push(((World *)ud)->http, id, line);
+}
+
+static inline void push_end(void *ud, uint64_t id)
+{
+	http_sim_end_watch(((World *)ud)->http, id);
+}
+
 static inline World *world_new(const SimSpec *spec)
 {
 	World *w = g_new0(World, 1);
 	w->sim = loop_sim_new(42, 1795000000 * SEC);
 	w->loop = loop_sim_loop(w->sim);
-	w->fleet = sim_fleet_new(w->sim);
-	w->c = sim_fleet_add(w->fleet, spec);
+	w->http = http_sim_new(w->sim, world_request, world_watch, w);
+	w->c = sim_cluster_new(spec, w->loop, (SimSink){ push_line, push_end, w });
 	w->disk = store_mem_new(w->sim);
 	w->posts = json_object();
 	w->batch_at = w->request_at = -1;
-	http_sim_set_faults(sim_fleet_transport(w->fleet), request_plan, rig_crash, w);
+	http_sim_set_faults(w->http, request_plan, rig_crash, w);
 	store_mem_set_faults(w->disk, batch_plan, rig_crash, w);
 	return w;
 }
@@ -86,7 +110,7 @@ static inline World *world_new(const SimSpec *spec)
 static inline void world_begin(World *w, const Ask *ask)
 {
 	w->ask = *ask;
-	w->first_request = (int64_t)http_sim_requests(sim_fleet_transport(w->fleet));
+	w->first_request = (int64_t)http_sim_requests(w->http);
 	ctl_start(w);
 }
 
@@ -94,7 +118,8 @@ static inline void world_free(World *w)
 {
 	ctl_stop(w);
 	store_mem_free(w->disk);
-	sim_fleet_free(w->fleet);
+	sim_cluster_free(w->c);
+	http_sim_free(w->http);
 	loop_sim_free(w->sim);
 	json_decref(w->posts);
 	g_free(w);
@@ -103,7 +128,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(World, world_free)
 
 static inline uint64_t requests_of(const World *w)
 {
-	return http_sim_requests(sim_fleet_transport(w->fleet)) - (uint64_t)w->first_request;
+	return http_sim_requests(w->http) - (uint64_t)w->first_request;
 }
 
 static inline void note_budgets(World *w)
