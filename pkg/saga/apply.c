@@ -209,7 +209,8 @@ static void apply_unhold(Item *it, const json_t *body)
 {
 	const char *cause = json_path_str(body, "cause", "");
 	const Hold *ended = item_find_hold(it, cause);
-	if (ended && it->holds->len == 1) /* the deadline stood still meanwhile */
+	bool stood = it->kind->stands_still && it->kind->stands_still(it);
+	if (ended && stood && it->holds->len == 1) /* the deadline stood still meanwhile */
 		it->granted_usec += MAX(it->obs_base_usec - ended->obs_usec, 0);
 	drop_holds(it, cause, false);
 	if (strcmp(cause, "deadline") == 0)

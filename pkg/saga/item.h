@@ -45,6 +45,8 @@ typedef struct ItemKind {
 	/* How long a hold that clears by itself may last (observed time) before only a person
 	 * clears it; NULL = for ever. */
 	int (*hold_for_sec)(const Item *it);
+	/* Whether the deadline stands still because of the holds it has; NULL = it goes on. */
+	bool (*stands_still)(const Item *it);
 } ItemKind;
 #define TO(state) (UINT64_C(1) << (state))
 

@@ -19,7 +19,8 @@ static const StepOps *step_at(const Item *it, unsigned step)
 static int64_t deadline_left(const Item *it, int64_t now)
 {
 	int sec = it->kind->states[it->state].deadline_sec;
-	if (!sec || item_find_hold(it, "deadline") || it->holds->len > 0)
+	if (!sec || item_find_hold(it, "deadline") ||
+		(it->kind->stands_still && it->kind->stands_still(it)))
 		return INT64_MAX;
 	return it->granted_usec + sec * SL_USEC_PER_SEC - item_observed_at(it, now);
 }

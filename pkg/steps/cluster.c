@@ -112,8 +112,6 @@ static bool stopped(const Item *it)
 /* In these states a passed deadline is a verdict about the upgrade, elsewhere it is a hold. */
 static StepResult on_deadline(Item *it, int64_t now, Batch *b)
 {
-	if (stopped(it))
-		return step_wait(it, 0, "%s", item_reason(it));
 	switch (item_state(it)) {
 	case CL_CONTROL_PLANE:
 	case CL_CP_VERIFY:
@@ -124,6 +122,15 @@ static StepResult on_deadline(Item *it, int64_t now, Batch *b)
 	default:
 		return step_wait(it, 0, "%s", item_reason(it));
 	}
+}
+
+/* No data, no answer, a write that fails, a pause: time that says nothing about the upgrade. */
+static bool stands_still(const Item *it)
+{
+	for (size_t i = 0; i < item_n_holds(it); i++)
+		if (!item_hold(it, i)->person)
+			return true;
+	return stopped(it);
 }
 
 static int hold_for(const Item *it)
@@ -140,6 +147,7 @@ const ItemKind cluster_kind = {
 	.n_states = CL_MAX,
 	.on_deadline = on_deadline,
 	.hold_for_sec = hold_for,
+	.stands_still = stands_still,
 };
 
 /* ---- a failed gate ---- */
