@@ -108,35 +108,48 @@ static void statefulset_tick(SimActors *a, const SimObj *set)
 	}
 }
 
+typedef struct SetCount {
+	int64_t have, ready;
+	bool moving; /* a pod is on its way up or down: the status follows when it arrived */
+} SetCount;
+
+static SetCount count_set(const SimActors *a, const SimObj *rs)
+{
+	SetCount c = { 0 };
+	g_autofree char *first = g_strconcat(rs->ns, "/", NULL);
+	for (size_t i = sim_store_lower(a->store, SIM_PODS, first);
+		i < sim_store_n(a->store, SIM_PODS); i++) {
+		const SimObj *p = sim_store_at(a->store, SIM_PODS, i);
+		if (strcmp(p->ns, rs->ns) != 0)
+			break;
+		if (!owned_by(p, rs) || finished(&p->pod))
+			continue;
+		c.moving |= p->pod.deleting || (p->pod.node && !p->pod.ready);
+		c.have += !p->pod.deleting;
+		c.ready += p->pod.ready && !p->pod.deleting;
+	}
+	return c;
+}
+
 int64_t replicasets_tick(SimActors *a)
 {
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_STATEFULSETS); i++)
 		statefulset_tick(a, sim_store_at(a->store, SIM_STATEFULSETS, i));
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_REPLICASETS); i++) {
 		SimObj *rs = sim_store_at(a->store, SIM_REPLICASETS, i);
-		int64_t want = tree_int(rs->json, "spec.replicas", 1), have = 0, ready = 0;
-		g_autofree char *first = g_strconcat(rs->ns, "/", NULL);
-		for (size_t j = sim_store_lower(a->store, SIM_PODS, first);
-			j < sim_store_n(a->store, SIM_PODS); j++) {
-			const SimObj *p = sim_store_at(a->store, SIM_PODS, j);
-			if (strcmp(p->ns, rs->ns) != 0)
-				break;
-			if (!owned_by(p, rs) || p->pod.deleting || finished(&p->pod))
-				continue;
-			have++;
-			ready += p->pod.ready ? 1 : 0;
-		}
-		for (int64_t n = have; n < want; n++) {
+		int64_t want = tree_int(rs->json, "spec.replicas", 1);
+		SetCount c = count_set(a, rs);
+		for (int64_t n = c.have; n < want; n++) {
 			g_autofree char *suffix = sim_store_suffix(a->store);
 			g_autofree char *name = g_strdup_printf("%s-%s", rs->name, suffix);
 			out_create(
 				a, SIM_PODS, rs->ns, "kube-controller-manager", pod_of(rs, name));
 		}
-		if (tree_int(rs->json, "status.readyReplicas", -1) != ready)
+		if (!c.moving && c.have >= want &&
+			tree_int(rs->json, "status.readyReplicas", -1) != c.ready)
 			out_merge(a, rs, SIM_SUB_STATUS, "kube-controller-manager",
-				json_pack("{s:{s:I, s:I, s:I}}", "status", "replicas",
-					MAX(have, want), "readyReplicas", ready,
-					"availableReplicas", ready));
+				json_pack("{s:{s:I, s:I, s:I}}", "status", "replicas", c.have,
+					"readyReplicas", c.ready, "availableReplicas", c.ready));
 	}
 	return INT64_MAX;
 }

@@ -57,32 +57,40 @@ static int64_t grace_sec(const SimObj *o, const json_t *options)
 	return tree_int(options, "gracePeriodSeconds", def);
 }
 
-/* Marks the object as going, or shortens the time it has left. */
-static void mark(SimStore *s, SimObj *o, int64_t grace, int64_t now_usec)
+/* Marks the object as going, or shortens the time it has left; status replaces its own when not
+ * NULL (stolen). */
+static void mark(SimStore *s, SimObj *o, json_t *status, int64_t grace, int64_t now_usec)
 {
-	if (o->kind->id == SIM_PODS && o->pod.deleting &&
-		grace >= tree_int(o->json, "metadata.deletionGracePeriodSeconds", 0))
+	bool known = o->kind->id == SIM_PODS && o->pod.deleting &&
+		     grace >= tree_int(o->json, "metadata.deletionGracePeriodSeconds", 0);
+	if (known) {
+		json_decref(status);
 		return;
+	}
 	g_autofree char *time = sl_time_format(now_usec + grace * 1000000);
 	json_t *meta = json_copy(json_object_get(o->json, "metadata"));
 	json_object_set_new(meta, "deletionTimestamp", json_string(time));
 	json_object_set_new(meta, "deletionGracePeriodSeconds", json_integer(grace));
-	sim_store_put(s, o->kind, tree_set(o->json, "metadata", meta));
+	json_t *next = tree_set(o->json, "metadata", meta);
+	if (status)
+		json_object_set_new(next, "status", status);
+	sim_store_put(s, o->kind, next);
 }
 
 /* The preconditions hold. */
-static SimAnswer remove_object(
-	SimStore *s, SimObj *o, const json_t *options, bool dry_run, int64_t now_usec)
+static SimAnswer remove_object(SimStore *s, SimObj *o, const json_t *options, json_t *status,
+	bool dry_run, int64_t now_usec)
 {
 	if (dry_run)
 		return success(200, o);
 	int64_t grace = grace_sec(o, options);
 	bool kept = json_array_size(tree_get(o->json, "metadata.finalizers")) > 0;
 	if (grace > 0 || kept) {
-		mark(s, o, grace, now_usec);
+		mark(s, o, status, grace, now_usec);
 		return (SimAnswer){ .status = 200, .snap = sim_snap_ref(o->snap) };
 	}
 	SimAnswer a = success(200, o);
+	json_decref(status);
 	sim_store_remove(s, o);
 	return a;
 }
@@ -92,7 +100,7 @@ SimAnswer sim_delete(SimStore *s, const SimWrite *w, SimObj *o, int64_t now_usec
 	SimAnswer a;
 	if (precondition_fails(o, w->body, &a))
 		return a;
-	return remove_object(s, o, w->body, w->dry_run, now_usec);
+	return remove_object(s, o, w->body, NULL, w->dry_run, now_usec);
 }
 
 const Selector *sim_pdb_selector(SimObj *pdb)
@@ -224,16 +232,18 @@ static bool unhealthy_may_go(const SimObj *pdb, const SimObj *pod)
 	return desired > 0 && tree_int(pdb->json, "status.currentHealthy", 0) >= desired;
 }
 
-static void add_condition(SimStore *s, SimObj *o, int64_t now_usec)
+/* The pod's status with the condition that tells a Job whose fault it was. */
+static json_t *disrupted_status(const SimObj *o, int64_t now_usec)
 {
 	g_autofree char *time = sl_time_format(now_usec);
-	json_t *list = tree_get(o->json, "status.conditions");
+	json_t *status = json_object_get(o->json, "status");
+	json_t *list = json_object_get(status, "conditions");
 	list = json_is_array(list) ? json_copy(list) : json_array();
 	json_array_append_new(
 		list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "DisruptionTarget", "status",
 			      "True", "reason", "EvictionByEvictionAPI", "message",
 			      "Eviction API: evicting", "lastTransitionTime", time));
-	sim_store_put(s, o->kind, tree_set(o->json, "status.conditions", list));
+	return tree_set(status, "conditions", list);
 }
 
 static SimAnswer evict_now(SimStore *s, const SimWrite *w, SimObj *o, int64_t now_usec)
@@ -242,11 +252,10 @@ static SimAnswer evict_now(SimStore *s, const SimWrite *w, SimObj *o, int64_t no
 	SimAnswer a;
 	if (precondition_fails(o, options, &a))
 		return a;
-	if (!w->dry_run && !o->pod.deleting)
-		add_condition(s, o, now_usec);
-	a = remove_object(s, o, options, w->dry_run, now_usec);
-	bool ok = a.status == 200;
-	if (!ok)
+	bool marks = !w->dry_run && !o->pod.deleting;
+	json_t *status = marks ? disrupted_status(o, now_usec) : NULL;
+	a = remove_object(s, o, options, status, w->dry_run, now_usec);
+	if (a.status != 200)
 		return a;
 	sim_answer_clear(&a);
 	return success(201, NULL);
