@@ -237,7 +237,7 @@ static void test_pairs(void)
 {
 	Outcome want = run(&NO_FAULT);
 	g_autoptr(GRand) r = g_rand_new_with_seed(4711);
-	for (int i = 0; i < (g_test_slow() ? 10000 : 150); i++) {
+	for (int i = 0; i < (g_test_slow() ? 10000 : 60); i++) {
 		Plan p = NO_FAULT;
 		random_faults(&p, r, &want);
 		p.taint = i % 2;
@@ -251,7 +251,7 @@ static void test_abort(void)
 {
 	Outcome want = run(&NO_FAULT);
 	g_autoptr(GRand) r = g_rand_new_with_seed(99);
-	int64_t step = g_test_slow() ? SEC / 20 : SEC / 3;
+	int64_t step = g_test_slow() ? SEC / 20 : SEC / 2;
 	for (int64_t at = 1000; at < want.usec; at += step) {
 		Plan p = NO_FAULT;
 		random_faults(&p, r, &want);
