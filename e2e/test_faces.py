@@ -5,6 +5,7 @@ import hmac
 import http.client
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -251,6 +252,38 @@ def test_run_rolls_back(t):
     equal(cases[f"{SECOND}.state/preflight"], "skipped", "the second was not reached")
 
 
+@test("a cluster that cannot be drained is refused beforehand, exit 5", needs=NEEDS, timeout=120)
+def test_refused(t):
+    fleet = Fleet(t, faults=["pdb-zero@1"])
+    none = {"SHIPLOCK_SOCKET": os.path.join(t.folder, "none")}
+    plan = product.cli("plan", PLAN, fleet.checkout, env=none)
+    equal(plan.returncode, 5, f"plan: {plan.stdout}{plan.stderr}")
+    for want in (f"{FIRST} is blocked", "PodDisruptionBudget", "try: ",
+                 "1 of 2 clusters cannot start; nothing was changed."):
+        check(want in plan.stdout, f"{want} in:\n{plan.stdout}")
+    done = product.cli("run", "--state", os.path.join(t.folder, "state"), PLAN, fleet.checkout,
+                       env=none, timeout=RUN_SEC)
+    equal(done.returncode, 5, f"run: {done.stdout}{done.stderr}")
+    check(f"{FIRST} Refused" in done.stdout, done.stdout)
+    for args, code in (((PLAN, os.path.join(t.folder, "nothing")), 2), (("other", fleet.checkout), 2)):
+        for verb in ("plan", "run"):
+            equal(product.cli(verb, *args, env=none).returncode, code, f"{verb} {args}")
+
+
+@test("a finished cluster is rolled back by a run of its own", needs=NEEDS, timeout=240)
+def test_rollback_later(t):
+    fleet = Fleet(t, clusters=1)
+    d = daemon(t, fleet).start()
+    equal(outcomes(wait_run(d, "the run ends", ended)), {FIRST: "Succeeded"}, "outcomes")
+    back = cli(d, "rollback", "--yes", FIRST, "--wait", "--reason", "ticket 4711", FIRST,
+               timeout=RUN_SEC)
+    check(f"{FIRST} RolledBack" in ok(back, "rollback --wait"), back.stdout)
+    check("4.21.10 -> 4.21.8 by T2" in back.stdout, back.stdout)
+    check("ticket 4711" in ok(cli(d, "audit", "show"), "audit show"), "the reason is recorded")
+    equal(len(runs(d)), 2, "runs")
+    check(f"done: {FIRST} RolledBack 4.21.8" in ok(cli(d, "status"), "status"), "status")
+
+
 @test("run: SIGTERM stops and holds with exit 3, the same command goes on", needs=NEEDS,
       timeout=240)
 def test_run_stop(t):
@@ -383,6 +416,21 @@ def test_roles(t):
         check(line in ok(cli(d, "audit", "show", "-o", "json"), "audit"), line)
 
 
+def _typed(d):
+    """On a terminal it asks; another name than the cluster's is a no."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"ocp-tset\n")
+        done = subprocess.run(
+            [product.binary("shiplock"), "rollback", "--socket", d.api, FIRST],
+            stdin=theirs, capture_output=True, text=True, timeout=20)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    check("Type the cluster's name to go on:" in done.stdout, done.stdout)
+    equal(done.returncode, 64, f"another name: {done.stdout}{done.stderr}")
+
+
 @test("people: pause, resume, abort and rollback from the command line", needs=NEEDS, timeout=300)
 def test_orders(t):
     fleet = Fleet(t)
@@ -402,6 +450,7 @@ def test_orders(t):
     equal(wrong.returncode, 64, "rollback with another name")
     check("nothing was done" in wrong.stderr and "try: " in wrong.stderr, wrong.stderr)
     check("4.21.10 -> 4.21.8 by T2" in wrong.stdout, wrong.stdout)
+    _typed(d)
     equal(cli(d, "pause").returncode, 64, "pause without a name")
     equal(cli(d, "skip", FIRST).returncode, 64, "skip without a reason")
     ok(cli(d, "resume", "--fleet"), "resume --fleet")

@@ -36,15 +36,13 @@ json_t *order_body(const Args *a, const json_t *seen)
 	return body;
 }
 
-int order_give(const Args *a, Client *c, const char *cluster, const json_t *body, int64_t *ret_run)
+int order_give(const Args *a, Client *c, const char *cluster, const json_t *body)
 {
 	g_autoptr(GError) err = NULL;
 	g_autofree char *path = order_path(a->verb, cluster);
 	g_autoptr(json_t) says = client_order(c, path, body, &err);
 	if (!says)
 		return client_fail(a, err);
-	if (ret_run)
-		*ret_run = json_path_int(says, "run", 0);
 	if (a->json)
 		cli_print_json(says);
 	else
@@ -103,5 +101,5 @@ int verb_order(const Args *a)
 	if (strcmp(a->verb, "approve") == 0 && !show_asked(a, c, cluster, &err))
 		return client_fail(a, err);
 	g_autoptr(json_t) body = order_body(a, seen);
-	return order_give(a, c, cluster, body, NULL);
+	return order_give(a, c, cluster, body);
 }

@@ -10,7 +10,8 @@ enum { NAME_MAX_BYTES = 256 };
 
 typedef struct Wait {
 	const char *cluster;
-	char *path; /* /v1/runs/ID */
+	char *path; /* of the cluster */
+	char *old_run; /* that ended before: the rollback is another; NULL: it is in work */
 	char *outcome; /* NULL: stands still without one */
 } Wait;
 
@@ -56,24 +57,29 @@ static void each(const json_t *event, void *ud)
 	term_put(&t, stderr, line);
 }
 
+/* Held by something that only a person clears: that is an end too. */
+static bool stands_still(Client *c, const char *run_name, GError **err)
+{
+	Target target = target_parse(run_name);
+	g_autofree char *path = target_path(&target, "");
+	g_autoptr(json_t) run = client_get(c, path, err);
+	target_clear(&target);
+	return !run || json_path_int(run, "exitCode", -1) == EXIT_HELD;
+}
+
 static bool over(Client *c, void *ud, GError **err)
 {
 	Wait *w = ud;
-	size_t i;
-	json_t *cluster;
-	g_autoptr(json_t) run = client_get(c, w->path, err);
-	if (!run)
+	g_autoptr(json_t) cluster = client_get(c, w->path, err);
+	const char *run = json_path_str(cluster, "run", "");
+	if (!cluster)
 		return true;
-	json_array_foreach(json_object_get(run, "clusters"), i, cluster)
-	{
-		if (strcmp(json_path_str(cluster, "name", ""), w->cluster) != 0 ||
-			strcmp(json_path_str(cluster, "state", ""), "ended") != 0)
-			continue;
-		w->outcome = g_strdup(json_path_str(cluster, "outcome", NULL));
-		return true;
-	}
-	/* Held by something that only a person clears: that is an end too. */
-	return json_path_int(run, "exitCode", -1) == EXIT_HELD;
+	if (w->old_run && strcmp(run, w->old_run) == 0)
+		return false; /* the new run has not listed it yet */
+	if (strcmp(json_path_str(cluster, "state", ""), "ended") != 0)
+		return stands_still(c, run, err);
+	w->outcome = g_strdup(json_path_str(cluster, "outcome", NULL));
+	return true;
 }
 
 static int code_of(const char *outcome)
@@ -94,18 +100,23 @@ static int code_of(const char *outcome)
 	return EXIT_HELD;
 }
 
-static int wait_end(const Args *a, int64_t run, int64_t after)
+static int wait_end(const Args *a, const json_t *seen, int64_t after)
 {
 	g_autoptr(GError) err = NULL;
-	Wait w = { .cluster = a->rest[0] };
-	w.path = g_strdup_printf("/v1/runs/%" G_GINT64_FORMAT, run);
+	Target target = { .cluster = a->rest[0] };
+	Wait w = { .cluster = a->rest[0], .path = target_path(&target, "") };
+	if (strcmp(json_path_str(seen, "state", ""), "ended") == 0)
+		w.old_run = g_strdup(json_path_str(seen, "run", ""));
 	Follow f = {
 		.socket = client_socket(a), .after = after, .each = each, .over = over, .ud = &w
 	};
 	int code = follow(&f, &err) ? code_of(w.outcome) : client_fail(a, err);
-	if (!err)
-		printf("%s %s\n", w.cluster, w.outcome ? w.outcome : "is held: shiplock why it");
+	if (!err && w.outcome)
+		printf("%s %s\n", w.cluster, w.outcome);
+	else if (!err)
+		printf("%s is held    shiplock why %s\n", w.cluster, w.cluster);
 	g_free(w.outcome);
+	g_free(w.old_run);
 	g_free(w.path);
 	return code;
 }
@@ -126,13 +137,12 @@ int verb_rollback(const Args *a)
 	}
 	g_autoptr(json_t) body = order_body(a, seen);
 	json_object_set_new(body, "confirm", json_string(a->rest[0]));
-	int64_t run = 0;
-	int code = order_give(a, c, a->rest[0], body, &run);
+	int code = order_give(a, c, a->rest[0], body);
 	if (code != EXIT_SUCCEEDED)
 		return code;
 	if (a->wait)
-		return wait_end(a, run, json_path_int(status, "seq", 0));
+		return wait_end(a, seen, json_path_int(status, "seq", 0));
 	if (!a->json)
-		printf("shiplock watch %" G_GINT64_FORMAT "\n", run);
+		printf("shiplock watch %s\n", a->rest[0]);
 	return EXIT_SUCCEEDED;
 }
