@@ -584,30 +584,6 @@ def test_journal_full(t):
     equal(outcomes(run), {FIRST: "Succeeded", SECOND: "Succeeded"}, "outcomes")
 
 
-@test("kill -9 again and again: the run ends as if nothing had been", needs=NEEDS, timeout=300)
-def test_crashes(t):
-    fleet = Fleet(t)
-    d = daemon(t, fleet).start()
-    seen, stops = 0, 0
-    while True:
-        run = wait_run(d, "ten more records", lambda r: r["state"] == "ended" or
-                       d.call("GET", "/v1/status")[1]["seq"] >= seen + 10)
-        if ended(run):
-            break
-        seen = d.call("GET", "/v1/status")[1]["seq"]
-        d.crash()
-        d.start()
-        stops += 1
-    check(stops >= 5, f"{stops} crashes")
-    equal(outcomes(run), {FIRST: "Succeeded", SECOND: "Succeeded"}, "outcomes")
-    shown = ok(cli(d, "audit", "show", "-o", "json"), "audit show")
-    records = [json.loads(line) for line in shown.splitlines()]
-    orders = [r for r in records if r["kind"] == "intent" and r["body"]["row"] == "set-version"
-              and r["body"]["attempt"] == 1]
-    equal(len(orders), 2, "one order of the version for each cluster")
-    ok(cli(d, "audit", "verify"), "audit verify")
-
-
 @test("events: from a record on, and again after the stream was lost", needs=NEEDS, timeout=120)
 def test_events(t):
     fleet = Fleet(t)
