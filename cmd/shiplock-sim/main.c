@@ -18,7 +18,7 @@ static int usage(FILE *to)
 	      "       shiplock-sim replay SEED\n"
 	      "both:  [--version X.Y.Z] [--previous X.Y.Z] [--releases X.Y.Z,...] [--workers N] "
 	      "[--apps N] "
-	      "[--replicas N]\n",
+	      "[--replicas N] [--drain-scale N]\n",
 		to);
 	return EXIT_USAGE;
 }

@@ -30,6 +30,7 @@ typedef enum {
 	OPT_APPS = 1,
 	OPT_CLUSTERS,
 	OPT_DIR,
+	OPT_DRAIN_SCALE,
 	OPT_EXPORTER,
 	OPT_FAULT,
 	OPT_KUBECONFIG,
@@ -57,6 +58,8 @@ static bool take(Options *o, int opt, const char *arg, GError **err)
 		return number("workers", arg, 1, 1000, &o->n_workers, err);
 	case OPT_FAULT:
 		return add_fault(o, arg, err);
+	case OPT_DRAIN_SCALE:
+		return number("drain-scale", arg, 1, MAX_SCALE, &o->drain_scale, err);
 	case OPT_DIR:
 		o->dir = arg;
 		return true;
@@ -88,6 +91,7 @@ bool options_parse(int argc, char **argv, Options *ret, GError **err)
 		{ "apps", required_argument, NULL, OPT_APPS },
 		{ "clusters", required_argument, NULL, OPT_CLUSTERS },
 		{ "dir", required_argument, NULL, OPT_DIR },
+		{ "drain-scale", required_argument, NULL, OPT_DRAIN_SCALE },
 		{ "exporter", required_argument, NULL, OPT_EXPORTER },
 		{ "fault", required_argument, NULL, OPT_FAULT },
 		{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },

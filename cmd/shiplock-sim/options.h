@@ -8,6 +8,7 @@ typedef struct Options {
 	const char *kubeconfig, *dir, *exporter; /* borrowed from argv */
 	const char *version, *previous, *releases;
 	unsigned n_clusters, n_workers, n_apps, n_replicas, scale;
+	unsigned drain_scale; /* 0: as scale */
 	bool no_plan; /* the plan lies in the checkout, not committed */
 	struct {
 		SimFault fault;

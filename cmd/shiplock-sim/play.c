@@ -396,6 +396,8 @@ static bool start(Play *p, GError **err)
 		.faults = options_faults(p->o, 1),
 		.actors = SIM_ACTORS_PLAY,
 		.times = sim_times_default(p->o->scale) };
+	if (p->o->drain_scale)
+		sim_times_scale_drains(&c.times, p->o->drain_scale);
 	p->actors = sim_actors_new(p->store, &c);
 	p->creating = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	p->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -111,7 +111,8 @@ static bool add_member(Serve *s, unsigned k, GError **err)
 				     .n_replicas = s->o->n_replicas },
 		.releases = s->o->releases,
 		.faults = options_faults(s->o, k),
-		.scale = s->o->scale };
+		.scale = s->o->scale,
+		.drain_scale = s->o->drain_scale };
 	m->cluster = sim_cluster_new(&m->spec, loop, (SimSink){ push_line, push_end, m });
 	sim_api_set_token(sim_cluster_api(m->cluster), m->token);
 	return true;

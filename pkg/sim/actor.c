@@ -63,6 +63,21 @@ SimTimes sim_times_default(unsigned scale)
 	return t;
 }
 
+void sim_times_scale_drains(SimTimes *t, unsigned scale)
+{
+	SimTimes d = sim_times_default(scale);
+	t->second_usec = d.second_usec;
+	t->drain_start_usec = d.drain_start_usec;
+	t->drain_window_usec = d.drain_window_usec;
+	t->drain_pause_usec = d.drain_pause_usec;
+	t->drain_slow_pause_usec = d.drain_slow_pause_usec;
+	t->drain_slow_after_usec = d.drain_slow_after_usec;
+	t->evict_retry_usec = d.evict_retry_usec;
+	t->pod_start_usec = d.pod_start_usec;
+	t->pod_ready_usec = d.pod_ready_usec;
+	t->pod_exit_usec = d.pod_exit_usec;
+}
+
 char *sim_release_image(const char *version)
 {
 	g_autofree char *seed = g_strconcat("release ", version, NULL);

@@ -48,6 +48,9 @@ typedef struct SimTimes {
 	int64_t lease_usec;
 } SimTimes;
 SimTimes sim_times_default(unsigned scale);
+/* Drains, evictions and pods at a scale of their own: 1 keeps the operator's windows of 90 s while
+ * the rest runs fast. */
+void sim_times_scale_drains(SimTimes *t, unsigned scale);
 
 typedef struct SimConfig {
 	const char *version; /* the first one; NULL: what the ClusterVersion says at the start */

@@ -90,6 +90,8 @@ SimCluster *sim_cluster_new(const SimSpec *spec, Loop loop, SimSink sink)
 		.releases = spec->releases,
 		.faults = spec->faults,
 		.times = spec->times ? *spec->times : sim_times_default(scale) };
+	if (spec->drain_scale)
+		sim_times_scale_drains(&config.times, spec->drain_scale);
 	c->actors = sim_actors_new(c->store, &config);
 	c->kube_version = g_strdup("");
 	tick(c);

@@ -10,6 +10,7 @@ typedef struct SimSpec {
 	const char *releases; /* see SimConfig */
 	unsigned faults;
 	unsigned scale; /* virtual seconds a second; 0: 1 */
+	unsigned drain_scale; /* of drains and pods; 0: as scale */
 	const SimTimes *times; /* NULL: the defaults at that scale */
 } SimSpec;
 

@@ -102,6 +102,26 @@ static void test_alone(void)
 	g_assert_cmpint(now(r) - start, <, 245 * SEC);
 }
 
+/* Everything else fast, the operator's windows as they are. */
+static void test_own_scale(void)
+{
+	SimSpec spec = packed();
+	spec.scale = 1000;
+	spec.drain_scale = 1;
+	g_autoptr(Rig) r = rig_new(&spec);
+	pause_pool(r, true);
+	int64_t start = now(r);
+	ask(r, "4.21.9");
+	g_assert_true(wait_for(r, completed, HOUR));
+	g_assert_cmpint(now(r) - start, <, 60 * SEC);
+	pause_pool(r, false);
+	g_assert_true(wait_for(r, cordoned, 10 * SEC));
+	start = now(r);
+	g_assert_true(wait_for(r, drained, HOUR));
+	g_assert_cmpint(now(r) - start, >, 155 * SEC);
+	g_assert_cmpint(now(r) - start, <, 245 * SEC);
+}
+
 static void evict(Rig *r, SimObj *p)
 {
 	json_t *body = json_pack("{s:s, s:{s:s}, s:{s:{s:s}}}", "kind", "Eviction", "metadata",
@@ -244,6 +264,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/drain/alone", test_alone);
+	g_test_add_func("/drain/own-scale", test_own_scale);
 	g_test_add_func("/drain/assisted", test_assisted);
 	g_test_add_func("/drain/budget-at-zero", test_budget_at_zero);
 	g_test_add_func("/drain/uncordoned", test_uncordoned_by_a_person);
