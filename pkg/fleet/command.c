@@ -70,6 +70,12 @@ static bool fleet_wide(Request *r, Batch *b)
 static bool approve_wave(Request *r, Batch *b, Item *run, Item *cluster)
 {
 	const char *wave = json_path_str(cluster_entry(cluster), "wave", "");
+	SchedDecision d = run_decide(run, b);
+	const json_t *waits = json_array_get(json_object_get(item_data(run), "waves"), d.wave);
+	if (d.verb != SCHED_APPROVAL || strcmp(json_path_str(waits, "name", ""), wave) != 0)
+		return sl_fail(&r->err, SL_ERR_REFUSED,
+			"%s waits for the approval of wave %s, %s is in wave %s", item_name(run),
+			json_path_str(waits, "name", "?"), item_name(cluster), wave);
 	json_t *approved = json_deep_copy(json_object_get(item_memo(run), "approved"));
 	if (!approved)
 		approved = json_object();
@@ -125,10 +131,12 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 	if (!item_ended(cluster))
 		return sl_fail(&r->err, SL_ERR_REFUSED, "%s is still in work (%s)",
 			item_name(cluster), item_state_name(cluster));
-	for (size_t i = 0; i < item_n_children(run); i++)
-		if (cluster_past_preflight(item_child(run, i)))
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		if (!item_ended(c) && item_state(c) != CL_PENDING)
 			return sl_fail(&r->err, SL_ERR_REFUSED, "%s is still in work in %s",
-				item_name(item_child(run, i)), item_name(run));
+				item_name(c), item_name(run));
+	}
 	record(b, run, &r->c);
 	if (run_is_live(run)) {
 		end_pending(run, b, "a retry takes over");
@@ -136,11 +144,9 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 			"a retry takes over");
 		batch_record(b, "end", run, json_pack("{s:s}", "end", "Aborted"));
 	}
-	json_t *snapshot = json_deep_copy(item_data(run));
-	json_t *again = json_object_get(snapshot, "retry");
-	if (!again)
-		json_object_set_new(snapshot, "retry", again = json_array());
-	json_array_append_new(again, json_string(item_name(cluster)));
+	json_t *snapshot = fleet_snapshot_again(r->f, run);
+	json_object_del(snapshot, "rollback");
+	json_object_set_new(snapshot, "retry", json_pack("[s]", item_name(cluster)));
 	fleet_add_run(r->f, b, snapshot, r->c.who);
 	r->says = g_strdup_printf("a new run of %s begins; %s may be tried again",
 		json_path_str(item_data(run), "plan.name", ""), item_name(cluster));

@@ -45,6 +45,25 @@ static Item *live_run_of_plan(Fleet *f, const char *repository, const char *plan
 	return NULL;
 }
 
+json_t *fleet_snapshot_again(Fleet *f, const Item *run)
+{
+	const json_t *old = item_data(run);
+	for (unsigned i = 0; i < f->repositories->len; i++) {
+		const Repository *r = g_ptr_array_index(f->repositories, i);
+		const Doc *plan = r->set && strcmp(r->name, run_repository(run)) == 0
+					  ? docset_find(r->set, "UpgradePlan",
+						    json_path_str(old, "plan.name", ""))
+					  : NULL;
+		g_autofree char *identity = plan ? plan_identity(r->set, plan) : NULL;
+		if (!identity || strcmp(identity, json_path_str(old, "identity", "")) != 0)
+			continue;
+		json_t *snapshot = plan_snapshot(r->set, plan, r->commit);
+		json_object_set_new(snapshot, "repository", json_string(r->name));
+		return snapshot;
+	}
+	return json_deep_copy(old);
+}
+
 static bool identity_ran(Fleet *f, const char *repository, const char *identity)
 {
 	for (size_t i = 0; i < fleet_n_runs(f); i++) {
@@ -93,11 +112,11 @@ static void roll_back_run(Item *run, Batch *b, const char *commit)
 		Item *c = item_child(run, i);
 		g_autofree char *says = NULL;
 		/* One that still looks around has nothing to step down from: it stops. */
-		Command cmd = { .verb = cluster_past_preflight(c) ? "rollback" : "abort",
-			.who = "git",
-			.reason = text };
-		if (cluster_past_preflight(c) || item_state(c) == CL_PREFLIGHT)
+		Command cmd = { .verb = "abort", .who = "git", .reason = text };
+		if (item_state(c) == CL_PREFLIGHT)
 			cluster_command(c, b, &cmd, &says, NULL);
+		else if (cluster_past_preflight(c) && item_state(c) < CL_DONE)
+			cluster_roll_back_for_git(c, b, text);
 	}
 }
 

@@ -57,6 +57,14 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 		strcmp(r->kind, "item") == 0 && strcmp(json_path_str(body, "kind", ""), "run") == 0;
 	if (run)
 		fleet_know_clusters(f, json_object_get(body, "data"));
+	bool starts = strcmp(r->kind, "move") == 0 &&
+		      strcmp(json_path_str(body, "from", ""), "pending") == 0 &&
+		      strcmp(json_path_str(body, "to", ""), "preflight") == 0;
+	const Item *c =
+		starts ? saga_find(f->saga, (uint64_t)json_path_int(body, "item", 0)) : NULL;
+	if (c && item_kind(c) ==
+			 &cluster_kind) /* from here on with the document of its own snapshot */
+		fleet_know_cluster(f, cluster_entry(c));
 	wake_runs(f, r, body);
 	fleet_tell(f, r, body, replay);
 }
@@ -170,7 +178,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	if (!p)
 		p = &provider_openshift; /* refused in preflight by the name of the field */
 	Target *t = fleet_target(f, json_path_str(entry, "name", ""));
-	if (t && json_equal(t->doc, doc))
+	if (t && t->kube && json_equal(t->doc, doc))
 		return t;
 	char *broken = NULL;
 	KubeClient *kube = kube_for(f, doc, &broken);
@@ -184,6 +192,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->assist = drain_assist;
+	t->may_move = cluster_may_move;
 	t->watches = target_watches_new(t);
 	t->failing = cluster_failing;
 	g_ptr_array_add(f->targets, t);
@@ -191,11 +200,13 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	return t;
 }
 
+/* A run in work keeps the target that it began with: here only those are made that nobody knows. */
 void fleet_know_clusters(Fleet *f, const json_t *snapshot)
 {
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_object_get(snapshot, "clusters"), i, entry)
+	json_array_foreach(json_object_get(snapshot, "clusters"), i,
+		entry) if (!fleet_target(f, json_path_str(entry, "name", "")))
 		fleet_know_cluster(f, entry);
 }
 
@@ -310,15 +321,24 @@ const char *run_repository(const Item *run)
 	return json_path_str(item_data(run), "repository", "");
 }
 
+/* In work before live, live before newest: what a person means by the cluster's name. */
+static int weight(const Item *cluster)
+{
+	return cluster_past_preflight(cluster) ? 2 : !item_ended(cluster);
+}
+
 Item *fleet_newest_of(const Fleet *f, const char *cluster)
 {
+	Item *best = NULL;
 	for (size_t i = fleet_n_runs(f); i > 0; i--) {
 		Item *run = fleet_nth_run(f, i - 1);
 		Item *it = item_find_child(run, cluster);
-		if (it && !json_path_bool(item_data(run), "planOnly", false))
-			return it;
+		if (!it || json_path_bool(item_data(run), "planOnly", false))
+			continue;
+		if (!best || weight(it) > weight(best))
+			best = it;
 	}
-	return NULL;
+	return best;
 }
 
 /* ---- replies ---- */

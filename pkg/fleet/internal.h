@@ -62,6 +62,9 @@ SchedDecision run_decide(Item *run, const Batch *b);
 int run_exit_code(const Item *run, bool strict);
 
 /* documents.c */
+/* The run's plan as the repository has it now where its identity is the same, else as it was. New
+ * reference. */
+json_t *fleet_snapshot_again(Fleet *f, const Item *run);
 void fleet_look_at_documents(Fleet *f);
 /* Puts a run into the batch; takes snapshot. */
 void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who);

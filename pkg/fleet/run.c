@@ -53,7 +53,8 @@ static SchedCluster sched_cluster(const Item *c, const Batch *b)
 		.exclusive = json_path_bool(spec, "exclusive", false),
 		.not_with = names(json_object_get(spec, "notWith")),
 		.ended_usec = item_ended(c) ? item_since_wall_usec(c) : 0,
-		.rolled_back = outcome && strcmp(outcome, "RolledBack") == 0,
+		.rolled_back = item_state(c) == CL_ROLLBACK || item_state(c) == CL_ROLLED_BACK ||
+			       (outcome && strcmp(outcome, "RolledBack") == 0),
 		.forgiven = forgiven(c),
 	};
 }
@@ -252,27 +253,6 @@ static const Item *rolled_back_before(Item *c)
 	return NULL;
 }
 
-static bool window_open(Item *c, int64_t *ret_until, char **ret_text)
-{
-	const json_t *policy = cluster_policy(c, "window");
-	if (json_is_null(policy))
-		return true;
-	int64_t wall = loop_wall_usec(saga_loop(item_saga(c)));
-	g_autoptr(WindowRules) rules =
-		window_parse(policy, json_path_str(cluster_entry(c), "spec.timeZone", NULL), NULL);
-	WindowState s = window_state(rules, wall);
-	int64_t notice = window_notice_until(rules, item_since_wall_usec(item_parent(c)));
-	if (s.hop_may_start && wall >= notice)
-		return true;
-	g_autofree char *text = window_text(rules, &s);
-	*ret_until = wall < notice ? notice : s.opens_usec;
-	*ret_text = wall < notice
-			    ? g_strdup_printf("%s waits: the notice time of its window is not over",
-				      item_name(c))
-			    : g_strdup_printf("%s waits for its window: %s", item_name(c), text);
-	return false;
-}
-
 static StepResult wait_wall(Item *run, int64_t until_wall, const char *text)
 {
 	Loop loop = saga_loop(item_saga(run));
@@ -295,7 +275,7 @@ static StepResult start_cluster(Item *run, Item *c, Batch *b)
 	}
 	int64_t until = INT64_MAX;
 	g_autofree char *text = NULL;
-	if (!window_open(c, &until, &text))
+	if (!cluster_window_open(c, WORK_START, &until, &text))
 		return wait_wall(run, until, text);
 	batch_move(b, c, CL_PREFLIGHT, "its turn");
 	return step_wait(run, 0, "%s is in work", item_name(c));

@@ -92,6 +92,10 @@ static size_t current_wave(const SchedRun *r, int64_t now, SchedDecision *ret)
 
 static bool may_start(const SchedCluster *c, const SchedCluster *other, char *text)
 {
+	if (strcmp(c->name, other->name) == 0) {
+		g_snprintf(text, SCHEDULE_TEXT_MAX, "%s is in work in another run", c->name);
+		return false;
+	}
 	if (c->exclusive || other->exclusive) {
 		g_snprintf(text, SCHEDULE_TEXT_MAX, "%s waits for %s: %s is exclusive", c->name,
 			other->name, c->exclusive ? c->name : other->name);

@@ -376,11 +376,13 @@ typedef struct World {
 
 static const char *const four[] = { "a", "b", "c", "d" };
 static const char *const fast_gates =
-	HEAD("GatePolicy", "fast") "spec:\n  gates:\n"
-				   "    - {name: version, when: [cp-verify, verify], invariant: "
-				   "clusterVersion, onFail: rollback}\n"
-				   "    - {name: operators, when: [cp-verify, verify, soak], "
-				   "invariant: clusterOperators, onFail: rollback}\n";
+	HEAD("RollbackPolicy", "later") "spec: {stopFleetAfter: 3}\n" HEAD(
+		"GatePolicy", "fast") "spec:\n  gates:\n"
+				      "    - {name: version, when: [cp-verify, verify], invariant: "
+				      "clusterVersion, onFail: rollback}\n"
+				      "    - {name: operators, when: [cp-verify, verify, soak], "
+				      "invariant: clusterOperators, onFail: "
+				      "rollback}\n";
 
 static bool claims_keep_rules(void *ud)
 {
@@ -416,7 +418,7 @@ static char *world_documents(World *w, int plan)
 		PLAN_WITH("p%d",
 			"[{name: w, clusters: {names: [%s, %s]}, maxConcurrent: %d, failureBudget: "
 			"2, soak: 2m}]",
-			"  policies: {gates: fast}\n"),
+			"  policies: {gates: fast, rollback: later}\n"),
 		plan, four[2 * plan], four[2 * plan + 1], w->max[plan]);
 	return g_string_free(s, FALSE);
 }
@@ -448,7 +450,7 @@ static unsigned whole_fleet(uint64_t seed)
 
 static void test_whole_fleets(void)
 {
-	uint64_t n = g_test_slow() ? 1000 : 4;
+	uint64_t n = g_test_slow() ? 1000 : 8;
 	unsigned together = 0;
 	for (uint64_t seed = 1; seed <= n; seed++)
 		together += whole_fleet(seed) > 1;

@@ -86,7 +86,7 @@ static json_t *cluster_json(const Fleet *f, const Item *c)
 		json_object_get(memo, "hop"), "rollback", json_object_get(memo, "offer"),
 		"findings", json_object_get(memo, "findings"), "holds", holds_json(f, c),
 		"progress", progress_json(c), "nodes", nodes_json(c), "workersTouched",
-		(int)item_pivot_crossed(c, "workers"));
+		(int)hop_crossed(c, "workers"));
 }
 
 static json_t *run_json(Fleet *f, Item *run)
@@ -162,19 +162,26 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 			need_of_cluster(f, item_child(run, i), list);
 }
 
-/* A brake that an ended run left: the workers stay at the old version until somebody decides. */
-static void need_of_brakes(const Fleet *f, const Item *c, json_t *list)
+/* Brakes that ended runs left: the workers stay at the old version until somebody decides. */
+static void need_of_brakes(Fleet *f, const Target *t, json_t *list)
 {
-	g_autoptr(json_t) brakes = target_of(c)->provider->brakes(c);
-	size_t i;
-	json_t *name;
-	json_array_foreach(brakes, i, name)
+	const Item *newest = fleet_newest_of(f, t->name);
+	if (!newest || !item_ended(newest))
+		return;
+	g_autoptr(json_t) standing = json_object();
+	for (size_t i = 0; i < fleet_n_runs(f); i++) {
+		const Item *c = item_find_child(fleet_nth_run(f, i), t->name);
+		if (c)
+			t->provider->brakes(c, standing);
+	}
+	const char *pool;
+	json_t *run;
+	json_object_foreach(standing, pool, run)
 	{
 		g_autofree char *text = g_strdup_printf(
-			"pool %s stays paused by us since %s ended %s", json_string_value(name),
-			item_name(item_parent(c)), cluster_outcome(c) ? cluster_outcome(c) : "?");
-		g_autofree char *type = g_strdup_printf("shiplock retry %s", item_name(c));
-		need(list, item_name(c), since_sec(f, item_since_wall_usec(c)), text, type);
+			"pool %s stays paused by us since run %s", pool, json_string_value(run));
+		g_autofree char *type = g_strdup_printf("shiplock retry %s", t->name);
+		need(list, t->name, since_sec(f, item_since_wall_usec(newest)), text, type);
 	}
 }
 
@@ -189,12 +196,9 @@ static json_t *needs_you(Fleet *f)
 		Item *run = fleet_nth_run(f, i);
 		if (run_is_live(run))
 			need_of_run(f, run, list);
-		for (size_t k = 0; k < item_n_children(run); k++) {
-			const Item *c = item_child(run, k);
-			if (item_ended(c) && fleet_newest_of(f, item_name(c)) == c)
-				need_of_brakes(f, c, list);
-		}
 	}
+	for (unsigned i = 0; i < f->targets->len; i++)
+		need_of_brakes(f, g_ptr_array_index(f->targets, i), list);
 	return list;
 }
 

@@ -71,7 +71,7 @@ static json_t *you_can(const Item *c)
 				"a run of its own takes the upgrade back, after its own probe");
 		return out;
 	}
-	bool moved = item_pivot_crossed(c, "control-plane");
+	bool moved = hop_crossed(c, "control-plane");
 	if (moved && item_state(c) < CL_DONE)
 		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
 	if (item_find_hold(c, "rollback-wanted"))
@@ -124,7 +124,7 @@ static char *stands(const Item *c)
 	else
 		g_string_append_printf(s, "ordered %s; workers %s",
 			json_path_str(hop, item_pivot_crossed(c, "rollback") ? "from" : "to", ""),
-			item_pivot_crossed(c, "workers") ? "released" : "not touched");
+			hop_crossed(c, "workers") ? "released" : "not touched");
 	for (size_t i = 0; i < item_n_acts(c); i++) {
 		const Act *a = item_act(c, i);
 		if (act_state(a) == ACT_DONE && act_row(a)->undo)

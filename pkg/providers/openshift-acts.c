@@ -164,10 +164,14 @@ bool pool_is_worker(const json_t *pool)
 	return strcmp(name, "master") != 0 && strcmp(name, "arbiter") != 0;
 }
 
-bool pool_paused_by_us(const json_t *pool)
+bool pool_paused_by(const json_t *pool, const char *fleet)
 {
-	return json_path_bool(pool, "spec.paused", false) &&
-	       json_object_get(json_path(pool, "metadata.annotations"), BRAKE_ANNOTATION);
+	const json_t *notes = json_path(pool, "metadata.annotations");
+	const char *text = json_string_value(json_object_get(notes, BRAKE_ANNOTATION));
+	if (!json_path_bool(pool, "spec.paused", false) || !text)
+		return false;
+	g_autoptr(json_t) brake = json_loads(text, 0, NULL);
+	return strcmp(json_path_str(brake, "fleet", ""), fleet) == 0;
 }
 
 bool pool_at_its_wish(const json_t *pool)
@@ -186,20 +190,22 @@ bool pool_settled(const json_t *pool)
 	       json_path_int(pool, "status.degradedMachineCount", 0) == 0;
 }
 
-static void patch_pool(const char *key, const View *v, bool paused, json_t *brake, ActRequest *ret)
+static void patch_pool(const char *fleet, const char *key, const View *v, bool paused,
+	json_t *brake, ActRequest *ret)
 {
 	ret->method = "PATCH";
 	ret->path = g_strdup(key);
 	ret->body = json_pack("{s:{s:s, s:{s:o}}, s:{s:b}}", "metadata", "resourceVersion",
 		view_version(v), "annotations", BRAKE_ANNOTATION, brake, "spec", "paused",
 		(int)paused);
-	ret->want = json_pack("{s:b}", "paused", (int)paused);
+	ret->want = json_pack("{s:b, s:s}", "paused", (int)paused, "fleet", fleet);
 }
 
 static bool pause_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
-	if (json_path_bool(v->json, "spec.paused", false) && !pool_paused_by_us(v->json)) {
+	if (json_path_bool(v->json, "spec.paused", false) &&
+		!pool_paused_by(v->json, target_of(it)->fleet)) {
 		item_set_reason(it, "pool %s is paused by somebody else",
 			json_path_str(v->json, "metadata.name", key));
 		return false;
@@ -208,19 +214,19 @@ static bool pause_build(
 	g_autoptr(json_t) brake = json_pack("{s:s, s:s, s:I}", "fleet", t->fleet, "run",
 		item_name(item_parent(it)), "epoch", (json_int_t)site_epoch(t->site));
 	g_autofree char *text = json_canonical(brake);
-	patch_pool(key, v, true, json_string(text), ret);
+	patch_pool(t->fleet, key, v, true, json_string(text), ret);
 	return true;
 }
 
 static bool release_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
-	if (!pool_paused_by_us(v->json)) {
+	if (!pool_paused_by(v->json, target_of(it)->fleet)) {
 		item_set_reason(it, "the brake on pool %s is not ours any more",
 			json_path_str(v->json, "metadata.name", key));
 		return false;
 	}
-	patch_pool(key, v, false, json_null(), ret);
+	patch_pool(target_of(it)->fleet, key, v, false, json_null(), ret);
 	return true;
 }
 
@@ -229,7 +235,7 @@ static Class pool_classify(const json_t *want, const View *v)
 	bool paused = json_path_bool(want, "paused", false);
 	if (v->missing)
 		return CLASS_FOREIGN;
-	bool is = paused ? pool_paused_by_us(v->json)
+	bool is = paused ? pool_paused_by(v->json, json_path_str(want, "fleet", ""))
 			 : !json_path_bool(v->json, "spec.paused", false);
 	return is ? CLASS_DONE : CLASS_ABSENT;
 }

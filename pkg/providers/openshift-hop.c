@@ -79,7 +79,7 @@ static bool unfinished_hop(Item *it, const json_t *cv, json_t **ret_hop)
 	json_t *p;
 	json_array_foreach(json_object_get(pools->json, "items"), i, p)
 	{
-		if (!pool_paused_by_us(p))
+		if (!pool_paused_by(p, target_of(it)->fleet))
 			continue;
 		const char *now = cv_current_version(cv), *image = cv_current_image(cv);
 		const char *from = now, *from_image = image;

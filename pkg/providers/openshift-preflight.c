@@ -114,7 +114,7 @@ static void check_operators(const json_t *list, json_t *findings)
 	}
 }
 
-static void check_pools(const json_t *list, json_t *findings)
+static void check_pools(const Target *t, const json_t *list, json_t *findings)
 {
 	size_t i;
 	json_t *p;
@@ -126,7 +126,7 @@ static void check_pools(const json_t *list, json_t *findings)
 				"mend it first: a degraded pool blocks the update",
 				"MachineConfigPool %s is degraded: %s", name,
 				condition_message(p, "Degraded"));
-		if (json_path_bool(p, "spec.paused", false) && !pool_paused_by_us(p))
+		if (json_path_bool(p, "spec.paused", false) && !pool_paused_by(p, t->fleet))
 			finding_add(findings, pool_is_worker(p) ? "warn" : "block", "pool-paused",
 				"ask who paused it; we never release a pause that is not ours",
 				"MachineConfigPool %s is paused by somebody else", name);
@@ -261,7 +261,7 @@ static void check_lists(const Target *t, const Picture *p, json_t *findings)
 	if (p->co)
 		check_operators(p->co->json, findings);
 	if (p->mcp)
-		check_pools(p->mcp->json, findings);
+		check_pools(t, p->mcp->json, findings);
 	if (p->nodes)
 		check_nodes(p->nodes->json, findings);
 	if (p->pdb && p->pods)

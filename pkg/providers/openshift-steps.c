@@ -165,7 +165,7 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 				version);
 		if (observes(it))
 			return wait_for_order(it, now, version);
-		batch_pivot(b, it, "control-plane");
+		hop_cross(b, it, "control-plane");
 		return step_act(it, &act_set_version, CV_PATH, b);
 	}
 	StepResult failed;
@@ -214,20 +214,19 @@ static bool before(const json_t *a, const json_t *b)
 		       json_path_str(b, "metadata.name", "")) < 0;
 }
 
-static const json_t *next_braked(const json_t *pools)
+static const json_t *next_braked(const json_t *pools, const char *fleet)
 {
 	const json_t *best = NULL;
 	size_t i;
 	json_t *p;
 	json_array_foreach(json_object_get(pools, "items"), i,
-		p) if (pool_paused_by_us(p) && (!best || before(p, best))) best = p;
+		p) if (pool_paused_by(p, fleet) && (!best || before(p, best))) best = p;
 	return best;
 }
 
 static bool workers_moved(const Item *it)
 {
-	return item_pivot_crossed(it, "workers") ||
-	       json_path_bool(item_memo(it), "workersMoved", false);
+	return hop_crossed(it, "workers") || json_path_bool(item_memo(it), "workersMoved", false);
 }
 
 /* A worker pool that is neither braked nor settled: wait for it before the next one goes.
@@ -330,15 +329,22 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 	const json_t *pool = moving(pools->json, back && !workers_moved(it));
 	if (pool)
 		return watch_pool(it, now, b, pool);
-	pool = next_braked(pools->json);
+	pool = next_braked(pools->json, target_of(it)->fleet);
 	if (!pool) {
 		item_set_reason(it, "every worker pool is released and settled");
 		return step_done(0);
 	}
 	g_autofree char *key =
 		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
+	if (observes(it))
+		return poll(it, now, POOL_POLL_SEC,
+			"observing: pool %s is paused by an earlier run; a person releases it",
+			json_path_str(pool, "metadata.name", ""));
+	StepResult closed;
+	if (!back && target_of(it)->may_move && !target_of(it)->may_move(it, &closed))
+		return closed;
 	if (!back)
-		batch_pivot(b, it, "workers");
+		hop_cross(b, it, "workers");
 	return step_act(it, &act_release_pool, key, b);
 }
 
@@ -347,6 +353,7 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
  */
 static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 {
+	const char *fleet = target_of(it)->fleet;
 	if (!workers_moved(it)) {
 		const View *pools = fact(it, &fact_list, MCP_PATH);
 		if (!pools)
@@ -354,8 +361,8 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 		size_t i;
 		json_t *p;
 		json_array_foreach(json_object_get(pools->json, "items"), i,
-			p) if (pool_paused_by_us(p) && !pool_at_its_wish(p)) return poll(it, now,
-			POOL_POLL_SEC, "pool %s is to want its old configuration again",
+			p) if (pool_paused_by(p, fleet) && !pool_at_its_wish(p)) return poll(it,
+			now, POOL_POLL_SEC, "pool %s is to want its old configuration again",
 			json_path_str(p, "metadata.name", ""));
 	}
 	return release_tick(it, now, b);
@@ -365,7 +372,7 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 {
 	const json_t *hop = hop_of(it);
-	if (!hop || !item_pivot_crossed(it, "control-plane"))
+	if (!hop || !hop_crossed(it, "control-plane"))
 		return step_done(0);
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
@@ -378,24 +385,21 @@ StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 	return step_act(it, &act_clear_version, CV_PATH, b);
 }
 
-json_t *openshift_brakes(const Item *it)
+/* Applies what this item did to the brakes that stood before it. */
+void openshift_brakes(const Item *it, json_t *standing)
 {
-	json_t *out = json_array();
 	for (size_t i = 0; i < item_n_acts(it); i++) {
-		const Act *a = item_act(it, i), *pause, *release;
-		if (act_row(a) != &act_pause_pool || act_state(a) != ACT_DONE)
+		const Act *a = item_act(it, i);
+		const char *slash = strrchr(act_key(a), '/'),
+			   *name = slash ? slash + 1 : act_key(a);
+		if (act_state(a) != ACT_DONE)
 			continue;
-		pause = act_find(it, &act_pause_pool, act_key(a));
-		release = act_find(it, &act_release_pool, act_key(a));
-		bool later = pause != a;
-		for (size_t k = i + 1; release && k < item_n_acts(it); k++)
-			later = later ||
-				(item_act(it, k) == release && act_state(release) == ACT_DONE);
-		const char *name = strrchr(act_key(a), '/');
-		if (!later)
-			json_array_append_new(out, json_string(name ? name + 1 : act_key(a)));
+		if (act_row(a) == &act_pause_pool)
+			json_object_set_new(
+				standing, name, json_string(item_name(item_parent(it))));
+		else if (act_row(a) == &act_release_pool)
+			json_object_del(standing, name);
 	}
-	return out;
 }
 
 const StepOps step_acks = { "acks", acks_tick };

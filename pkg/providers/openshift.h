@@ -25,7 +25,7 @@ const json_t *hop_of(const Item *it);
 /* Pools by name; a worker pool is one that the control plane does not wait for. */
 const json_t *pool_find(const json_t *pools, const char *name);
 bool pool_is_worker(const json_t *pool);
-bool pool_paused_by_us(const json_t *pool);
+bool pool_paused_by(const json_t *pool, const char *fleet);
 /* All machines of it run the configuration that it wants now, and it is not on its way. */
 bool pool_settled(const json_t *pool);
 /* The first half of that: ready or not. A node that somebody cordoned is not ready for as long as
@@ -47,4 +47,4 @@ bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool openshift_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
 StepResult openshift_abandon(Item *it, int64_t now_usec, Batch *b);
 bool openshift_foreign(Item *it, char **ret_why);
-json_t *openshift_brakes(const Item *it);
+void openshift_brakes(const Item *it, json_t *standing);

@@ -24,6 +24,23 @@ void finding_add(json_t *findings, const char *level, const char *code, const ch
 	json_array_append_new(findings, f);
 }
 
+static char *pivot_name(const Item *it, const char *pivot)
+{
+	return g_strdup_printf("%s:%s", pivot, json_path_str(item_memo(it), "hop.to", ""));
+}
+
+bool hop_crossed(const Item *it, const char *pivot)
+{
+	g_autofree char *name = pivot_name(it, pivot);
+	return item_pivot_crossed(it, name);
+}
+
+void hop_cross(Batch *b, Item *it, const char *pivot)
+{
+	g_autofree char *name = pivot_name(it, pivot);
+	batch_pivot(b, it, name);
+}
+
 bool findings_block(const json_t *findings)
 {
 	size_t i;

@@ -12,6 +12,11 @@ void finding_add(json_t *findings, const char *level, const char *code, const ch
 	const char *fmt, ...) SL_PRINTF(5, 6);
 bool findings_block(const json_t *findings);
 
+/* Points of no cheap return, of the hop under way: those of an earlier hop say nothing about this
+ * one. */
+bool hop_crossed(const Item *it, const char *pivot);
+void hop_cross(Batch *b, Item *it, const char *pivot);
+
 /* What a rollback could do for one hop. */
 typedef struct RollbackOffer {
 	Tier tier;
@@ -53,9 +58,9 @@ struct Provider {
 	/* What is there before the upgrade, so that old faults are not blamed: goes into the memo.
 	 */
 	bool (*baseline)(Item *it, json_t **ret);
-	/* Brakes that this item set and nobody released, by its own acts: array of names. New
-	 * reference. */
-	json_t *(*brakes)(const Item *it);
+	/* Brings {"POOL": "RUN that braked it"} on by what this item did; items of a cluster come
+	 * oldest first. */
+	void (*brakes)(const Item *it, json_t *standing);
 	/* Somebody else's wish stands where ours was: *ret_why says which, else it stays NULL. */
 	bool (*foreign)(Item *it, char **ret_why);
 	/* One look of an invariant gate; ret_evidence is a text for people. */

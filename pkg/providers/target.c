@@ -70,7 +70,8 @@ static void fail_now(void *ud)
 {
 	Pending *p = ud;
 	p->timer = 0;
-	g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_REFUSED, "%s", p->t->broken);
+	g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_REFUSED, "%s",
+		p->t->broken ? p->t->broken : "the actuator observe writes nothing");
 	if (p->read)
 		fact_read_done(p->read, NULL, err);
 	else
@@ -274,6 +275,8 @@ static uint64_t target_send(Site *site, const ActRequest *r, ActDone *done, void
 	Pending *p = pending_new(t, NULL);
 	p->act_done = done;
 	p->act_ud = ud;
+	if (target_observes(t)) /* the last wall: nothing of ours is written here */
+		return p->timer = loop_defer(t->loop, fail_now, p);
 	if (broken(p))
 		return p->timer;
 	g_autofree char *path = strcmp(r->method, "PATCH") == 0

@@ -76,7 +76,7 @@ static const StateRow states[CL_MAX] = {
 		.steps = STEPS(&step_undo_marks),
 		.deadline_sec = 1 * HOUR },
 	[CL_ROLLBACK] = { .name = "rollback",
-		.next = TO(CL_ROLLED_BACK),
+		.next = TO(CL_ROLLED_BACK) | TO(CL_UNDO),
 		.list = down_list,
 		.after = CL_ROLLED_BACK,
 		.deadline_sec = 8 * HOUR },
@@ -136,6 +136,8 @@ static bool stands_still(const Item *it)
 static int hold_for(const Item *it)
 {
 	int64_t sec = 0;
+	if (item_find_hold(it, "window"))
+		return 0; /* clears itself at the next opening, however far away */
 	if (!sl_duration_parse(json_path_str(cluster_plan(it), "onFailure.holdFor", "1h"), &sec))
 		return HOUR;
 	return (int)MIN(sec, INT32_MAX);
@@ -185,6 +187,23 @@ static const char *paused_by(const Item *it)
 	return NULL;
 }
 
+void cluster_roll_back_for_git(Item *it, Batch *b, const char *reason)
+{
+	Tier tier = TIER_T0;
+	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	RollbackFacts f = { .cluster = item_name(it),
+		.offered = tier,
+		.workers_touched = hop_crossed(it, "workers"),
+		.paused_by = paused_by(it) };
+	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
+	g_autofree char *text = g_strdup_printf("%s; %s", reason, a.text), *says = NULL;
+	Command c = { .verb = "rollback", .who = "git", .reason = reason };
+	if (!hop_crossed(it, "control-plane") || a.decision == ROLLBACK_AUTOMATIC)
+		cluster_command(it, b, &c, &says, NULL);
+	else
+		batch_hold(b, it, "rollback-wanted", "git", true, text);
+}
+
 /* The look that decided, kept when the looks of the state are gone. NULL: none. */
 static json_t *decisive_look(const Item *it, const char *gate)
 {
@@ -205,7 +224,7 @@ static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char
 	RollbackFacts f = {
 		.cluster = item_name(it),
 		.offered = tier,
-		.workers_touched = item_pivot_crossed(it, "workers"),
+		.workers_touched = hop_crossed(it, "workers"),
 		.paused_by = paused_by(it),
 	};
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
@@ -231,7 +250,7 @@ StepResult cluster_failed(
 	GateOnFail c = gate_consequence(of_gate, plan_consequence(it));
 	if (c == ON_FAIL_HALT && !json_object_get(item_memo(it), "halt"))
 		batch_memo(b, it, "halt", json_string(gate));
-	if (c == ON_FAIL_ROLLBACK && item_pivot_crossed(it, "control-plane"))
+	if (c == ON_FAIL_ROLLBACK && hop_crossed(it, "control-plane"))
 		return want_rollback(it, b, gate, why);
 	return step_hold_person(it, "gate-failed", "gate %s failed: %s", gate, why);
 }

@@ -39,6 +39,15 @@ const Gate *const *cluster_gates(const Item *it, size_t *ret_n);
 const json_t *cluster_hop(
 	const Item *it); /* the hop under way or last done; NULL before the first */
 bool cluster_plan_only(const Item *it);
+/* Whether the cluster's window lets this begin now. If not: when to look again (wall time) and why;
+ * caller frees. */
+typedef enum { WORK_START, WORK_HOP, WORK_NODES } ClusterWork;
+bool cluster_window_open(
+	const Item *it, ClusterWork work, int64_t *ret_until_wall, char **ret_text);
+/* Held by the window, which clears it at its next opening. */
+StepResult cluster_wait_window(Item *it, int64_t until_wall, const char *text);
+/* For Target.may_move. */
+bool cluster_may_move(Item *it, StepResult *ret);
 /* The hop that this run takes back (a rollback of a cluster that had ended); NULL for every other
  * run. */
 const json_t *cluster_takes_back(const Item *it);
@@ -74,6 +83,8 @@ typedef struct Command {
  * refused in this state (REFUSED, or CONFLICT where a person must say more). ret_says: one line of
  * what happens. */
 bool cluster_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
+/* Git asks for the way back: begun, or asked of a person where the policy asks. */
+void cluster_roll_back_for_git(Item *it, Batch *b, const char *reason);
 
 /* ---- drain: nodes below a cluster, pods below a node (drain.c) ---- */
 extern const ItemKind drain_node_kind, drain_pod_kind;

@@ -66,6 +66,15 @@ static bool stands(const char *cause)
 	return false;
 }
 
+/* The verdict was that it took too long: a person may give it more time. */
+static bool was_late(const Item *it, const Hold *h)
+{
+	const json_t *looks = item_looks(it);
+	const json_t *last = json_array_get(looks, json_array_size(looks) - 1);
+	return stands(h->cause) && json_array_size(looks) > 0 &&
+	       strcmp(json_path_str(last, "gate", ""), "progress") == 0;
+}
+
 /* What stands above the cluster: a resume of the cluster does not lift it. */
 static const Hold *held_above(const Item *it)
 {
@@ -132,7 +141,8 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
 		n += h->person;
-		if (stands(h->cause) && !(paused && strcmp(h->cause, "rollback-wanted") == 0))
+		bool again = paused && strcmp(h->cause, "rollback-wanted") == 0;
+		if (stands(h->cause) && !again && !was_late(it, h))
 			standing = h;
 	}
 	if (resume_refused(it, n, standing, above, err))
@@ -141,7 +151,8 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
 		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
-		if (!stands(h->cause) && (h->person || again) && strcmp(h->cause, "deadline") != 0)
+		if ((!stands(h->cause) || was_late(it, h)) && (h->person || again) &&
+			strcmp(h->cause, "deadline") != 0)
 			batch_unhold(b, it, h->cause, c->who);
 	}
 	grant_time(it, b);
@@ -175,12 +186,29 @@ static bool ask_instead(Item *it, Batch *b, const Command *c, char **ret_says)
 static bool nothing_begun(const Item *it)
 {
 	return item_state(it) == CL_CONTROL_PLANE &&
-	       (!item_pivot_crossed(it, "control-plane") || item_find_hold(it, "refused"));
+	       (!hop_crossed(it, "control-plane") || item_find_hold(it, "refused"));
+}
+
+/* The way back itself waits for a person, or is refused by the operator: it may be given up. */
+static bool stuck(const Item *it)
+{
+	for (size_t i = 0; i < item_n_holds(it); i++)
+		if (item_hold(it, i)->person && strcmp(item_hold(it, i)->cause, "pause") != 0)
+			return true;
+	return item_find_hold(it, "refused") != NULL;
 }
 
 static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	unsigned s = item_state(it);
+	if ((s == CL_ROLLBACK || s == CL_ROLLED_BACK) && stuck(it)) {
+		record(it, b, c);
+		clear_holds(it, b, c);
+		end_with(it, b, c, CL_UNDO, "PartiallyRolledBack");
+		*ret_says = g_strdup_printf(
+			"%s ends PartiallyRolledBack, as it stands; brakes stay", item_name(it));
+		return true;
+	}
 	if (s >= CL_DONE)
 		return refuse(err, "%s is in %s: it cannot be aborted there", item_name(it),
 			item_state_name(it));
@@ -205,9 +233,11 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 	if (s <= CL_PREFLIGHT)
 		return refuse(
 			err, "%s has not started: there is nothing to roll back", item_name(it));
+	if (cluster_takes_back(it))
+		return refuse(err, "%s is being taken back already", item_name(it));
 	if (s >= CL_DONE)
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
-	bool ordered = item_pivot_crossed(it, "control-plane");
+	bool ordered = hop_crossed(it, "control-plane");
 	Tier tier = TIER_T0;
 	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
 	/* In control-plane there may be brakes already: they are let go on the way down. */
@@ -265,8 +295,10 @@ static bool skip_gate(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 		names = json_array();
 	json_array_append_new(names, json_string(c->gate));
 	batch_memo(b, it, "skippedGates", names);
+	if (g_strcmp0(json_path_str(item_memo(it), "halt", NULL), c->gate) == 0)
+		batch_memo(b, it, "halt", json_null());
 	static const char *const causes[] = { "gate", "gate-failed", "rollback-wanted",
-		"held-too-long" };
+		"rollback-did-not-help", "inconclusive", "held-too-long" };
 	for (size_t i = 0; i < G_N_ELEMENTS(causes); i++)
 		if (item_find_hold(it, causes[i]))
 			batch_unhold(b, it, causes[i], "gate skipped");

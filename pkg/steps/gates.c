@@ -4,27 +4,28 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOOKS_MAX = 4096, FAILING_SETTLE_SEC = 600 };
+enum { LOOKS_MAX = 4096, EVIDENCE_VALUES = 8, HOUR_SEC = 3600, FAILING_SETTLE_SEC = 600 };
 
+/* The newest ones, oldest first. */
 static size_t looks_of(const Item *it, const Gate *g, Look *ret, size_t max)
 {
-	size_t i, n = 0;
-	json_t *l;
-	json_array_foreach(item_looks(it), i, l)
-	{
-		if (strcmp(json_path_str(l, "gate", ""), g->name) != 0)
-			continue;
+	const json_t *looks = item_looks(it);
+	size_t n = 0;
+	for (size_t i = json_array_size(looks); i > 0 && n < max; i--) {
+		const json_t *l = json_array_get(looks, i - 1);
 		Look look = { .at_usec = json_path_int(l, "at", 0), .value = NAN };
-		if (!look_verdict_parse(json_path_str(l, "verdict", ""), &look.verdict))
+		if (strcmp(json_path_str(l, "gate", ""), g->name) != 0 ||
+			!look_verdict_parse(json_path_str(l, "verdict", ""), &look.verdict))
 			continue;
 		json_t *value = json_object_get(l, "value");
 		if (json_is_number(value))
 			look.value = json_number_value(value);
-		if (n == max) { /* the oldest ones decide nothing any more */
-			memmove(ret, ret + 1, (max - 1) * sizeof *ret);
-			n--;
-		}
 		ret[n++] = look;
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		Look swap = ret[i];
+		ret[i] = ret[n - 1 - i];
+		ret[n - 1 - i] = swap;
 	}
 	return n;
 }
@@ -42,6 +43,19 @@ static double first_value(const View *v)
 {
 	const json_t *value = json_path(v->json, "values.0");
 	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+/* One compact row: the answer's digest says the rest. */
+static json_t *evidence_of(const View *v)
+{
+	json_t *e = json_copy(v->json), *values = json_array();
+	size_t i;
+	json_t *n;
+	json_array_foreach(json_object_get(v->json, "values"), i, n) if (i < EVIDENCE_VALUES)
+		json_array_append(values, n);
+	json_object_set_new(e, "nValues", json_integer((json_int_t)i));
+	json_object_set_new(e, "values", values);
+	return e;
 }
 
 /* How old the newest sample behind the query is; unknown where nothing was found, an error where
@@ -88,7 +102,7 @@ static bool read_query(Item *it, const Gate *g, int64_t due, json_t **ret_look, 
 	char text[GATE_TEXT_MAX];
 	Look l = gate_look(g, &r, at, text);
 	*ret_look = look_record(g, &l, text);
-	json_object_set(*ret_look, "evidence", v->json);
+	json_object_set_new(*ret_look, "evidence", evidence_of(v));
 	return true;
 }
 
@@ -157,9 +171,18 @@ static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t 
 
 static StepResult wait_for_looks(Item *it, int64_t now, int64_t ends, const GateSum *sum)
 {
-	int64_t obs = item_observed_usec(it);
+	int64_t obs = item_observed_usec(it), over = obs - ends;
+	int hold = cluster_kind.hold_for_sec(it);
 	int64_t next = MIN(sum->next_look_usec, obs < ends ? ends : INT64_MAX);
 	int64_t at = next == INT64_MAX ? now + 5 * SL_USEC_PER_SEC : now + MAX(next - obs, 1000);
+	if (over > MAX(hold, HOUR_SEC) *
+			   SL_USEC_PER_SEC) { /* the phase is long over, and nothing is proven */
+		g_autofree char *text = g_strdup(item_reason(it));
+		StepResult r = step_hold(it, "inconclusive", "%s is over, without a verdict: %s",
+			item_state_name(it), text);
+		r.until_usec = at;
+		return r;
+	}
 	return step_wait(it, at, "%s", item_reason(it));
 }
 
@@ -312,6 +335,8 @@ static StepResult preflight_gates_tick(Item *it, int64_t now, Batch *b)
 {
 	if (cluster_plan_only(it))
 		return step_done(CL_ENDED);
+	if (cluster_takes_back(it))
+		return step_done(CL_CLAIM);
 	return gates_then(it, now, b, WHEN_PREFLIGHT, 0, CL_CLAIM);
 }
 

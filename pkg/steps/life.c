@@ -1,5 +1,7 @@
 /* The states that are not gates: preflight, claim, baseline, evacuate, the choice of the hop, undo.
  */
+#include "providers/claim.h"
+#include "steps/drain.h"
 #include "steps/internal.h"
 #include <string.h>
 
@@ -103,6 +105,23 @@ static void end_preflight(Item *it, Batch *b, json_t *memo, const json_t *findin
 	}
 }
 
+/* An unhealthy cluster is why one goes back: what would stop an upgrade does not stop that. */
+static void only_what_bars_the_way_back(json_t *findings)
+{
+	static const char *const bars[] = { "unreadable", "rbac", "claimed", "owned", "provider",
+		"rollback" };
+	size_t i;
+	json_t *f;
+	json_array_foreach(findings, i, f)
+	{
+		bool bar = false;
+		for (size_t k = 0; k < G_N_ELEMENTS(bars); k++)
+			bar = bar || strcmp(json_path_str(f, "code", ""), bars[k]) == 0;
+		if (!bar && strcmp(json_path_str(f, "level", ""), "block") == 0)
+			json_object_set_new(f, "level", json_string("warn"));
+	}
+}
+
 static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 {
 	const Provider *p = target_of(it)->provider;
@@ -110,6 +129,9 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	bool all = p->preflight(it, findings);
 	check_later(it, findings);
 	check_gates(it, findings);
+	drain_preflight(it, findings);
+	if (cluster_takes_back(it))
+		only_what_bars_the_way_back(findings);
 	if (!all)
 		return step_read(it);
 	json_t *hop = NULL, *offer = NULL, *path = NULL;
@@ -179,8 +201,12 @@ static StepResult hop_tick(Item *it, int64_t now, Batch *b)
 	g_autoptr(json_t) owned = hop;
 	if (json_is_null(hop))
 		return step_done(CL_SOAK);
+	int64_t until = INT64_MAX;
+	g_autofree char *closed = NULL;
 	if (why)
 		return step_hold(it, "edge", "%s", why);
+	if (!cluster_window_open(it, WORK_HOP, &until, &closed))
+		return cluster_wait_window(it, until, closed);
 	if (!check_rollback(it, hop, findings, &offer))
 		return step_read(it);
 	g_autoptr(json_t) owned_offer = offer;
@@ -209,10 +235,32 @@ static bool children_are_done(Item *it, Batch *b)
 	return all;
 }
 
+/* Another holder took the claim over; false: not read yet. */
+static bool claim_lost(Item *it, bool *ret_lost)
+{
+	Target *t = target_of(it);
+	const View *v =
+		site_claimed(t->site) ? fact(it, &fact_object, t->provider->claim_path) : NULL;
+	if (!site_claimed(t->site))
+		return true;
+	if (!v)
+		return false;
+	g_autofree char *obstacle = v->json ? claim_obstacle(t, v->json) : NULL;
+	*ret_lost = obstacle != NULL;
+	return true;
+}
+
 static StepResult undo_tick(Item *it, int64_t now, Batch *b)
 {
 	if (!children_are_done(it, b))
 		return step_wait(it, 0, "%s", item_reason(it));
+	bool lost = false;
+	if (!claim_lost(it, &lost))
+		return step_read(it);
+	if (lost) { /* nothing of it is ours to write any more */
+		item_set_reason(it, "the claim is somebody else's now: left as it is");
+		return step_done(CL_ENDED);
+	}
 	StepResult r = target_of(it)->provider->abandon(it, now, b);
 	if (r.verb != STEP_DONE)
 		return r;

@@ -188,8 +188,7 @@ static void test_observed(void)
 	release(w);
 	Ask ask = { .mode = C_ASSIST, .observe = true };
 	world_begin(w, &ask);
-	pass(w, 60 * SEC);
-	g_assert_cmpint(item_state(cluster_item(w)), ==, C_ASSIST);
+	pass(w, 60 * SEC); /* not even the claim of this test's own controller is written */
 	g_assert_cmpuint(n_posts(w), ==, 0);
 	g_assert_cmpuint(item_n_children(cluster_item(w)), ==, 0);
 }
