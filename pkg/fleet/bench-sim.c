@@ -36,7 +36,10 @@ static void upgrade(uint64_t seed, Sum *sum)
 {
 	double start = cpu_sec();
 	g_autoptr(Rig) r = rig_new(seed);
-	rig_cluster(r, "a", 0);
+	SimSpec spec = { .world = { .name = "a", .version = "4.21.8", .previous = "4.21.7" },
+		.releases = "4.21.10",
+		.scale = 1 }; /* 3 + 3 nodes and 10 apps of 3 pods by default */
+	sim_fleet_add(r->world, &spec);
 	rig_start(r);
 	story_submit(r, documents);
 	g_assert_cmpint(story_rest(r), ==, 0);

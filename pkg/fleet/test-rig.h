@@ -112,10 +112,11 @@ static inline SimCluster *rig_cluster(Rig *r, const char *name, unsigned faults)
 		.world = { .name = name,
 			.version = "4.21.8",
 			.previous = "4.21.7",
-			.n_workers = 3 },
+			.n_workers = 3,
+			.n_apps = 3,
+			.n_replicas = 2 },
 		.releases = "4.21.9,4.21.10",
 		.faults = faults,
-		.scale = 1,
 	};
 	return sim_fleet_add(r->world, &spec);
 }
