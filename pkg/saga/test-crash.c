@@ -131,8 +131,19 @@ static bool claim_build(
 		MAX(site_epoch(item_site(it)), json_path_int(v->json, "claim.epoch", 0)) + 1;
 	merge(key, v, ret, "claim",
 		json_pack("{s:s, s:I}", "holder", "us", "epoch", (json_int_t)epoch), NULL);
-	ret->want = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+	ret->want = json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "above",
+		(json_int_t)json_path_int(v->json, "claim.epoch", 0));
 	return true;
+}
+
+/* Done too by an earlier attempt that came late: it is our claim, and this attempt cannot come any
+ * more. */
+static Class take_classify(const json_t *want, const View *v)
+{
+	int64_t epoch = json_path_int(v->json, "claim.epoch", 0);
+	return epoch > json_path_int(want, "above", 0) && epoch <= json_path_int(want, "epoch", -1)
+		       ? CLASS_DONE
+		       : CLASS_ABSENT;
 }
 
 static Class claim_classify(const json_t *want, const View *v)
@@ -165,7 +176,7 @@ static const ActRow act_claim = { .name = "claim",
 	.claim = true,
 	.undo = &act_release,
 	.build = claim_build,
-	.classify = claim_classify };
+	.classify = take_classify };
 static const ActRow act_raise = { .name = "raise",
 	.effect = EFFECT_BY_VERSION,
 	.fact = &fact_object,
