@@ -217,6 +217,39 @@ static void test_brake_stays(void)
 	g_assert_cmpuint(json_array_size(json_object_get(after, "needsYou")), ==, 0);
 }
 
+/* ---- a journal of another version is refused in words ---- */
+
+static void stored(const GError *err, void *ud)
+{
+	*(bool *)ud = true;
+}
+
+static void test_other_version(void)
+{
+	g_autoptr(Rig) r = rig_new(1);
+	Store store = store_mem_store(r->disk);
+	Record record = { .kind = (char *)"item",
+		.body = (char *)"{\"item\":2,\"parent\":1,\"kind\":\"martian\",\"name\":\"x\","
+				"\"state\":\"y\"}" };
+	Record *records[] = { &record };
+	bool done = false;
+	store.ops->append(store.self, records, 1, stored, &done);
+	while (!done && loop_sim_step(r->loop))
+		;
+	r->proc = loop_sim_proc_new(r->loop);
+	FleetOptions o = { .loop = loop_sim_proc_loop(r->proc),
+		.http = http_sim_http(sim_fleet_transport(r->world)),
+		.store = store,
+		.connect = { rig_creds, rig_telemetry, r },
+		.name = "test" };
+	g_autoptr(GError) err = NULL;
+	r->fleet = fleet_new(&o);
+	g_assert_false(fleet_start(r->fleet, &err));
+	g_assert_error(err, SL_ERROR, SL_ERR_INVALID);
+	g_assert_nonnull(strstr(
+		err->message, "record 1 (item): this version knows no kind of item \"martian\""));
+}
+
 /* ---- clusters outside a run are looked at now and then ---- */
 
 static bool looked_at(void *ud)
@@ -251,6 +284,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/take-back", test_take_back);
 	g_test_add_func("/fleet/lost-journal", test_lost_journal);
 	g_test_add_func("/fleet/brake-stays", test_brake_stays);
+	g_test_add_func("/fleet/other-version", test_other_version);
 	g_test_add_func("/fleet/idle", test_idle);
 	return g_test_run();
 }

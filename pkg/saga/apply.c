@@ -269,6 +269,40 @@ static void apply_to_item(Saga *s, Item *it, const Record *r, const json_t *body
 		item_ready(it->parent);
 }
 
+static bool strange(const Record *r, const char *what, const char *name, GError **err)
+{
+	return sl_fail(err, SL_ERR_INVALID,
+		"record %" G_GINT64_FORMAT
+		" (%s): this version knows no %s \"%s\"; start the version that wrote it, "
+		"let its runs end, then change",
+		r->seq, r->kind, what, name);
+}
+
+static bool knows_item(Saga *s, const Record *r, const json_t *body, GError **err)
+{
+	const char *name = json_path_str(body, "kind", ""),
+		   *state = json_path_str(body, "state", "");
+	const ItemKind *kind = s->hooks.kind(name, s->ud);
+	if (!kind)
+		return strange(r, "kind of item", name, err);
+	return state_by_name(kind, state) || strange(r, "state", state, err);
+}
+
+bool saga_knows(Saga *s, const Record *r, const json_t *body, GError **err)
+{
+	const Item *it = saga_find(s, (uint64_t)json_path_int(body, "item", 0));
+	const char *to = json_path_str(body, "to", ""), *row = json_path_str(body, "row", "");
+	if (strcmp(r->kind, "item") == 0)
+		return knows_item(s, r, body, err);
+	if (!it)
+		return true;
+	if (strcmp(r->kind, "move") == 0)
+		return state_by_name(it->kind, to) || strange(r, "state", to, err);
+	if (strcmp(r->kind, "intent") == 0)
+		return s->hooks.row(row, s->ud) || strange(r, "act", row, err);
+	return true;
+}
+
 void saga_apply(Saga *s, const Record *r, const json_t *body)
 {
 	s->last_seq = r->seq;

@@ -60,6 +60,8 @@ void saga_schedule(Saga *s);
 void item_ready(Item *it);
 /* apply.c */
 void saga_apply(Saga *s, const Record *r, const json_t *body);
+/* At replay: whether this version can apply the record; INVALID names it and what is strange. */
+bool saga_knows(Saga *s, const Record *r, const json_t *body, GError **err);
 Item *item_new(
 	Saga *s, uint64_t id, Item *parent, const ItemKind *kind, Site *site, const char *name);
 void item_free(Item *it);

@@ -33,6 +33,7 @@ typedef struct StateRow {
 	unsigned after; /* where DONE(0) of the last step leads */
 	int deadline_sec; /* of observed time; 0 = none; unholding "deadline" grants it anew */
 	bool end; /* nothing more happens to the item */
+	bool puts_back; /* takes our own marks away: holds of its parents do not stop that */
 	bool untimed; /* waiting here costs no notes (pending, bake) */
 } StateRow;
 

@@ -209,20 +209,33 @@ void saga_submit(Saga *s, SagaBuild *build, SagaStored *done, void *ud)
 	saga_schedule(s);
 }
 
+typedef struct {
+	Saga *saga;
+	GError *err;
+} Replay;
+
 static bool replay_one(const Record *r, void *ud)
 {
-	Saga *s = ud;
-	json_t *body = json_loads(r->body, 0, NULL);
-	g_assert(body);
-	saga_apply(s, r, body);
-	json_decref(body);
+	Replay *replay = ud;
+	g_autoptr(json_t) body = json_loads(r->body, 0, NULL);
+	if (!body)
+		return sl_fail(&replay->err, SL_ERR_INVALID,
+			"record %" G_GINT64_FORMAT ": is no JSON", r->seq);
+	if (!saga_knows(replay->saga, r, body, &replay->err))
+		return false;
+	saga_apply(replay->saga, r, body);
 	return true;
 }
 
 bool saga_start(Saga *s, GError **err)
 {
-	if (!s->store.ops->replay(s->store.self, 0, replay_one, s, err))
+	Replay replay = { .saga = s };
+	if (!s->store.ops->replay(s->store.self, 0, replay_one, &replay, err))
 		return false;
+	if (replay.err) {
+		g_propagate_error(err, replay.err);
+		return false;
+	}
 	s->replaying = false;
 	int64_t now = loop_boot_usec(s->loop);
 	for (guint i = 0; i < s->items->len; i++) {

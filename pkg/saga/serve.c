@@ -95,6 +95,8 @@ static void keep_holds(Item *it, const StepResult *r, Batch *b)
 		const Hold *h = g_ptr_array_index(it->holds, i);
 		if (strcmp(h->by, "tick") != 0)
 			continue;
+		if (r->verb == STEP_ACT && it->repeats && strcmp(h->cause, CAUSE_WRITE) == 0)
+			continue;
 		if (r->verb == STEP_HOLD && strcmp(h->cause, r->cause) == 0)
 			stands = true;
 		else if (!h->person && r->verb != STEP_READ)
@@ -175,7 +177,8 @@ static bool held_from_acting(const Item *it)
 		if (strcmp(h->cause, CAUSE_WRITE) != 0)
 			return true;
 	}
-	return it->parent && item_held(it->parent);
+	bool puts_back = it->kind->states[it->state].puts_back;
+	return !puts_back && it->parent && item_held(it->parent);
 }
 
 void item_serve(Item *it, int64_t now, Batch *b)
@@ -184,6 +187,7 @@ void item_serve(Item *it, int64_t now, Batch *b)
 		return;
 	item_forget_uses(it);
 	it->n_wanted_reads = 0;
+	it->repeats = false;
 	it->retry_usec = 0;
 	it->frozen = held_from_acting(it);
 	guint n_before = b->records->len;

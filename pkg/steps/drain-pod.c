@@ -221,6 +221,7 @@ static const StateRow states[DP_MAX] = {
 		.untimed = true },
 	[DP_LEAVING] = { .name = "leaving", .next = TO(DP_GONE) | TO(DP_UNDO), .untimed = true },
 	[DP_UNDO] = { .name = "undo",
+		.puts_back = true,
 		.next = TO(DP_GONE) | TO(DP_KEPT),
 		.steps = undo_steps,
 		.untimed = true },

@@ -413,7 +413,10 @@ static const StateRow states[DN_MAX] = {
 		.next = TO(DN_DRAIN) | TO(DN_UNDO),
 		.steps = drained_steps,
 		.untimed = true },
-	[DN_UNDO] = { .name = "undo", .next = TO(DN_ENDED), .steps = undo_steps },
+	[DN_UNDO] = { .name = "undo",
+		.puts_back = true,
+		.next = TO(DN_ENDED),
+		.steps = undo_steps },
 	[DN_ENDED] = { .name = "ended", .end = true, .untimed = true },
 };
 const ItemKind drain_node_kind = { .name = "node", .states = states, .n_states = DN_MAX };
