@@ -476,6 +476,51 @@ static void test_retry_after_rollback(void)
 	g_assert_cmpstr(run_outcome(fleet_nth_run(r->fleet, 0)), ==, "Aborted");
 }
 
+/* The gate that holds is skipped, with a reason, where its policy allows it. */
+#define SKIPPABLE                                                                                  \
+	HEAD("GatePolicy", "fast")                                                                 \
+	"spec:\n  gates:\n"                                                                        \
+	"    - {name: alive, when: [cp-soak, soak], invariant: telemetryAlive, onFail: hold, "     \
+	"maySkip: true}\n" CLUSTER("a")                                                            \
+		PLAN_WITH("up", "[{name: one, clusters: {names: [a]}, cpSoak: 30m}]",              \
+			"  policies: {gates: fast}\n")
+
+static void test_skip_gate(void)
+{
+	g_autoptr(Rig) r = begin(SKIPPABLE);
+	go_to(r, HELD);
+	FleetCommand c = { .verb = "skip", .cluster = "a", .who = "ann", .gate = "alive" };
+	g_assert_false(story_give(r, &c));
+	g_assert_cmpint(r->err->code, ==, SL_ERR_INVALID);
+	c.reason = "telemetry is being moved";
+	g_assert_true(story_give(r, &c));
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "SucceededWithSkips");
+	g_assert_cmpint(fleet_exit_code(r->fleet, r->run, true), ==, 3);
+}
+
+/* A wave that waits for one person's yes. */
+static void test_approve_wave(void)
+{
+	g_autoptr(Rig) r = begin(FAST HEAD("ApprovalPolicy", "one") "spec: {}\n" CLUSTER(
+		"a") CLUSTER("b") PLAN_WITH("up",
+		"[{name: one, clusters: {names: [a]}}, {name: two, clusters: {names: "
+		"[b]}, approval: one}]",
+		"  policies: {gates: fast}\n"));
+	g_assert_cmpint(story_rest(r), ==, 3);
+	story_pass(r, 24 * 3600);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "Succeeded");
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	g_assert_false(story_command(r, "approve", "a")); /* the question is about another wave */
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	rig_crash(r);
+	rig_start(r);
+	g_assert_true(story_command(r, "approve", "b"));
+	g_assert_cmpstr(r->says, ==, "wave two of up#1 may start");
+	g_assert_cmpint(story_rest(r), ==, 0);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "pending", "preflight", "evacuate", "control-plane",
@@ -492,6 +537,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/command/whole-fleet", test_whole_fleet);
 	g_test_add_func("/command/before-the-order", test_before_the_order);
 	g_test_add_func("/command/lacking", test_lacking);
+	g_test_add_func("/command/skip-gate", test_skip_gate);
+	g_test_add_func("/command/approve-wave", test_approve_wave);
 	g_test_add_func("/command/resume-after-rollback", test_resume_after_rollback);
 	g_test_add_func("/command/retry-after-rollback", test_retry_after_rollback);
 	return g_test_run();

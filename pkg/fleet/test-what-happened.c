@@ -440,6 +440,30 @@ static void test_late_turn_claim_lost(void)
 	}
 }
 
+/* ---- shiplock plan: everything is read, nothing is written ---- */
+
+static void test_plan_only(void)
+{
+	Spy s = { 0 };
+	g_autoptr(Rig) r = rig_new(5);
+	rig_cluster(r, "a", 0);
+	rig_cluster(r, "b", SIM_FAULT_BIT(SIM_FAULT_PDB_ZERO));
+	rig_start(r);
+	http_sim_set_faults(sim_fleet_transport(r->world), spy, NULL, &s);
+	const char *yaml = GATES CLUSTER("a") CLUSTER("b") PLAN_WITH(
+		"up", "[{name: one, clusters: {names: [a, b]}}]", "  policies: {gates: few}\n");
+	FleetSubmit plan = { .set = story_documents(yaml), .who = "tester", .plan_only = true };
+	fleet_submit(r->fleet, &plan, story_reply, r);
+	g_assert_cmpint(story_rest(r), ==, 5);
+	g_autoptr(json_t) report = fleet_plan_report(r->fleet, r->run);
+	g_assert_cmpstr(json_path_str(report, "clusters.0.preflight", ""), ==, "ready");
+	g_assert_cmpstr(json_path_str(report, "clusters.1.preflight", ""), ==, "blocked");
+	story_pass(r, 3600);
+	g_assert_cmpuint(s.n_writes, ==, 0);
+	g_assert_cmpuint(s.n_reads, >, 0);
+	g_assert_null(outside_claim(r, "a"));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -461,6 +485,7 @@ int main(int argc, char **argv)
 		{ "pdb-zero", test_pdb_zero },
 		{ "minor-without-a-way-back", test_minor_without_a_way_back },
 		{ "at-the-target", test_at_the_target },
+		{ "plan-only", test_plan_only },
 		{ "second-hop", test_second_hop },
 		{ "second-hop-fails", test_second_hop_fails },
 		{ "late-turn-in-soak", test_late_turn_in_soak },
