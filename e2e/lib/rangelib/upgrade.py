@@ -340,8 +340,10 @@ class SimFleet(Fleet):
         self.process = t.registry.spawn(f"sim-{os.path.basename(t.folder)}", argv)
         t.defer(self.process.stop)
         self.process.wait_ready(lambda: "fleet of" in self.process.tail(), 20)
-        lines = re.findall(r"^(\S+) api (\S+) telemetry (\S+)$", self.process.tail(), re.M)
+        with open(self.process.log, encoding="utf-8") as f:
+            lines = re.findall(r"^(\S+) api (\S+) telemetry (\S+)$", f.read(), re.M)
         self.api = {name: api for name, api, _ in lines}
+        self.telemetry = {name: telemetry for name, _, telemetry in lines}
         self.names = list(self.api)
         with open(os.path.join(self.folder, "checkout/plans/clusters.yaml"), encoding="utf-8") as f:
             self.texts = dict(zip(self.names, f.read().split("---\n")[1:]))
