@@ -239,6 +239,7 @@ static StepResult try_act(Item *it, const ActRow *row, const char *key, const Ac
 	}
 	bool again = last && (last->state == ACT_ABSENT || last->state == ACT_REFUSED) &&
 		     last->in_state == it->state;
+	it->repeats = again && last->attempt >= ACT_HOLD_ATTEMPTS;
 	IntentArgs args = { .attempt = again ? last->attempt + 1 : 1,
 		.undoes = undoes ? undoes->id : 0 };
 	add_intent(it, row, key, &req, args, b);

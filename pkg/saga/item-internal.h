@@ -88,5 +88,6 @@ struct Item {
 	uint64_t timer;
 	unsigned n_wanted_reads; /* of the tick that runs */
 	int64_t retry_usec; /* earliest retry of a failed fact it needs; 0 = none */
+	bool repeats; /* the tick that runs tries a write that failed often once more */
 	bool frozen; /* the tick that runs is of a held item: acts and moves are dropped */
 };

@@ -288,6 +288,33 @@ static void test_held_too_long(void)
 	check_held_too_long(true);
 }
 
+/* A write that is refused again and again is one hold, which stays while it is tried, lasts too
+ * long like any other, and goes with the first that succeeds. */
+static void test_write_fails(void)
+{
+	static const Twist refused[] = { { "PATCH", "/a", 0, HTTP_FAULT_NONE, 403, 0 }, { 0 } };
+	static const Twist lost[] = { { "PATCH", "/a", 0, HTTP_FAULT_LOST, 0, 0 }, { 0 } };
+	for (int i = 0; i < 2; i++) {
+		Kit *k = kit_new(set_tick);
+		k->hold_for_sec = 200;
+		k->target.twists = i ? lost : refused;
+		kit_start(k);
+		kit_add(k, &noted, NULL, "/a");
+		kit_run(k, 180);
+		g_assert_nonnull(hold_of(k, "/a", "write-fails"));
+		g_assert_cmpuint(n_records(k, "hold:/a"), ==, 1);
+		g_assert_cmpint(kit_sent(k, "PATCH /a"), >=, 6);
+		kit_run(k, 120);
+		g_assert_nonnull(hold_of(k, "/a", "held-too-long"));
+		g_assert_cmpuint(n_records(k, "hold:/a"), <=, 3);
+		k->target.twists = NULL;
+		order((Order){ .item = "/a", .cause = "held-too-long", .unhold = true }, k);
+		kit_run(k, 60);
+		g_assert_true(item_ended(kit_item(k, "/a")));
+		kit_free(k);
+	}
+}
+
 /* ---- 19 ---- */
 
 static StepResult marks_tick(Item *it, int64_t now, Batch *b)
@@ -523,6 +550,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/18-two-holds", test_two_holds);
 	g_test_add_func("/rules/18-unreadable", test_unreadable);
 	g_test_add_func("/rules/18-held-too-long", test_held_too_long);
+	g_test_add_func("/rules/18-write-fails", test_write_fails);
 	g_test_add_func("/rules/19-undo-order", test_undo_order);
 	g_test_add_func("/rules/20-deadline", test_deadline);
 	g_test_add_func("/rules/20-crash-loop", test_crash_loop);
