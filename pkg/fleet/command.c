@@ -147,7 +147,7 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 	json_t *snapshot = fleet_snapshot_again(r->f, run);
 	json_object_del(snapshot, "rollback");
 	json_object_set_new(snapshot, "retry", json_pack("[s]", item_name(cluster)));
-	fleet_add_run(r->f, b, snapshot, r->c.who);
+	r->run = fleet_add_run(r->f, b, snapshot, r->c.who);
 	r->says = g_strdup_printf("a new run of %s begins; %s may be tried again",
 		json_path_str(item_data(run), "plan.name", ""), item_name(cluster));
 	return true;
@@ -168,7 +168,7 @@ static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
 	json_object_set_new(snapshot, "clusters", clusters);
 	json_object_set_new(
 		snapshot, "rollback", json_pack("{s:O, s:s}", "hop", hop, "of", item_name(run)));
-	fleet_add_run(r->f, b, snapshot, r->c.who);
+	r->run = fleet_add_run(r->f, b, snapshot, r->c.who);
 	record(b, cluster, &r->c);
 	r->says = g_strdup_printf("a run of its own takes %s back to %s", item_name(cluster),
 		json_path_str(hop, "from", "?"));

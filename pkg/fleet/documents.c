@@ -75,7 +75,7 @@ static bool identity_ran(Fleet *f, const char *repository, const char *identity)
 	return false;
 }
 
-void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
+int64_t fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
 {
 	int64_t id = 1;
 	for (size_t i = 0; i < fleet_n_runs(f); i++)
@@ -89,6 +89,7 @@ void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
 			json_path_str(snapshot, "identity", ""), "commit",
 			json_path_str(snapshot, "commit", ""), "digest", digest, "who", who));
 	batch_item(b, saga_root(f->saga), &run_kind, NULL, name, RUN_ACTIVE, snapshot);
+	return id;
 }
 
 /* ---- state of plans in Git ---- */

@@ -67,7 +67,8 @@ int run_exit_code(const Item *run, bool strict);
 json_t *fleet_snapshot_again(Fleet *f, const Item *run);
 void fleet_look_at_documents(Fleet *f);
 /* Puts a run into the batch; takes snapshot. */
-void fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who);
+/* Returns its id. */
+int64_t fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who);
 
 /* event.c */
 void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay);

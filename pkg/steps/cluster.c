@@ -221,11 +221,13 @@ static json_t *decisive_look(const Item *it, const char *gate)
 
 static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
 {
-	Tier tier = TIER_T0;
-	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	/* Probed anew: what was open before the hop may be closed by now. */
+	g_auto(RollbackOffer) offer = { 0 };
+	if (!target_of(it)->provider->probe_return(it, cluster_hop(it), &offer))
+		return step_read(it);
 	RollbackFacts f = {
 		.cluster = item_name(it),
-		.offered = tier,
+		.offered = offer.tier,
 		.workers_touched = hop_crossed(it, "workers"),
 		.paused_by = paused_by(it),
 	};

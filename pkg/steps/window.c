@@ -48,12 +48,30 @@ StepResult cluster_wait_window(Item *it, int64_t until_wall, const char *text)
 	return r;
 }
 
+/* The last point of cheap return: where the policy requires a way back, it is probed once more. */
+static bool way_back_stands(Item *it, StepResult *ret)
+{
+	g_auto(RollbackOffer) offer = { 0 };
+	char text[ROLLBACK_TEXT_MAX];
+	if (hop_crossed(it, "workers"))
+		return true;
+	if (!target_of(it)->provider->probe_return(it, cluster_hop(it), &offer)) {
+		*ret = step_read(it);
+		return false;
+	}
+	if (rollback_meets(cluster_rollback_rules(it), offer.tier,
+		    json_path_str(cluster_hop(it), "to", ""), text))
+		return true;
+	*ret = step_hold(it, "rollback-lost", "before the first worker: %s", text);
+	return false;
+}
+
 bool cluster_may_move(Item *it, StepResult *ret)
 {
 	int64_t until = INT64_MAX;
 	g_autofree char *text = NULL;
 	if (cluster_window_open(it, WORK_NODES, &until, &text))
-		return true;
+		return way_back_stands(it, ret);
 	*ret = cluster_wait_window(it, until, text);
 	return false;
 }
