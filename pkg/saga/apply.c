@@ -82,7 +82,6 @@ static void apply_item(Saga *s, const Record *r, const json_t *body)
 	uint64_t id = (uint64_t)json_path_int(body, "item", 0);
 	Item *parent = saga_find(s, (uint64_t)json_path_int(body, "parent", 0));
 	const ItemKind *kind = s->hooks.kind(json_path_str(body, "kind", ""), s->ud);
-	s->next_id = MAX(s->next_id, id);
 	if (!parent) /* of a run whose beginning was pruned: it has ended */
 		return;
 	g_assert(kind);
@@ -136,7 +135,6 @@ static void apply_intent(Saga *s, Item *it, const json_t *body)
 	a->attempt = (int)json_path_int(body, "attempt", 1);
 	a->shadow = json_path_bool(body, "shadow", false);
 	a->unknown_usec = loop_boot_usec(s->loop);
-	s->next_id = MAX(s->next_id, id);
 }
 
 static void act_is_done(Act *a)
@@ -305,13 +303,16 @@ bool saga_knows(Saga *s, const Record *r, const json_t *body, GError **err)
 
 void saga_apply(Saga *s, const Record *r, const json_t *body)
 {
+	uint64_t item = (uint64_t)json_path_int(body, "item", 0);
+	uint64_t act = (uint64_t)json_path_int(body, "act", 0);
 	s->last_seq = r->seq;
+	s->next_id = MAX(s->next_id, MAX(item, act)); /* also of what is passed over */
 	if (strcmp(r->kind, "item") == 0)
 		apply_item(s, r, body);
 	else if (strcmp(r->kind, "epoch") == 0)
 		apply_epoch(s, body);
 	else {
-		Item *it = saga_find(s, (uint64_t)json_path_int(body, "item", 0));
+		Item *it = saga_find(s, item);
 		if (it)
 			apply_to_item(s, it, r, body);
 	}

@@ -119,6 +119,23 @@ static void test_refused_repetition(void)
 	kit_free(k);
 }
 
+/* Changed by another owner meanwhile: it is not written again, and a person hears of it. */
+static void test_foreign_meanwhile(void)
+{
+	static const Twist twists[] = { { "PATCH", "/a", 1, HTTP_FAULT_LOST, 0, 0 }, { 0 } };
+	Kit *k = kit_new(set_tick);
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_run(k, 2);
+	target_put(&k->target, "/a", json_pack("{s:i, s:b}", "v", 0, "foreign", 1));
+	kit_run(k, 60);
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 1);
+	g_assert_cmpint(act_state(act_of(k, "/a", &act_set)), ==, ACT_FOREIGN);
+	g_assert_nonnull(item_find_hold(kit_item(k, "/a"), "not-ours"));
+	kit_free(k);
+}
+
 /* ---- 13 ---- */
 
 static StepResult make_tick(Item *it, int64_t now, Batch *b)
@@ -539,6 +556,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/12-repeated", test_repeated);
 	g_test_add_func("/rules/12-by-uid", test_by_uid);
 	g_test_add_func("/rules/12-refused-repetition", test_refused_repetition);
+	g_test_add_func("/rules/12-foreign-meanwhile", test_foreign_meanwhile);
 	g_test_add_func("/rules/13-mark-driven", test_mark_driven);
 	g_test_add_func("/rules/13-held-unknown", test_held_unknown);
 	g_test_add_func("/rules/13-unknown-unreadable", test_unknown_unreadable);

@@ -116,6 +116,24 @@ static StepResult sick_parent_tick(Item *it, int64_t now, Batch *b)
 	return set_tick(it, now, b);
 }
 
+/* Said in the turn in which the item would act: it does not act any more. */
+static void test_word_first(void)
+{
+	Kit *k = kit_new(told_tick);
+	k->limit = SAY_WAIT;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	k->limit = SAY_ACT;
+	site_fact_set(k->proc->site, &fact_obj, "/a", view_new(json_deep_copy(kit_get(k, "/a"))));
+	Order o = { .kit = k, .item = "/a", .cause = "pause" };
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	saga_submit(k->proc->saga, order_build, NULL, &o);
+	kit_run(k, 5);
+	g_assert_cmpint(kit_sent(k, "PATCH /a"), ==, 0);
+	g_assert_nonnull(hold_of(k, "/a", "pause"));
+	kit_free(k);
+}
+
 /* The hold on the parent goes with the parent's move: its children go on at once. */
 static void test_hold_of_parent_moves(void)
 {
@@ -544,6 +562,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/rules/18-tick-hold", test_tick_hold);
 	g_test_add_func("/rules/18-person-hold", test_person_hold);
+	g_test_add_func("/rules/18-word-first", test_word_first);
 	g_test_add_func("/rules/18-hold-of-parent-moves", test_hold_of_parent_moves);
 	g_test_add_func("/rules/18-held-parent", test_held_parent);
 	g_test_add_func("/rules/18-not-ours", test_not_ours);
