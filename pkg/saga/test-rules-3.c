@@ -116,15 +116,21 @@ static StepResult sick_parent_tick(Item *it, int64_t now, Batch *b)
 	return set_tick(it, now, b);
 }
 
+static StepResult prepared_tick(Item *it, int64_t now, Batch *b)
+{
+	if (!fact(it, &fact_obj, item_name(it)))
+		return step_read(it);
+	return kit_of(it)->limit ? set_tick(it, now, b) : step_wait(it, 0, "prepared");
+}
+
 /* Said in the turn in which the item would act: it does not act any more. */
 static void test_word_first(void)
 {
-	Kit *k = kit_new(told_tick);
-	k->limit = SAY_WAIT;
+	Kit *k = kit_new(prepared_tick);
 	kit_start(k);
 	kit_add(k, &plain, NULL, "/a");
-	k->limit = SAY_ACT;
-	site_fact_set(k->proc->site, &fact_obj, "/a", view_new(json_deep_copy(kit_get(k, "/a"))));
+	kit_run_usec(k, 10000);
+	k->limit = 1;
 	Order o = { .kit = k, .item = "/a", .cause = "pause" };
 	saga_wake(k->proc->saga, kit_item(k, "/a"));
 	saga_submit(k->proc->saga, order_build, NULL, &o);
