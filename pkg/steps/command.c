@@ -133,6 +133,18 @@ static bool resume_refused(
 	return false;
 }
 
+/* All that a person clears, but for what would only be held again. */
+static void lift_holds(Item *it, Batch *b, const Command *c)
+{
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		const Hold *h = item_hold(it, i);
+		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
+		if ((!stands(h->cause) || was_late(it, h)) && (h->person || again) &&
+			strcmp(h->cause, "deadline") != 0)
+			batch_unhold(b, it, h->cause, c->who);
+	}
+}
+
 static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	const Hold *standing = NULL, *above = held_above(it);
@@ -148,13 +160,7 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	if (resume_refused(it, n, standing, above, err))
 		return false;
 	record(it, b, c);
-	for (size_t i = 0; i < item_n_holds(it); i++) {
-		const Hold *h = item_hold(it, i);
-		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
-		if ((!stands(h->cause) || was_late(it, h)) && (h->person || again) &&
-			strcmp(h->cause, "deadline") != 0)
-			batch_unhold(b, it, h->cause, c->who);
-	}
+	lift_holds(it, b, c);
 	grant_time(it, b);
 	if (paused && item_find_hold(it, "rollback-wanted"))
 		batch_unhold(b, it, "rollback-wanted", "the pause is over: decided again");

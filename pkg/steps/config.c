@@ -7,6 +7,7 @@ static void ctx_free(void *p)
 {
 	ClusterCtx *c = p;
 	g_ptr_array_free(c->gates, TRUE);
+	g_ptr_array_free(c->looks, TRUE);
 	g_free(c);
 }
 
@@ -62,6 +63,7 @@ ClusterCtx *cluster_ctx(const Item *cit)
 	if (c)
 		return c;
 	c = g_new0(ClusterCtx, 1);
+	c->looks = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
 	c->gates = g_ptr_array_new_with_free_func((GDestroyNotify)gate_free);
 	size_t i;
 	json_t *g;

@@ -6,28 +6,56 @@
 
 enum { LOOKS_MAX = 4096, EVIDENCE_VALUES = 8, HOUR_SEC = 3600, FAILING_SETTLE_SEC = 600 };
 
-/* The newest ones, oldest first. */
-static size_t looks_of(const Item *it, const Gate *g, Look *ret, size_t max)
+static size_t gate_index(const ClusterCtx *c, const char *name)
 {
-	const json_t *looks = item_looks(it);
-	size_t n = 0;
-	for (size_t i = json_array_size(looks); i > 0 && n < max; i--) {
-		const json_t *l = json_array_get(looks, i - 1);
-		Look look = { .at_usec = json_path_int(l, "at", 0), .value = NAN };
-		if (strcmp(json_path_str(l, "gate", ""), g->name) != 0 ||
-			!look_verdict_parse(json_path_str(l, "verdict", ""), &look.verdict))
-			continue;
-		json_t *value = json_object_get(l, "value");
-		if (json_is_number(value))
-			look.value = json_number_value(value);
-		ret[n++] = look;
+	size_t i = 0;
+	while (i < c->gates->len && strcmp(((const Gate *)c->gates->pdata[i])->name, name) != 0)
+		i++;
+	return i;
+}
+
+static void read_look(ClusterCtx *c, const json_t *l)
+{
+	size_t g = gate_index(c, json_path_str(l, "gate", ""));
+	Look look = { .at_usec = json_path_int(l, "at", 0), .value = NAN };
+	if (g == c->gates->len ||
+		!look_verdict_parse(json_path_str(l, "verdict", ""), &look.verdict))
+		return;
+	json_t *value = json_object_get(l, "value");
+	if (json_is_number(value))
+		look.value = json_number_value(value);
+	GArray *looks = g_ptr_array_index(c->looks, g);
+	if (looks->len == LOOKS_MAX) /* the oldest decided long ago */
+		g_array_remove_index(looks, 0);
+	g_array_append_val(looks, look);
+}
+
+/* The records are read once: a soak of a day has thousands, and a tick looks at all. */
+static void read_looks(const Item *it)
+{
+	ClusterCtx *c = cluster_ctx(it);
+	const json_t *all = item_looks(it);
+	bool same = c->looks_state == item_state(it) &&
+		    c->looks_since_usec == item_since_wall_usec(it) &&
+		    c->n_looks_read <= json_array_size(all) && c->looks->len == c->gates->len;
+	if (!same) {
+		g_ptr_array_set_size(c->looks, 0);
+		for (size_t i = 0; i < c->gates->len; i++)
+			g_ptr_array_add(c->looks, g_array_new(FALSE, FALSE, sizeof(Look)));
+		c->n_looks_read = 0;
+		c->looks_state = item_state(it);
+		c->looks_since_usec = item_since_wall_usec(it);
 	}
-	for (size_t i = 0; i < n / 2; i++) {
-		Look swap = ret[i];
-		ret[i] = ret[n - 1 - i];
-		ret[n - 1 - i] = swap;
-	}
-	return n;
+	for (; c->n_looks_read < json_array_size(all); c->n_looks_read++)
+		read_look(c, json_array_get(all, c->n_looks_read));
+}
+
+/* Of the i-th gate, oldest first. Borrowed. */
+static const Look *looks_of(const Item *it, size_t i, size_t *ret_n)
+{
+	const GArray *looks = g_ptr_array_index(cluster_ctx(it)->looks, i);
+	*ret_n = looks->len;
+	return (const Look *)(const void *)looks->data;
 }
 
 static json_t *look_record(const Gate *g, const Look *l, const char *text)
@@ -153,12 +181,13 @@ static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t 
 {
 	size_t n_all;
 	const Gate *const *all = cluster_gates(it, &n_all);
-	g_autofree Look *looks = g_new(Look, LOOKS_MAX);
 	int64_t obs = item_observed_usec(it);
+	read_looks(it);
 	for (size_t i = 0; i < n_all; i++) {
 		if (!in_phase(all[i], when) || skipped(it, all[i]))
 			continue;
-		size_t n_looks = looks_of(it, all[i], looks, LOOKS_MAX);
+		size_t n_looks;
+		const Look *looks = looks_of(it, i, &n_looks);
 		GateJudgement j = gate_judge(all[i], looks, n_looks, 0, ends, obs);
 		if (j.next_look_usec <= obs) {
 			take_look(it, all[i], now - (obs - j.next_look_usec), obs, b);

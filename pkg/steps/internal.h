@@ -6,6 +6,11 @@
 typedef struct ClusterCtx {
 	GPtrArray *gates; /* Gate */
 	RollbackRules rollback;
+	/* What was read of the item's looks, once each: of this state, since this wall time. */
+	GPtrArray *looks; /* GArray of Look, one for each gate */
+	size_t n_looks_read;
+	unsigned looks_state;
+	int64_t looks_since_usec;
 } ClusterCtx;
 ClusterCtx *cluster_ctx(const Item *it);
 
