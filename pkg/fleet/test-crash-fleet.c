@@ -23,6 +23,7 @@ typedef struct Scenario {
 	const char *documents, *end; /* how it ends undisturbed */
 	unsigned scale; /* at 20 the operator's drains are over before we could help */
 	unsigned n_evictions; /* of ours, at least */
+	bool git; /* merged, and there again after each restart; else submitted once */
 } Scenario;
 
 static const Scenario up_and_back = {
@@ -40,6 +41,13 @@ static const Scenario drains = {
 	       "paused, 0 cordoned",
 	.scale = 1,
 	.n_evictions = 2,
+};
+
+static const Scenario merged = {
+	.documents = DOCUMENTS("[a]"),
+	.end = "1 runs, run ended Succeeded, exit 0; a ended Succeeded 4.21.10",
+	.scale = 20,
+	.git = true,
 };
 
 typedef struct Fault {
@@ -96,7 +104,9 @@ static void restart(void *ud)
 {
 	Trial *t = ud;
 	rig_start(t->r);
-	if (fleet_n_runs(t->r->fleet) == 0) /* it was never heard */
+	if (t->of->git)
+		story_git(t->r, "fleet", "c1", t->of->documents);
+	else if (fleet_n_runs(t->r->fleet) == 0) /* it was never heard */
 		story_submit(t->r, t->of->documents);
 }
 
@@ -137,8 +147,9 @@ static char *state_of(Trial *t)
 	GString *s = g_string_new(NULL);
 	static const char *const names[] = { "a", "b" };
 	const Item *run = fleet_nth_run(t->r->fleet, 0);
-	g_string_append_printf(s, "run %s %s, exit %d", item_state_name(run),
-		run_outcome(run) ? run_outcome(run) : "", run_exit_code(run, false));
+	g_string_append_printf(s, "%zu runs, run %s %s, exit %d", fleet_n_runs(t->r->fleet),
+		item_state_name(run), run_outcome(run) ? run_outcome(run) : "",
+		run_exit_code(run, false));
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		const Item *c = item_find_child(run, names[i]);
 		g_string_append_printf(s,
@@ -187,8 +198,7 @@ static End play(const Scenario *of, const Fault *faults, size_t n)
 	add_cluster(&t, "b", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
 	http_sim_set_faults(sim_fleet_transport(r->world), request_fault, crash, &t);
 	store_mem_set_faults(r->disk, batch_fault, crash, &t);
-	rig_start(r);
-	story_submit(r, of->documents);
+	restart(&t);
 	int64_t until = loop_boot_usec(loop_sim_loop(r->loop)) + INT64_C(24) * 3600 * RIG_SEC;
 	bool done = loop_sim_run(r->loop, witness_look, w, until);
 	End e = { .changes = g_strdup(w->changes->str),
@@ -411,6 +421,7 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/crash-fleet/requests", &up_and_back, test_requests);
 	g_test_add_data_func("/crash-fleet/drain-batches", &drains, test_batches);
 	g_test_add_data_func("/crash-fleet/drain-requests", &drains, test_requests);
+	g_test_add_data_func("/crash-fleet/merged-batches", &merged, test_batches);
 	g_test_add_func("/crash-fleet/pairs", test_pairs);
 	g_test_add_func("/crash-fleet/aborts", test_aborts);
 	return g_test_run();
