@@ -24,19 +24,24 @@ static char *hops_text(const json_t *cluster)
 	return g_string_free(g_steal_pointer(&s), false);
 }
 
-static const char *if_it_fails(const json_t *cluster)
+/* Caller frees. */
+static char *if_it_fails(const json_t *cluster)
 {
 	const char *how = str(cluster, "rollback.how");
-	return *how ? how : strcmp(str(cluster, "preflight"), "ready") == 0 ? "stop and hold" : "-";
+	const char *begins = str(cluster, "rollback.begins");
+	if (*how && strcmp(str(cluster, "rollback.tier"), "T2") == 0)
+		return g_strdup_printf("%s; %s", how, begins);
+	return g_strdup(*how ? how : strcmp(str(cluster, "preflight"), "ready") == 0 ? "stop and hold" : "-";
 }
 
 static void add_cluster(Table *table, const json_t *c, const char *wave)
 {
 	bool ready = strcmp(str(c, "preflight"), "ready") == 0;
 	g_autofree char *hops = hops_text(c);
+	g_autofree char *back = if_it_fails(c);
 	const char *now = json_path_str(c, "now", NULL);
 	const char *cells[] = { wave, str(c, "name"), now && *now ? now : "?", hops,
-		str(c, "preflight"), if_it_fails(c) };
+		str(c, "preflight"), back };
 	table_row(table, ready ? PAINT_GREEN : PAINT_RED, cells);
 }
 

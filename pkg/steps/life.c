@@ -39,11 +39,20 @@ static void check_gates(const Item *it, json_t *findings)
 				gates[i]->name, gate_kind_name(gates[i]->kind));
 }
 
-static json_t *offer_json(const RollbackOffer *o)
+/* How far the policy lets it begin by itself. */
+static const char *automatic(const Item *it, Tier tier)
 {
-	return json_pack("{s:s, s:s, s:s, s:s}", "tier", tier_name(o->tier), "target",
+	const RollbackRules *r = cluster_rollback_rules(it);
+	if (tier < TIER_T2 || !(r->automatic_t2_before || r->automatic_t2_after))
+		return "asks first";
+	return r->automatic_t2_after ? "automatic" : "automatic until workers start";
+}
+
+static json_t *offer_json(const Item *it, const RollbackOffer *o)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "tier", tier_name(o->tier), "target",
 		o->target ? o->target : "", "how", o->how ? o->how : "", "expires",
-		o->expires ? o->expires : "");
+		o->expires ? o->expires : "", "begins", automatic(it, o->tier));
 }
 
 static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t **ret_offer)
@@ -57,7 +66,7 @@ static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t
 		finding_add(findings, "block", "rollback",
 			"choose hops that can be taken back, or another RollbackPolicy", "%s",
 			text);
-	*ret_offer = offer_json(&offer);
+	*ret_offer = offer_json(it, &offer);
 	return true;
 }
 
@@ -70,7 +79,7 @@ static bool look_back(Item *it, const json_t *hop, json_t *findings, json_t **re
 	if (offer.tier < TIER_T2)
 		finding_add(findings, "block", "rollback", "see shiplock why for what is left",
 			"%s", offer.how);
-	*ret_offer = offer_json(&offer);
+	*ret_offer = offer_json(it, &offer);
 	return true;
 }
 
