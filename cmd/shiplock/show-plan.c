@@ -31,7 +31,8 @@ static char *if_it_fails(const json_t *cluster)
 	const char *begins = str(cluster, "rollback.begins");
 	if (*how && strcmp(str(cluster, "rollback.tier"), "T2") == 0)
 		return g_strdup_printf("%s; %s", how, begins);
-	return g_strdup(*how ? how : strcmp(str(cluster, "preflight"), "ready") == 0 ? "stop and hold" : "-";
+	bool ready = strcmp(str(cluster, "preflight"), "ready") == 0;
+	return g_strdup(*how ? how : ready ? "stop and hold" : "-");
 }
 
 static void add_cluster(Table *table, const json_t *c, const char *wave)
