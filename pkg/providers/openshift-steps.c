@@ -4,7 +4,7 @@
 #include "providers/openshift.h"
 #include <string.h>
 
-enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FOREIGN_LOOK_SEC = 60 };
+enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FOREIGN_LOOK_SEC = 60, FOREIGN_AWAKE_SEC = 600 };
 
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...) SL_PRINTF(4, 5);
 static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
@@ -292,14 +292,16 @@ static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool
 		(int)json_path_int(pool, "status.updatedMachineCount", 0), (int)machines(pool));
 }
 
-/* After our order somebody may order something else: seen within a minute. */
+/* After our order somebody may order something else: seen at once by the watch, else
+ * within a minute. */
 bool openshift_foreign(Item *it, char **ret_why)
 {
 	int64_t now = loop_boot_usec(saga_loop(item_saga(it)));
 	if (!hop_of(it))
 		return true;
-	const View *cv =
-		fact_since(it, &fact_object, CV_PATH, now - FOREIGN_LOOK_SEC * SL_USEC_PER_SEC);
+	/* With the watch in step a change makes the fact unread at once. */
+	int sec = target_awake(it, CV_COLLECTION) ? FOREIGN_AWAKE_SEC : FOREIGN_LOOK_SEC;
+	const View *cv = fact_since(it, &fact_object, CV_PATH, now - sec * SL_USEC_PER_SEC);
 	if (!cv)
 		return false;
 	const char *image = json_path_str(hop_of(it), "image", "");
