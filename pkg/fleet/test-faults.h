@@ -76,12 +76,18 @@ static inline void faults_refused(Rig *r, const char *verb, const char *cluster,
 		g_error("%s %s: no \"%s\" in: %s", verb, cluster, words, r->err->message);
 }
 
+static inline char *faults_findings(Rig *r, const char *cluster)
+{
+	return json_canonical(json_object_get(item_memo(story_item(r, cluster)), "findings"));
+}
+
 static inline void faults_ends(Rig *r, const char *cluster, const char *outcome)
 {
 	story_reach(r, cluster, "ended", NULL);
+	g_autofree char *findings = faults_findings(r, cluster);
 	if (strcmp(story_outcome(r, cluster), outcome) != 0)
-		g_error("%s ended %s, not %s:\n%s", cluster, story_outcome(r, cluster), outcome,
-			r->story->str);
+		g_error("%s ended %s, not %s: %s\n%s", cluster, story_outcome(r, cluster), outcome,
+			findings, r->story->str);
 }
 
 /* Until the condition holds, at most so many hours. */
@@ -124,9 +130,4 @@ static inline size_t faults_needs(Rig *r)
 {
 	g_autoptr(json_t) status = fleet_status(r->fleet);
 	return json_array_size(json_object_get(status, "needsYou"));
-}
-
-static inline char *faults_findings(Rig *r, const char *cluster)
-{
-	return json_canonical(json_object_get(item_memo(story_item(r, cluster)), "findings"));
 }

@@ -343,6 +343,7 @@ void site_disconnected(Site *site)
 		if (f->reading)
 			g_ptr_array_remove_fast(s->reads, f->reading);
 		f->reading = NULL;
+		g_clear_error(&f->err); /* it spoke of the connection that is gone */
 	}
 	site->proven = false; /* whoever answers from now on has said nothing yet */
 	site->gap_usec = now;

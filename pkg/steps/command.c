@@ -136,13 +136,17 @@ static bool resume_refused(
 /* All that a person clears, but for what would only be held again. */
 static void lift_holds(Item *it, Batch *b, const Command *c)
 {
+	bool late = false;
 	for (size_t i = 0; i < item_n_holds(it); i++) {
 		const Hold *h = item_hold(it, i);
 		bool again = strcmp(h->by, "tick") == 0 && item_find_hold(it, "held-too-long");
+		late = late || was_late(it, h);
 		if ((!stands(h->cause) || was_late(it, h)) && (h->person || again) &&
 			strcmp(h->cause, "deadline") != 0)
 			batch_unhold(b, it, h->cause, c->who);
 	}
+	if (late)
+		cluster_more_time(it, b);
 }
 
 static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)

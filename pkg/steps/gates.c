@@ -198,7 +198,23 @@ static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t 
 	}
 }
 
-static StepResult wait_for_looks(Item *it, int64_t now, int64_t ends, const GateSum *sum)
+/* What the newest look of a gate said that did not pass; NULL where it passed. */
+static const char *open_word(const Item *it, const char *gate)
+{
+	const json_t *looks = item_looks(it);
+	for (size_t i = json_array_size(looks); i > 0; i--) {
+		const json_t *l = json_array_get(looks, i - 1);
+		if (strcmp(json_path_str(l, "gate", ""), gate) == 0)
+			return strcmp(json_path_str(l, "verdict", ""), "PASS") == 0
+				       ? NULL
+				       : json_path_str(l, "text", NULL);
+	}
+	return NULL;
+}
+
+/* decisive: the gate that is waited for; NULL: none. */
+static StepResult wait_for_looks(
+	Item *it, int64_t now, int64_t ends, const GateSum *sum, const Gate *decisive)
 {
 	int64_t obs = item_observed_usec(it), over = obs - ends;
 	int hold = cluster_kind.hold_for_sec(it);
@@ -206,7 +222,9 @@ static StepResult wait_for_looks(Item *it, int64_t now, int64_t ends, const Gate
 	int64_t at = next == INT64_MAX ? now + 5 * SL_USEC_PER_SEC : now + MAX(next - obs, 1000);
 	if (over > MAX(hold, HOUR_SEC) *
 			   SL_USEC_PER_SEC) { /* the phase is long over, and nothing is proven */
-		g_autofree char *text = g_strdup(item_reason(it));
+		const char *word = decisive ? open_word(it, decisive->name) : NULL;
+		g_autofree char *text = g_strdup_printf(
+			"%s%s%s", item_reason(it), word ? "; last: " : "", word ? word : "");
 		StepResult r = step_hold(it, "inconclusive", "%s is over, without a verdict: %s",
 			item_state_name(it), text);
 		r.until_usec = at;
@@ -277,12 +295,13 @@ StepResult gates_run(
 	if (ret_sum->state == GATE_STATE_HELD) { /* looks go on: it clears itself */
 		StepResult hold =
 			step_hold(it, "gate", "gate %s: %s", gates[d]->name, js[d].reason);
-		hold.until_usec = wait_for_looks(it, now, ends, ret_sum).until_usec;
+		hold.until_usec = wait_for_looks(it, now, ends, ret_sum, d < r.n ? gates[d] : NULL)
+					  .until_usec;
 		return hold;
 	}
 	if (ret_sum->state == GATE_STATE_PASS && item_observed_usec(it) >= ends)
 		return step_done(0);
-	return wait_for_looks(it, now, ends, ret_sum);
+	return wait_for_looks(it, now, ends, ret_sum, d < r.n ? gates[d] : NULL);
 }
 
 static int64_t wave_seconds(const Item *it, const char *field)
@@ -290,13 +309,30 @@ static int64_t wave_seconds(const Item *it, const char *field)
 	return json_path_int(cluster_wave(it), field, 0);
 }
 
+/* Looks of this state that a person has answered with more time: so many of the oldest ones. */
+static size_t answered_looks(const Item *it)
+{
+	const json_t *m = json_object_get(item_memo(it), "moreTime");
+	bool here = json_path_int(m, "since", 0) == item_since_wall_usec(it);
+	return here ? (size_t)json_path_int(m, "looks", 0) : 0;
+}
+
+void cluster_more_time(Item *it, Batch *b)
+{
+	batch_memo(b, it, "moreTime",
+		json_pack("{s:I, s:I}", "since", (json_int_t)item_since_wall_usec(it), "looks",
+			(json_int_t)json_array_size(item_looks(it))));
+}
+
 /* A built-in gate failed earlier in this state: the deadline, or the provider's own verdict. */
 static const json_t *progress_look(const Item *it)
 {
-	size_t i;
-	json_t *l;
-	json_array_foreach(item_looks(it), i,
-		l) if (strcmp(json_path_str(l, "gate", ""), "progress") == 0) return l;
+	const json_t *looks = item_looks(it);
+	for (size_t i = answered_looks(it); i < json_array_size(looks); i++) {
+		const json_t *l = json_array_get(looks, i);
+		if (strcmp(json_path_str(l, "gate", ""), "progress") == 0)
+			return l;
+	}
 	return NULL;
 }
 

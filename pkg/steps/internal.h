@@ -21,6 +21,8 @@ extern const StepOps step_pending, step_preflight, step_claim, step_baseline, st
 extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
 /* The control plane or a verification failed as a whole: why goes into the look. */
 StepResult progress_failed(Item *it, int64_t now_usec, Batch *b, const char *why);
+/* A person gives it more time: failures of progress so far in this state decide nothing more. */
+void cluster_more_time(Item *it, Batch *b);
 StepResult progress_late(Item *it, int64_t now_usec, Batch *b); /* not at its end in time */
 /* Looks of the gates of this phase; *ret_sum is what they make together. */
 StepResult gates_run(
