@@ -237,8 +237,10 @@ static json_t *clean(json_t *v)
 		clean_text(text);
 		json_string_set(v, text);
 	}
-	json_object_foreach_safe(v, next, key, x) clean(x);
-	json_array_foreach(v, i, x) clean(x);
+	json_object_foreach_safe (v, next, key, x)
+		clean(x);
+	json_array_foreach (v, i, x)
+		clean(x);
 	return v;
 }
 

@@ -153,8 +153,7 @@ static bool read_yaml(Loader *l, GError **err)
 	}
 	size_t i;
 	json_t *file;
-	json_array_foreach(l->files, i, file)
-	{
+	json_array_foreach (l->files, i, file) {
 		if (!read_alone(l, file, err))
 			return false;
 	}

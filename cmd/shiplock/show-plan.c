@@ -12,8 +12,7 @@ static char *hops_text(const json_t *cluster)
 	g_autoptr(GString) s = g_string_new("");
 	size_t i;
 	json_t *h;
-	json_array_foreach(hops, i, h)
-	{
+	json_array_foreach (hops, i, h) {
 		const char *to = json_is_string(h) ? json_string_value(h) : str(h, "to");
 		if (!*to)
 			to = str(h, "version");
@@ -50,8 +49,7 @@ static void add_bake(Table *table, const json_t *report, const char *wave)
 {
 	size_t i;
 	json_t *w;
-	json_array_foreach(json_object_get(report, "waves"), i, w)
-	{
+	json_array_foreach (json_object_get(report, "waves"), i, w) {
 		int64_t bake = json_path_int(w, "bakeSeconds", 0);
 		if (strcmp(str(w, "name"), wave) != 0 || bake <= 0)
 			continue;
@@ -77,8 +75,7 @@ static void show_table(const json_t *report, const Term *t, GString *out)
 	size_t i;
 	json_t *c;
 	table_row(table, PAINT_NONE, head);
-	json_array_foreach(clusters, i, c)
-	{
+	json_array_foreach (clusters, i, c) {
 		const char *wave = str(c, "wave");
 		bool first = strcmp(wave, last) != 0;
 		if (first && *last)
@@ -93,8 +90,7 @@ static void show_findings(const json_t *c, GString *out)
 {
 	size_t i;
 	json_t *f;
-	json_array_foreach(json_object_get(c, "findings"), i, f)
-	{
+	json_array_foreach (json_object_get(c, "findings"), i, f) {
 		g_string_append_printf(out, "  %s%s\n",
 			strcmp(str(f, "level"), "block") == 0 ? "" : "note: ", str(f, "message"));
 		if (*str(f, "try"))
@@ -114,8 +110,7 @@ void show_plan(const json_t *report, const Term *t, GString *out)
 		str(report, "plan"), *commit ? " @ " : "", commit, digest,
 		str(report, "target.version"), *channel ? ", " : "", channel);
 	show_table(report, t, out);
-	json_array_foreach(clusters, i, c)
-	{
+	json_array_foreach (clusters, i, c) {
 		bool ready = strcmp(str(c, "preflight"), "ready") == 0;
 		blocked += !ready;
 		if (json_array_size(json_object_get(c, "findings")) == 0)

@@ -16,7 +16,8 @@ static size_t count_live(const json_t *runs)
 {
 	size_t n = 0, i;
 	json_t *run;
-	json_array_foreach(runs, i, run) n += is_live(run);
+	json_array_foreach (runs, i, run)
+		n += is_live(run);
 	return n;
 }
 
@@ -24,10 +25,9 @@ static size_t count_held(const json_t *runs)
 {
 	size_t n = 0, i, k;
 	json_t *run, *c;
-	json_array_foreach(runs, i, run)
-	{
-		json_array_foreach(json_object_get(run, "clusters"), k, c) n +=
-			is_live(run) && json_array_size(json_object_get(c, "holds")) > 0;
+	json_array_foreach (runs, i, run) {
+		json_array_foreach (json_object_get(run, "clusters"), k, c)
+			n += is_live(run) && json_array_size(json_object_get(c, "holds")) > 0;
 	}
 	return n;
 }
@@ -61,8 +61,7 @@ static void show_needs(const json_t *s, const Term *t, GString *out)
 	json_t *n;
 	if (json_array_size(list) == 0)
 		return;
-	json_array_foreach(list, i, n)
-	{
+	json_array_foreach (list, i, n) {
 		const char *cells[] = { str(n, "cluster"), str(n, "text"), str(n, "type") };
 		table_row(table, PAINT_RED, cells);
 	}
@@ -124,10 +123,8 @@ static void show_live(const json_t *s, const Term *t, GString *out)
 	size_t i, k, n = 0;
 	json_t *run, *c;
 	table_row(table, PAINT_NONE, head);
-	json_array_foreach(json_object_get(s, "runs"), i, run)
-	{
-		json_array_foreach(json_object_get(run, "clusters"), k, c)
-		{
+	json_array_foreach (json_object_get(s, "runs"), i, run) {
+		json_array_foreach (json_object_get(run, "clusters"), k, c) {
 			if (!is_live(run) || has_ended(c))
 				continue;
 			add_cluster(table, run, c);
@@ -168,7 +165,7 @@ static void show_done(const json_t *s, const Term *t, GString *out)
 	g_autoptr(GString) text = g_string_new("");
 	for (size_t i = json_array_size(runs); i > 0 && ended < SHOW_DONE_RUNS; i--) {
 		const json_t *run = json_array_get(runs, i - 1);
-		json_array_foreach(json_object_get(run, "clusters"), k, c)
+		json_array_foreach (json_object_get(run, "clusters"), k, c)
 			show_done_cluster(c, t, text);
 		if (is_live(run))
 			continue;
@@ -184,8 +181,7 @@ static void show_repositories(const json_t *s, const Term *t, GString *out)
 {
 	size_t i;
 	json_t *r;
-	json_array_foreach(json_object_get(s, "repositories"), i, r)
-	{
+	json_array_foreach (json_object_get(s, "repositories"), i, r) {
 		const char *error = json_path_str(r, "error", NULL), *commit = str(r, "commit");
 		if (!error)
 			continue;

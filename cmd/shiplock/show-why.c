@@ -85,8 +85,7 @@ void show_nodes(const json_t *cluster, GString *out)
 {
 	size_t i, n = 0;
 	json_t *node;
-	json_array_foreach(json_object_get(cluster, "nodes"), i, node)
-	{
+	json_array_foreach (json_object_get(cluster, "nodes"), i, node) {
 		if (strcmp(str(node, "state"), "ended") == 0 || !*str(node, "reason"))
 			continue;
 		g_autofree char *line =
@@ -100,8 +99,7 @@ static void show_evidence(const json_t *why, GString *out)
 {
 	size_t i, n = 0;
 	json_t *look;
-	json_array_foreach(json_object_get(why, "evidence"), i, look)
-	{
+	json_array_foreach (json_object_get(why, "evidence"), i, look) {
 		if (strcmp(str(look, "verdict"), "PASS") == 0 && n > 0)
 			continue;
 		show_look(look, out, n++ == 0 ? "Looked at" : "");
@@ -112,8 +110,7 @@ static void show_findings(const json_t *why, GString *out)
 {
 	size_t i;
 	json_t *f;
-	json_array_foreach(json_object_get(why, "findings"), i, f)
-	{
+	json_array_foreach (json_object_get(why, "findings"), i, f) {
 		if (strcmp(str(f, "level"), "block") != 0 && json_path_str(why, "outcome", NULL))
 			continue;
 		labelled(out, i == 0 ? "Preflight" : "", str(f, "message"));
@@ -129,9 +126,9 @@ static void show_commands(const json_t *why, GString *out)
 	int width = 0;
 	size_t i;
 	json_t *c;
-	json_array_foreach(list, i, c) width = MAX(width, (int)strlen(str(c, "type")));
-	json_array_foreach(list, i, c)
-	{
+	json_array_foreach (list, i, c)
+		width = MAX(width, (int)strlen(str(c, "type")));
+	json_array_foreach (list, i, c) {
 		g_autofree char *line =
 			g_strdup_printf("%-*s   %s", width, str(c, "type"), str(c, "what"));
 		labelled(out, i == 0 ? "You can" : "", line);
@@ -150,8 +147,7 @@ static void show_pods(const json_t *why, const Term *t, GString *out)
 	if (json_array_size(pods) == 0)
 		return;
 	table_row(table, PAINT_NONE, head);
-	json_array_foreach(pods, i, p)
-	{
+	json_array_foreach (pods, i, p) {
 		g_autofree char *since = sl_duration_human(json_path_int(p, "sinceSeconds", 0));
 		const char *cause = json_path_str(p, "text", str(p, "cause"));
 		const char *cells[] = { json_path_str(p, "pod", str(p, "name")), cause, since,
@@ -194,8 +190,7 @@ static void show_run(const json_t *why, const Term *t, GString *out)
 	if (*str(why, "because"))
 		labelled(out, "Because", str(why, "because"));
 	show_commands(why, out);
-	json_array_foreach(json_object_get(why, "clusters"), i, c)
-	{
+	json_array_foreach (json_object_get(why, "clusters"), i, c) {
 		if (strcmp(str(c, "state"), "pending") == 0) {
 			g_string_append_printf(out, "\n%s is not begun\n", str(c, "cluster"));
 			continue;

@@ -83,7 +83,7 @@ static void take_cluster(Story *s, const json_t *snapshot, const json_t *entry)
 	const json_t *policy = json_object_get(policies, str(entry, "policies.gates"));
 	size_t i;
 	json_t *gate;
-	json_array_foreach(json_object_get(policy, "gates"), i, gate)
+	json_array_foreach (json_object_get(policy, "gates"), i, gate)
 		gate_get(c, str(gate, "name"));
 }
 
@@ -93,7 +93,7 @@ Story *story_new(const json_t *snapshot)
 	s->clusters = g_ptr_array_new_with_free_func(cluster_free);
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_object_get(snapshot, "clusters"), i, entry)
+	json_array_foreach (json_object_get(snapshot, "clusters"), i, entry)
 		take_cluster(s, snapshot, entry);
 	return s;
 }
@@ -202,8 +202,9 @@ static const json_t *cluster_of_run(const json_t *run, const char *name)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(run, "clusters"), i,
-		c) if (strcmp(str(c, "name"), name) == 0) return c;
+	json_array_foreach (json_object_get(run, "clusters"), i, c)
+		if (strcmp(str(c, "name"), name) == 0)
+			return c;
 	return NULL;
 }
 

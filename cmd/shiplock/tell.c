@@ -51,7 +51,7 @@ void teller_set_run(Teller *t, const char *run)
 	t->run = g_strdup(run);
 	size_t i;
 	json_t *e;
-	json_array_foreach(t->early, i, e)
+	json_array_foreach (t->early, i, e)
 		take(t, json_object_get(e, "event"), json_path_bool(e, "told", false));
 	json_array_clear(t->early);
 }
@@ -60,8 +60,9 @@ static bool any_skip(const json_t *run)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(run, "clusters"), i,
-		c) if (strstr(json_path_str(c, "outcome", ""), "Skip")) return true;
+	json_array_foreach (json_object_get(run, "clusters"), i, c)
+		if (strstr(json_path_str(c, "outcome", ""), "Skip"))
+			return true;
 	return false;
 }
 
@@ -73,7 +74,7 @@ static void print_end(Teller *t, const json_t *run, const json_t *why, int code)
 	json_t *c;
 	g_string_append_printf(
 		out, "%s %s:", json_path_str(run, "name", ""), outcome ? outcome : "stands still");
-	json_array_foreach(json_object_get(run, "clusters"), i, c)
+	json_array_foreach (json_object_get(run, "clusters"), i, c)
 		g_string_append_printf(out, "%s %s %s", i ? "," : "", json_path_str(c, "name", ""),
 			json_path_str(c, "outcome", json_path_str(c, "state", "")));
 	g_string_append_c(out, '\n');

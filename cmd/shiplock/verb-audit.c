@@ -52,7 +52,7 @@ static bool show_live(Show *s, Client *c, GError **err)
 		json_t *record;
 		if (!page)
 			return false;
-		json_array_foreach(json_object_get(page, "records"), i, record)
+		json_array_foreach (json_object_get(page, "records"), i, record)
 			show_record(s, record);
 		after = json_path_int(page, "next", 0);
 		if (json_array_size(json_object_get(page, "records")) == 0 ||

@@ -28,12 +28,10 @@ static void add_late(json_t *report, const json_t *run)
 {
 	size_t i, k;
 	json_t *c, *entry;
-	json_array_foreach(json_object_get(run, "clusters"), i, c)
-	{
+	json_array_foreach (json_object_get(run, "clusters"), i, c) {
 		if (strcmp(json_path_str(c, "state", ""), "ended") == 0)
 			continue;
-		json_array_foreach(json_object_get(report, "clusters"), k, entry)
-		{
+		json_array_foreach (json_object_get(report, "clusters"), k, entry) {
 			if (strcmp(json_path_str(entry, "name", ""),
 				    json_path_str(c, "name", "")) != 0)
 				continue;
@@ -75,8 +73,9 @@ static bool any_blocked(const json_t *report)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(report, "clusters"), i,
-		c) if (strcmp(json_path_str(c, "preflight", ""), "ready") != 0) return true;
+	json_array_foreach (json_object_get(report, "clusters"), i, c)
+		if (strcmp(json_path_str(c, "preflight", ""), "ready") != 0)
+			return true;
 	return false;
 }
 
@@ -110,11 +109,9 @@ static int print_full(const DocSet *set, const Doc *plan)
 	size_t i, k;
 	json_t *wave, *name;
 	print_doc(seen, plan);
-	json_array_foreach(json_object_get(doc_spec(plan), "waves"), i, wave)
-	{
+	json_array_foreach (json_object_get(doc_spec(plan), "waves"), i, wave) {
 		g_autoptr(json_t) names = docset_wave_clusters(set, wave);
-		json_array_foreach(names, k, name)
-		{
+		json_array_foreach (names, k, name) {
 			const Doc *c = docset_find(set, "Cluster", json_string_value(name));
 			print_doc(seen, c);
 			for (size_t f = 0; f < G_N_ELEMENTS(fields); f++)

@@ -84,8 +84,7 @@ static bool take_pause_back(Here *h)
 	g_autofree char *who = local_login();
 	size_t i;
 	json_t *need;
-	json_array_foreach(json_object_get(status, "needsYou"), i, need)
-	{
+	json_array_foreach (json_object_get(status, "needsYou"), i, need) {
 		if (!strstr(json_path_str(need, "text", ""), STOPPED))
 			continue;
 		FleetCommand c = { .verb = "resume", .who = who, .reason = "shiplock run goes on" };
@@ -189,8 +188,7 @@ static void order_clusters(const Args *a, There *t, const char *verb, const char
 	g_autoptr(json_t) body = json_pack("{s:s}", "reason", reason);
 	size_t i;
 	json_t *cluster;
-	json_array_foreach(json_object_get(t->run, "clusters"), i, cluster)
-	{
+	json_array_foreach (json_object_get(t->run, "clusters"), i, cluster) {
 		if (!c || json_path_str(cluster, "outcome", NULL))
 			continue;
 		g_autoptr(GError) err = NULL;
@@ -204,10 +202,10 @@ static bool was_stopped(const json_t *run)
 {
 	size_t i, k;
 	json_t *c, *h;
-	json_array_foreach(json_object_get(run, "clusters"), i, c)
-	{
-		json_array_foreach(json_object_get(c, "holds"), k,
-			h) if (strstr(json_path_str(h, "reason", ""), STOPPED)) return true;
+	json_array_foreach (json_object_get(run, "clusters"), i, c) {
+		json_array_foreach (json_object_get(c, "holds"), k, h)
+			if (strstr(json_path_str(h, "reason", ""), STOPPED))
+				return true;
 	}
 	return false;
 }

@@ -73,7 +73,7 @@ static void draw(Watch *w, json_t *status)
 	narrow(w, status);
 	show_status(status, &w->term, out);
 	g_string_append_c(out, '\n');
-	json_array_foreach(w->lines, i, line)
+	json_array_foreach (w->lines, i, line)
 		g_string_append_printf(out, "%s\n", json_string_value(line));
 	term_put(&w->term, stdout, out);
 }
@@ -82,10 +82,9 @@ static bool has_ended(const Watch *w, const json_t *status)
 {
 	size_t i;
 	json_t *run;
-	json_array_foreach(json_object_get(status, "runs"), i,
-		run) if (w->run && strcmp(json_path_str(run, "name", ""), w->run) ==
-					   0) return strcmp(json_path_str(run, "state", ""),
-		"ended") == 0;
+	json_array_foreach (json_object_get(status, "runs"), i, run)
+		if (w->run && strcmp(json_path_str(run, "name", ""), w->run) == 0)
+			return strcmp(json_path_str(run, "state", ""), "ended") == 0;
 	return false;
 }
 

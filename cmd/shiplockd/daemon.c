@@ -113,8 +113,8 @@ static size_t n_live(const json_t *runs)
 {
 	size_t n = 0, i;
 	json_t *run;
-	json_array_foreach(runs, i, run) n +=
-		strcmp(json_path_str(run, "state", ""), "active") == 0;
+	json_array_foreach (runs, i, run)
+		n += strcmp(json_path_str(run, "state", ""), "active") == 0;
 	return n;
 }
 

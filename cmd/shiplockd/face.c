@@ -100,8 +100,7 @@ static void post_hook(WebRequest *r, Daemon *d)
 	g_autoptr(json_t) looked = json_array();
 	size_t i;
 	json_t *repository;
-	json_array_foreach(config_repositories(d->config), i, repository)
-	{
+	json_array_foreach (config_repositories(d->config), i, repository) {
 		const char *name = json_path_str(repository, "name", "");
 		if ((only && strcmp(only, name) != 0) || !caller_knows(r, d, repository))
 			continue;

@@ -59,7 +59,7 @@ Roles *roles_new(const json_t *spec, Log log)
 		n += json_array_size(json_object_get(spec, names[k].name));
 	Roles *r = g_malloc0(sizeof(Roles) + n * sizeof(Grant));
 	for (size_t k = 0; k < G_N_ELEMENTS(names); k++)
-		json_array_foreach(json_object_get(spec, names[k].name), i, group)
+		json_array_foreach (json_object_get(spec, names[k].name), i, group)
 			add_grant(r, names[k].role, json_string_value(group), log);
 	return r;
 }

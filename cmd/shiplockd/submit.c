@@ -50,8 +50,7 @@ static bool is_known(const json_t *inventory, const Doc *d)
 {
 	const char *repository;
 	json_t *clusters;
-	json_object_foreach((json_t *)inventory, repository, clusters)
-	{
+	json_object_foreach ((json_t *)inventory, repository, clusters) {
 		const json_t *have = json_object_get(clusters, doc_name(d));
 		if (have && json_equal((json_t *)have, (json_t *)doc_json(d)))
 			return true;

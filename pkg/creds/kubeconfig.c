@@ -67,8 +67,7 @@ static bool entry_in_file(const CredsFile *f, const char *list, Entry *e, GError
 	if (!json_is_array(items) || json_array_size(items) > CREDS_NAMES_MAX)
 		return sl_fail(err, SL_ERR_INVALID, "%s: %s must be a list of at most %d entries",
 			f->name, list, CREDS_NAMES_MAX);
-	json_array_foreach(items, i, item)
-	{
+	json_array_foreach (items, i, item) {
 		const char *name = json_string_value(json_object_get(item, "name"));
 		const json_t *v = json_object_get(item, e->kind);
 		if (!name || strcmp(name, e->name) != 0)
@@ -212,14 +211,12 @@ static bool read_extra(CredsSpec *s, const Entry *e, GError **err)
 	json_t *extra = json_object_get(e->v, "as-user-extra"), *values, *v;
 	const char *key;
 	size_t i;
-	json_object_foreach(extra, key, values)
-	{
+	json_object_foreach (extra, key, values) {
 		/* Header names are case-insensitive; other bytes travel escaped. */
 		g_autofree char *lower = g_ascii_strdown(key, -1);
 		g_autofree char *escaped = g_uri_escape_string(lower, NULL, false);
 		g_autofree char *name = g_strconcat("Impersonate-Extra-", escaped, NULL);
-		json_array_foreach(values, i, v)
-		{
+		json_array_foreach (values, i, v) {
 			if (!json_is_string(v))
 				return sl_fail(err, SL_ERR_INVALID,
 					"%s: as-user-extra of user %s must hold lists of texts",
@@ -241,8 +238,7 @@ static bool read_impersonation(CredsSpec *s, const Entry *e, GError **err)
 		creds_spec_add_header(s, "Impersonate-User", user);
 	if (uid)
 		creds_spec_add_header(s, "Impersonate-Uid", uid);
-	json_array_foreach(groups, i, g)
-	{
+	json_array_foreach (groups, i, g) {
 		if (!json_is_string(g))
 			return sl_fail(err, SL_ERR_INVALID,
 				"%s: as-groups of user %s must be a list of texts", e->file->name,
@@ -267,16 +263,14 @@ static bool read_args(CredsExec *x, const Entry *e, GError **err)
 			e->file->name, e->name);
 	x->args = g_new0(char *, n_args + 1);
 	x->env = g_new0(char *, n_env + 1);
-	json_array_foreach(args, i, v)
-	{
+	json_array_foreach (args, i, v) {
 		if (!json_is_string(v))
 			return sl_fail(err, SL_ERR_INVALID,
 				"%s: args of user %s must be a list of texts", e->file->name,
 				e->name);
 		x->args[i] = g_strdup(json_string_value(v));
 	}
-	json_array_foreach(env, i, v)
-	{
+	json_array_foreach (env, i, v) {
 		const char *name = json_path_str(v, "name", NULL);
 		const char *value = json_path_str(v, "value", "");
 		if (!name || !*name || strchr(name, '='))
@@ -328,9 +322,10 @@ static json_t *exec_cluster(const Entry *cluster, const CredsSpec *s)
 	json_t *ca = json_object_get(cluster->v, "certificate-authority-data");
 	if (ca)
 		json_object_set(c, "certificate-authority-data", ca);
-	json_array_foreach(ext, i, item) if (strcmp(json_path_str(item, "name", ""),
-						     "client.authentication.k8s.io/exec") == 0)
-		json_object_set(c, "config", json_object_get(item, "extension"));
+	json_array_foreach (ext, i, item)
+		if (strcmp(json_path_str(item, "name", ""), "client.authentication.k8s.io/exec") ==
+			0)
+			json_object_set(c, "config", json_object_get(item, "extension"));
 	return c;
 }
 

@@ -137,8 +137,7 @@ static Telemetry *telemetry_for(Fleet *f, const json_t *doc)
 	g_autofree TelemetrySource *sources = g_new0(TelemetrySource, json_array_size(list) + 1);
 	size_t i, n = 0;
 	json_t *s;
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach (list, i, s) {
 		g_autoptr(GError) err = NULL;
 		const HttpEndpoint *e = f->o.connect.telemetry(f->o.connect.ud, doc, s, &err);
 		if (!e) {
@@ -205,9 +204,9 @@ void fleet_know_clusters(Fleet *f, const json_t *snapshot)
 {
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_object_get(snapshot, "clusters"), i,
-		entry) if (!fleet_target(f, json_path_str(entry, "name", "")))
-		fleet_know_cluster(f, entry);
+	json_array_foreach (json_object_get(snapshot, "clusters"), i, entry)
+		if (!fleet_target(f, json_path_str(entry, "name", "")))
+			fleet_know_cluster(f, entry);
 }
 
 /* ---- life ---- */

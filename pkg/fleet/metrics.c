@@ -57,9 +57,9 @@ static void add_verdicts(Fleet *f, GString *s, const Item *c)
 		const char *last = NULL;
 		size_t i;
 		json_t *l;
-		json_array_foreach(item_looks(c), i,
-			l) if (strcmp(json_path_str(l, "gate", ""), gates[g]->name) == 0) last =
-			json_path_str(l, "verdict", NULL);
+		json_array_foreach (item_looks(c), i, l)
+			if (strcmp(json_path_str(l, "gate", ""), gates[g]->name) == 0)
+				last = json_path_str(l, "verdict", NULL);
 		for (size_t v = 0; last && v < G_N_ELEMENTS(verdicts); v++) {
 			g_string_append(s, "shiplock_gate_verdict{cluster=\"");
 			label(s, item_name(c));

@@ -29,7 +29,8 @@ static const char **names(const json_t *list)
 	const char **out = g_new0(const char *, json_array_size(list) + 1);
 	size_t i;
 	json_t *v;
-	json_array_foreach(list, i, v) out[i] = json_string_value(v);
+	json_array_foreach (list, i, v)
+		out[i] = json_string_value(v);
 	return out;
 }
 
@@ -38,8 +39,9 @@ static bool forgiven(const Item *c)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach(json_object_get(item_memo(item_parent(c)), "forgiven"), i,
-		v) if (strcmp(json_string_value(v), item_name(c)) == 0) return true;
+	json_array_foreach (json_object_get(item_memo(item_parent(c)), "forgiven"), i, v)
+		if (strcmp(json_string_value(v), item_name(c)) == 0)
+			return true;
 	return false;
 }
 
@@ -63,8 +65,9 @@ static size_t wave_by_name(const json_t *waves, const char *name)
 {
 	size_t i;
 	json_t *w;
-	json_array_foreach(
-		waves, i, w) if (strcmp(json_path_str(w, "name", ""), name) == 0) return i;
+	json_array_foreach (waves, i, w)
+		if (strcmp(json_path_str(w, "name", ""), name) == 0)
+			return i;
 	return 0;
 }
 
@@ -79,8 +82,7 @@ static SchedWave *sched_waves(const Item *run, size_t *ret_n)
 	SchedWave *out = g_new0(SchedWave, json_array_size(waves) + 1);
 	size_t i;
 	json_t *w;
-	json_array_foreach(waves, i, w)
-	{
+	json_array_foreach (waves, i, w) {
 		const char *name = json_path_str(w, "name", "");
 		out[i] = (SchedWave){
 			.name = name,
@@ -223,8 +225,7 @@ static StepResult create_children(Item *run, Batch *b)
 {
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_object_get(item_data(run), "clusters"), i, entry)
-	{
+	json_array_foreach (json_object_get(item_data(run), "clusters"), i, entry) {
 		Target *t = fleet_target(fleet_of(run), json_path_str(entry, "name", ""));
 		batch_item(b, run, &cluster_kind, t->site, t->name, CL_PENDING,
 			json_pack("{s:i}", "index", (int)i));
@@ -239,8 +240,9 @@ static const Item *rolled_back_before(Item *c)
 	const char *target = json_path_str(cluster_plan(c), "target.version", "");
 	size_t i;
 	json_t *name;
-	json_array_foreach(json_object_get(item_data(item_parent(c)), "retry"), i,
-		name) if (strcmp(json_string_value(name), item_name(c)) == 0) return NULL;
+	json_array_foreach (json_object_get(item_data(item_parent(c)), "retry"), i, name)
+		if (strcmp(json_string_value(name), item_name(c)) == 0)
+			return NULL;
 	for (size_t k = 0; k < fleet_n_runs(f); k++) {
 		const Item *run = fleet_nth_run(f, k);
 		const Item *old = item_find_child(run, item_name(c));

@@ -153,7 +153,7 @@ static DocSet *documents(Story *s)
 	json_t *answers = json_array();
 	size_t i;
 	json_t *d;
-	json_array_foreach(docs, i, d)
+	json_array_foreach (docs, i, d)
 		json_array_append_new(answers, json_pack("{s:O}", "json", d));
 	json_decref(docs);
 	g_autoptr(json_t) answer = json_pack(

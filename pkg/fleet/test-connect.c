@@ -17,8 +17,7 @@ static int be_worker(void)
 	g_autoptr(json_t) answer = json_object();
 	json_t *files = json_array(), *file;
 	size_t i;
-	json_array_foreach(json_object_get(request, "files"), i, file)
-	{
+	json_array_foreach (json_object_get(request, "files"), i, file) {
 		const char *text = json_path_str(file, "text", "");
 		json_t *one = json_pack("{s:s,s:[],s:[]}", "name", json_path_str(file, "name", ""),
 			"documents", "errors");

@@ -65,8 +65,7 @@ static void finding(Rig *r, const char *code, const char *text)
 	size_t i;
 	json_t *f;
 	g_autoptr(json_t) seen = fleet_cluster(r->fleet, "a");
-	json_array_foreach(json_object_get(seen, "findings"), i, f)
-	{
+	json_array_foreach (json_object_get(seen, "findings"), i, f) {
 		if (strcmp(json_path_str(f, "code", ""), code) == 0 &&
 			strstr(json_path_str(f, "message", ""), text))
 			return;

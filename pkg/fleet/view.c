@@ -176,8 +176,7 @@ static void need_of_brakes(Fleet *f, const Target *t, json_t *list)
 	}
 	const char *pool;
 	json_t *run;
-	json_object_foreach(standing, pool, run)
-	{
+	json_object_foreach (standing, pool, run) {
 		g_autofree char *text = g_strdup_printf(
 			"pool %s stays paused by us since run %s", pool, json_string_value(run));
 		g_autofree char *type = g_strdup_printf("shiplock retry %s", t->name);

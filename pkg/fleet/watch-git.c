@@ -302,8 +302,7 @@ static void on_tree(const char *answer, size_t len, const GError *job_err, void 
 	const char *plans = json_path_str(r->spec, "plans", "plans");
 	size_t i;
 	json_t *path;
-	json_array_foreach(json_object_get(v, "missing"), i, path)
-	{
+	json_array_foreach (json_object_get(v, "missing"), i, path) {
 		if (g_strcmp0(json_string_value(path), plans) != 0)
 			continue;
 		g_autofree char *text = g_strdup_printf("there is no folder %s", plans);
@@ -452,8 +451,7 @@ void watch_git_set(WatchGit *w, const json_t *repositories)
 	g_mkdir_with_parents(w->folder, 0700);
 	size_t i;
 	json_t *spec;
-	json_array_foreach(repositories, i, spec)
-	{
+	json_array_foreach (repositories, i, spec) {
 		Repo *old = find(before, json_path_str(spec, "name", ""));
 		bool same = old && json_equal(old->spec, spec);
 		unsigned at = 0;

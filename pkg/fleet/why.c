@@ -30,9 +30,9 @@ static json_t *evidence(const Item *c)
 		bool seen = false;
 		size_t k;
 		json_t *o;
-		json_array_foreach(out, k, o) seen =
-			seen ||
-			strcmp(json_path_str(o, "gate", ""), json_path_str(l, "gate", "")) == 0;
+		json_array_foreach (out, k, o)
+			seen = seen || strcmp(json_path_str(o, "gate", ""),
+					       json_path_str(l, "gate", "")) == 0;
 		if (!seen)
 			json_array_append(out, l);
 	}

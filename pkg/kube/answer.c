@@ -10,8 +10,9 @@ bool kube_answer_has_cause(const KubeAnswer *a, const char *reason)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach((json_t *)a->causes, i,
-		c) if (strcmp(json_path_str(c, "reason", ""), reason) == 0) return true;
+	json_array_foreach ((json_t *)a->causes, i, c)
+		if (strcmp(json_path_str(c, "reason", ""), reason) == 0)
+			return true;
 	return false;
 }
 
@@ -27,8 +28,7 @@ static json_t *bounded_causes(const json_t *causes)
 {
 	json_t *list = json_array(), *c;
 	size_t i;
-	json_array_foreach((json_t *)causes, i, c)
-	{
+	json_array_foreach ((json_t *)causes, i, c) {
 		if (i >= KUBE_CAUSES_MAX)
 			break;
 		json_array_append_new(

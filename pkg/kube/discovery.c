@@ -40,7 +40,7 @@ static void add_resource(Version *v, const json_t *resource)
 	json_t *sub;
 	size_t i;
 	g_hash_table_add(v->resources, g_strdup(plural));
-	json_array_foreach(json_object_get(resource, "subresources"), i, sub)
+	json_array_foreach (json_object_get(resource, "subresources"), i, sub)
 		g_hash_table_add(v->resources,
 			g_strconcat(plural, "/", json_path_str(sub, "subresource", ""), NULL));
 }
@@ -49,17 +49,16 @@ static void read_aggregated(KubeDiscovery *d, const json_t *list)
 {
 	json_t *group, *version, *resource;
 	size_t i, j, k;
-	json_array_foreach(json_object_get(list, "items"), i, group)
-		json_array_foreach(json_object_get(group, "versions"), j, version)
-	{
-		Version *v = add_version(d, json_path_str(group, "metadata.name", ""),
-			json_path_str(version, "version", ""));
-		const char *freshness = json_path_str(version, "freshness", "Current");
-		v->listed = true;
-		v->stale = strcmp(freshness, "Current") != 0;
-		json_array_foreach(json_object_get(version, "resources"), k, resource)
-			add_resource(v, resource);
-	}
+	json_array_foreach (json_object_get(list, "items"), i, group)
+		json_array_foreach (json_object_get(group, "versions"), j, version) {
+			Version *v = add_version(d, json_path_str(group, "metadata.name", ""),
+				json_path_str(version, "version", ""));
+			const char *freshness = json_path_str(version, "freshness", "Current");
+			v->listed = true;
+			v->stale = strcmp(freshness, "Current") != 0;
+			json_array_foreach (json_object_get(version, "resources"), k, resource)
+				add_resource(v, resource);
+		}
 }
 
 /* APIVersions and APIGroupList: names of versions only. */
@@ -67,11 +66,12 @@ static void read_plain(KubeDiscovery *d, const json_t *list)
 {
 	json_t *group, *version;
 	size_t i, j;
-	json_array_foreach(json_object_get(list, "versions"), i, version)
+	json_array_foreach (json_object_get(list, "versions"), i, version)
 		add_version(d, "", json_string_value(version) ? json_string_value(version) : "");
-	json_array_foreach(json_object_get(list, "groups"), i, group)
-		json_array_foreach(json_object_get(group, "versions"), j, version) add_version(
-			d, json_path_str(group, "name", ""), json_path_str(version, "version", ""));
+	json_array_foreach (json_object_get(list, "groups"), i, group)
+		json_array_foreach (json_object_get(group, "versions"), j, version)
+			add_version(d, json_path_str(group, "name", ""),
+				json_path_str(version, "version", ""));
 }
 
 static bool read_document(KubeDiscovery *d, const json_t *doc, GError **err)

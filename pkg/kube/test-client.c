@@ -260,7 +260,7 @@ static void on_page(json_t *items, bool first, void *ud)
 		l->firsts++;
 		g_string_truncate(l->names, 0);
 	}
-	json_array_foreach(items, i, item)
+	json_array_foreach (items, i, item)
 		g_string_append(l->names, json_path_str(item, "metadata.name", "?"));
 	if (l->free_in_page)
 		g_clear_pointer(&l->lister, kube_lister_free);

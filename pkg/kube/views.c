@@ -40,15 +40,16 @@ void kube_conditions_init(KubeConditions *c, const json_t *array)
 	json_t *v;
 	c->n = 0;
 	c->items = g_new0(KubeCondition, json_array_size(array));
-	json_array_foreach((json_t *)array, i, v) c->items[c->n++] = (KubeCondition){
-		.type = dup_path(v, "type"),
-		.status = dup_path(v, "status"),
-		.reason = dup_path(v, "reason"),
-		.message = dup_path(v, "message"),
-		.since_usec = kube_time(v, "lastTransitionTime"),
-		.heard_usec = kube_time(v, "lastHeartbeatTime"),
-		.observed_generation = json_path_int(v, "observedGeneration", 0),
-	};
+	json_array_foreach ((json_t *)array, i, v)
+		c->items[c->n++] = (KubeCondition){
+			.type = dup_path(v, "type"),
+			.status = dup_path(v, "status"),
+			.reason = dup_path(v, "reason"),
+			.message = dup_path(v, "message"),
+			.since_usec = kube_time(v, "lastTransitionTime"),
+			.heard_usec = kube_time(v, "lastHeartbeatTime"),
+			.observed_generation = json_path_int(v, "observedGeneration", 0),
+		};
 }
 
 void kube_conditions_clear(KubeConditions *c)
@@ -119,11 +120,12 @@ static void read_taints(NodeView *v, const json_t *node)
 	json_t *taints = json_path(node, "spec.taints"), *t;
 	size_t i;
 	v->taints = g_new0(KubeTaint, json_array_size(taints));
-	json_array_foreach(taints, i, t) v->taints[v->n_taints++] = (KubeTaint){
-		.key = dup_path(t, "key"),
-		.value = dup_path(t, "value"),
-		.effect = dup_path(t, "effect"),
-	};
+	json_array_foreach (taints, i, t)
+		v->taints[v->n_taints++] = (KubeTaint){
+			.key = dup_path(t, "key"),
+			.value = dup_path(t, "value"),
+			.effect = dup_path(t, "effect"),
+		};
 }
 
 NodeView *node_view_new(const json_t *node)
@@ -176,7 +178,9 @@ static const json_t *controller_of(const json_t *pod)
 {
 	json_t *owners = json_path(pod, "metadata.ownerReferences"), *o;
 	size_t i;
-	json_array_foreach(owners, i, o) if (json_path_bool(o, "controller", false)) return o;
+	json_array_foreach (owners, i, o)
+		if (json_path_bool(o, "controller", false))
+			return o;
 	return NULL;
 }
 
@@ -185,8 +189,7 @@ static void read_volumes(PodView *v, const json_t *pod)
 	json_t *volumes = json_path(pod, "spec.volumes"), *vol;
 	size_t i, n = 0;
 	v->claim_names = g_new0(char *, json_array_size(volumes) + 1);
-	json_array_foreach(volumes, i, vol)
-	{
+	json_array_foreach (volumes, i, vol) {
 		const char *claim = json_path_str(vol, "persistentVolumeClaim.claimName", NULL);
 		v->empty_dir |= json_object_get(vol, "emptyDir") != NULL;
 		v->host_path |= json_object_get(vol, "hostPath") != NULL;
@@ -200,10 +203,10 @@ static void read_tolerations(PodView *v, const json_t *pod)
 {
 	json_t *list = json_path(pod, "spec.tolerations"), *t;
 	size_t i;
-	json_array_foreach(list, i, t) if (!*json_path_str(t, "key", "") &&
-					   !*json_path_str(t, "effect", "") &&
-					   strcmp(json_path_str(t, "operator", ""), "Exists") == 0)
-		v->tolerates_all = true;
+	json_array_foreach (list, i, t)
+		if (!*json_path_str(t, "key", "") && !*json_path_str(t, "effect", "") &&
+			strcmp(json_path_str(t, "operator", ""), "Exists") == 0)
+			v->tolerates_all = true;
 }
 
 static void read_containers(PodView *v, const json_t *pod)
@@ -213,8 +216,7 @@ static void read_containers(PodView *v, const json_t *pod)
 	json_t *c;
 	size_t j;
 	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
-		json_array_foreach(json_path(pod, lists[i]), j, c)
-		{
+		json_array_foreach (json_path(pod, lists[i]), j, c) {
 			const char *why = json_path_str(c, "state.waiting.reason", "");
 			v->restarts += to_int(c, "restartCount", 0);
 			if (!v->waiting && *why)
@@ -290,8 +292,7 @@ static void read_disrupted(PdbView *v, const json_t *pdb)
 	const char *pod;
 	int64_t usec;
 	v->disrupted = g_new0(PdbDisrupted, json_object_size(map));
-	json_object_foreach(map, pod, at)
-	{
+	json_object_foreach (map, pod, at) {
 		const char *text = json_string_value(at);
 		v->disrupted[v->n_disrupted++] = (PdbDisrupted){
 			.pod = g_strdup(pod),

@@ -196,7 +196,9 @@ static void on_list_page(json_t *items, bool first, void *ud)
 	json_t *item;
 	if (first)
 		w->pass++;
-	json_array_foreach(items, i, item) if (!object_seen(w, item, true)) return;
+	json_array_foreach (items, i, item)
+		if (!object_seen(w, item, true))
+			return;
 }
 
 static int by_key(const void *a, const void *b)

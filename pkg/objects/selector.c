@@ -86,8 +86,7 @@ static bool add_labels(Selector *s, const json_t *labels, GError **err)
 	json_t *value;
 	if (!json_is_object(labels))
 		return sl_fail(err, SL_ERR_INVALID, "matchLabels is not an object");
-	json_object_foreach((json_t *)labels, key, value)
-	{
+	json_object_foreach ((json_t *)labels, key, value) {
 		if (!json_is_string(value))
 			return sl_fail(err, SL_ERR_INVALID, "matchLabels.%s is not a string", key);
 		char **values = g_new0(char *, 2);
@@ -154,8 +153,7 @@ bool selector_from_json(const json_t *v, Selector **ret, GError **err)
 	g_autoptr(Selector) s = g_new0(Selector, 1);
 	const char *key;
 	json_t *part;
-	json_object_foreach((json_t *)v, key, part)
-	{
+	json_object_foreach ((json_t *)v, key, part) {
 		if (json_is_null(part))
 			continue;
 		if (strcmp(key, "matchLabels") == 0) {

@@ -202,8 +202,7 @@ void check_gate_policy(Checker *c)
 	if (json_array_size(gates) == 0 && json_array_size(json_object_get(spec, "include")) == 0)
 		check_report(c, (At){ .parent = spec, .code = CODE_MISSING },
 			"needs include or gates: without a gate nothing is judged");
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach (gates, i, gate) {
 		if (json_is_object(gate))
 			check_gate(c, gate, json_array_get(written, i));
 	}

@@ -127,8 +127,7 @@ static void check_cluster(Checker *c, const json_t *spec)
 	const char *provider = text_at(spec, "provider");
 	json_t *item, *list = json_object_get(spec, "telemetry");
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (!json_is_object(item))
 			continue;
 		check_login(c, item);
@@ -145,8 +144,7 @@ static void check_cluster(Checker *c, const json_t *spec)
 	if (nodes && provider && strcmp(provider, "openshift") == 0)
 		conflict(c, spec, "nodeAccess", "only provider kubeadm uses it", NULL);
 	list = json_object_get(spec, "notWith");
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (json_is_string(item) && strcmp(json_string_value(item), doc_name(c->doc)) == 0)
 			check_report(c,
 				(At){ .parent = list,
@@ -178,8 +176,7 @@ static void check_hops(Checker *c, const json_t *target)
 	const char *want = text_at(target, "version"), *before = NULL;
 	Version v;
 	size_t i, n = json_array_size(hops);
-	json_array_foreach(hops, i, hop)
-	{
+	json_array_foreach (hops, i, hop) {
 		const char *text = json_string_value(hop);
 		At at = { .parent = hops, .at_item = true, .index = i, .code = CODE_CONFLICT };
 		if (!text || !version_parse(text, &v))
@@ -270,8 +267,7 @@ static void check_drain(Checker *c, const json_t *spec)
 				.code = CODE_CONFLICT,
 				.hint = "set consent.force: true, or onDeadline: hold" },
 			"force is not consented to");
-	json_array_foreach(json_object_get(spec, "rules"), i, rule)
-	{
+	json_array_foreach (json_object_get(spec, "rules"), i, rule) {
 		check_rule(c, rule, deadlines);
 	}
 }
@@ -290,8 +286,7 @@ static void check_window(Checker *c, const json_t *spec)
 	const json_t *list = json_object_get(spec, "open"), *item;
 	int64_t last = seconds_at(spec, "lastHopStart"), from, to, longest = -1;
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		longest = MAX(longest, opening_minutes(item) * 60);
 		if (text_at(item, "start") &&
 			g_strcmp0(text_at(item, "start"), text_at(item, "end")) == 0)
@@ -304,8 +299,7 @@ static void check_window(Checker *c, const json_t *spec)
 			"%s is not below the longest opening, so no hop could ever start",
 			text_at(spec, "lastHopStart"));
 	list = json_object_get(spec, "blackouts");
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *a = text_at(item, "from"), *b = text_at(item, "to");
 		if (a && b && sl_date_parse(a, &from) && sl_date_parse(b, &to) && to < from)
 			check_report(c, (At){ .parent = item, .key = "to", .code = CODE_CONFLICT },
@@ -319,8 +313,7 @@ static void check_approval(Checker *c, const json_t *spec)
 	const json_t *glass = json_path(spec, "breakGlass.groups");
 	int64_t quorum = json_path_int(spec, "quorum", 1), needed = 0;
 	size_t i, k;
-	json_array_foreach(groups, i, group)
-	{
+	json_array_foreach (groups, i, group) {
 		int64_t need = json_path_int(group, "need", 1);
 		size_t users = json_array_size(json_object_get(group, "users"));
 		needed += need;
@@ -332,11 +325,9 @@ static void check_approval(Checker *c, const json_t *spec)
 	if (json_array_size(groups) > 0 && quorum < needed)
 		check_report(c, (At){ .parent = spec, .key = "quorum", .code = CODE_CONFLICT },
 			"%d is below what its groups need together, %d", (int)quorum, (int)needed);
-	json_array_foreach(glass, i, name)
-	{
+	json_array_foreach (glass, i, name) {
 		bool found = false;
-		json_array_foreach(groups, k, group)
-		{
+		json_array_foreach (groups, k, group) {
 			found = found || json_equal(json_object_get(group, "name"), name);
 		}
 		if (!found && json_is_string(name))
@@ -357,13 +348,11 @@ static void check_template(Checker *c, const json_t *v)
 	const char *key;
 	json_t *child;
 	size_t i;
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		check_placeholders(c, v, key, names);
 		check_template(c, child);
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		check_template(c, child);
 	}
 }
@@ -373,16 +362,14 @@ static void check_config(Checker *c, const json_t *spec)
 	const json_t *list = json_object_get(spec, "notify"), *item;
 	const char *state = text_at(spec, "state");
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		check_template(c, json_object_get(item, "body"));
 	}
 	if (state && state[0] != '/')
 		check_report(c, (At){ .parent = spec, .key = "state", .code = CODE_VALUE },
 			"\"%s\" is not an absolute path", state);
 	list = json_object_get(spec, "repositories");
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		int64_t every = seconds_at(item, "interval");
 		if (every >= 0 && every < 5)
 			check_report(c,

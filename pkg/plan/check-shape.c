@@ -60,15 +60,13 @@ static bool find_path(
 	size_t i;
 	if (depth + 2 >= DOC_MAX_STEPS)
 		return false;
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		steps[depth] = (DocStep){ .key = key };
 		if ((json_is_object(child) || json_is_array(child)) &&
 			find_path(child, wanted, steps, depth + 1, ret_n))
 			return true;
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		steps[depth] = (DocStep){ .index = i };
 		if ((json_is_object(child) || json_is_array(child)) &&
 			find_path(child, wanted, steps, depth + 1, ret_n))
@@ -198,8 +196,7 @@ static json_t *walk_list(Checker *c, const Shape *s, json_t *v)
 	GHashTable *seen = unique ? g_hash_table_new(g_str_hash, g_str_equal) : NULL;
 	json_t *out = json_array(), *item;
 	size_t i;
-	json_array_foreach(v, i, item)
-	{
+	json_array_foreach (v, i, item) {
 		c->steps[c->n_steps++] = (DocStep){ .index = i };
 		json_array_append_new(out, walk(c, s->item, item));
 		if (unique)
@@ -252,8 +249,7 @@ static json_t *walk_map(Checker *c, const Shape *s, json_t *v)
 	}
 	const char *key;
 	json_t *item;
-	json_object_foreach(v, key, item)
-	{
+	json_object_foreach (v, key, item) {
 		c->steps[c->n_steps++] = (DocStep){ .key = key };
 		check_map_value(c, item);
 		if (s->kind == SHAPE_LABELS)
@@ -424,8 +420,7 @@ static json_t *walk_object(Checker *c, const Shape *s, json_t *v)
 	json_t *full = json_object(), *child;
 	Members m = { 0 };
 	const char *key;
-	json_object_foreach(v, key, child)
-	{
+	json_object_foreach (v, key, child) {
 		c->steps[c->n_steps++] = (DocStep){ .key = key };
 		walk_member(c, s, key, child, full, &m);
 		c->n_steps--;

@@ -9,8 +9,7 @@ static bool is_asked_in(const json_t *gate, const char *state)
 {
 	json_t *when;
 	size_t i;
-	json_array_foreach(json_object_get(gate, "when"), i, when)
-	{
+	json_array_foreach (json_object_get(gate, "when"), i, when) {
 		if (g_strcmp0(json_string_value(when), state) == 0)
 			return true;
 	}
@@ -39,8 +38,7 @@ static void check_gates_in(
 	int64_t longest = have;
 	const json_t *slowest = NULL, *gate;
 	size_t i;
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach (gates, i, gate) {
 		if (!is_asked_in(gate, state) || shortest_pass(gate) <= longest)
 			continue;
 		longest = shortest_pass(gate);
@@ -70,8 +68,7 @@ static char *telemetry_gate(const json_t *gates)
 {
 	json_t *gate;
 	size_t i;
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach (gates, i, gate) {
 		if (json_object_get(gate, "query"))
 			return g_strdup(json_path_str(gate, "name", "?"));
 	}
@@ -111,8 +108,7 @@ static void check_wave(Checker *c, const DocSet *s, const Doc *plan, const json_
 	const json_t *clusters = json_object_get(wave, "clusters");
 	size_t i, n_blind = 0;
 	json_t *name;
-	json_array_foreach(names, i, name)
-	{
+	json_array_foreach (names, i, name) {
 		const Doc *cluster = docset_find(s, "Cluster", json_string_value(name));
 		const Doc *policy = docset_policy(s, plan, wave, cluster, "gates");
 		const Seen *known = policy ? see_policy(c, s, wave, policy, seen) : NULL;
@@ -133,8 +129,7 @@ void check_soaks(Checker *c, const DocSet *s, const Doc *plan)
 	const json_t *waves = json_object_get(doc_spec(plan), "waves");
 	json_t *wave;
 	size_t i;
-	json_array_foreach(waves, i, wave)
-	{
+	json_array_foreach (waves, i, wave) {
 		if (json_is_object(wave))
 			check_wave(c, s, plan, wave);
 	}

@@ -116,12 +116,10 @@ static size_t count_nodes(const json_t *v)
 	size_t n = 1, i;
 	const char *key;
 	json_t *child;
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		n += 1 + count_nodes(child);
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		n += count_nodes(child);
 	}
 	return n;
@@ -135,8 +133,7 @@ static const json_t *descend(const json_t *v, DocStep step, size_t *index, size_
 	const char *key;
 	json_t *child;
 	if (step.key) {
-		json_object_foreach((json_t *)v, key, child)
-		{
+		json_object_foreach ((json_t *)v, key, child) {
 			if (strcmp(key, step.key) == 0) {
 				*ret_key = at;
 				*index = at + 1;
@@ -146,8 +143,7 @@ static const json_t *descend(const json_t *v, DocStep step, size_t *index, size_
 		}
 		return NULL;
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		if (i == step.index) {
 			*ret_key = *index = at;
 			return child;

@@ -76,8 +76,7 @@ static void add_file(DocSet *s, const json_t *asked, const json_t *answer)
 	const char *name = json_path_str(asked, "name", "");
 	json_t *text = json_object_get(asked, "text"), *e;
 	size_t i;
-	json_array_foreach(json_object_get(answer, "errors"), i, e)
-	{
+	json_array_foreach (json_object_get(answer, "errors"), i, e) {
 		Finding f = { .file = name,
 			.line = (int)json_path_int(e, "line", 0),
 			.column = (int)json_path_int(e, "column", 0),
@@ -85,8 +84,7 @@ static void add_file(DocSet *s, const json_t *asked, const json_t *answer)
 			.message = json_path_str(e, "message", "not readable") };
 		findings_add(s->findings, &f);
 	}
-	json_array_foreach(json_object_get(answer, "documents"), i, e)
-	{
+	json_array_foreach (json_object_get(answer, "documents"), i, e) {
 		if (json_is_null(json_object_get(e, "json")))
 			continue; /* nothing between two --- */
 		g_ptr_array_add(s->docs,
@@ -212,8 +210,7 @@ static bool labels_match(const json_t *wanted, const json_t *labels)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)wanted, key, value)
-	{
+	json_object_foreach ((json_t *)wanted, key, value) {
 		if (!json_is_string(value) || !json_equal(json_object_get(labels, key), value))
 			return false;
 	}
@@ -226,8 +223,7 @@ json_t *docset_wave_clusters(const DocSet *s, const json_t *wave)
 	const json_t *names = json_path(wave, "clusters.names");
 	const json_t *wanted = json_path(wave, "clusters.matchLabels");
 	size_t i;
-	json_array_foreach(names, i, name)
-	{
+	json_array_foreach (names, i, name) {
 		if (json_is_string(name) && docset_find(s, "Cluster", json_string_value(name)))
 			json_array_append(out, name);
 	}
@@ -278,8 +274,7 @@ static void put_gate(json_t *list, json_t *gate)
 	const char *name = json_path_str(gate, "name", "");
 	json_t *old;
 	size_t i;
-	json_array_foreach(list, i, old)
-	{
+	json_array_foreach (list, i, old) {
 		if (strcmp(json_path_str(old, "name", ""), name) == 0) {
 			json_array_set(list, i, gate);
 			return;
@@ -294,16 +289,14 @@ static void collect_gates(const DocSet *s, const Doc *policy, json_t *out, int d
 		     *gates = json_object_get(doc_spec(policy), "gates");
 	json_t *item;
 	size_t i;
-	json_array_foreach(include, i, item)
-	{
+	json_array_foreach (include, i, item) {
 		const Doc *d = json_is_string(item)
 				       ? docset_find(s, "GatePolicy", json_string_value(item))
 				       : NULL;
 		if (d && depth < INCLUDE_MAX)
 			collect_gates(s, d, out, depth + 1);
 	}
-	json_array_foreach(gates, i, item)
-	{
+	json_array_foreach (gates, i, item) {
 		put_gate(out, item);
 	}
 }

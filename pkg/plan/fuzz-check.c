@@ -36,8 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	json_t *documents = json_array(), *doc;
 	size_t i;
-	json_array_foreach(list, i, doc)
-	{
+	json_array_foreach (list, i, doc) {
 		json_array_append_new(documents, json_pack("{s:O}", "json", doc));
 	}
 	g_autoptr(json_t) request = json_pack("{s:[{s:s,s:s}]}", "files", "name", "f", "text", "x");

@@ -51,8 +51,7 @@ static void check_ref_list(Refs *r, const json_t *list, const char *kind)
 {
 	json_t *item;
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *name = json_string_value(item);
 		if (name && !docset_find(r->s, kind, name))
 			report_unknown(
@@ -88,8 +87,7 @@ static bool includes(const Refs *r, const Doc *d, const Doc *start, int left)
 	const json_t *list = json_object_get(doc_spec(d), "include");
 	json_t *item;
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *name = json_string_value(item);
 		const Doc *next = name ? docset_find(r->s, "GatePolicy", name) : NULL;
 		if (next && (next == start || (left > 0 && includes(r, next, start, left - 1))))
@@ -151,8 +149,7 @@ static void report_second(
 	const json_t *names = json_object_get(clusters, "names"), *item;
 	At at = { .parent = clusters, .code = CODE_CONFLICT };
 	size_t i;
-	json_array_foreach(names, i, item)
-	{
+	json_array_foreach (names, i, item) {
 		if (strcmp(json_string_value(item) ? json_string_value(item) : "", name) == 0)
 			at = (At){
 				.parent = names, .at_item = true, .index = i, .code = CODE_CONFLICT
@@ -182,8 +179,7 @@ static void meet_clusters(
 	const char *wave_name = json_path_str(wave, "name", "?");
 	json_t *item;
 	size_t i;
-	json_array_foreach(names, i, item)
-	{
+	json_array_foreach (names, i, item) {
 		const char *name = json_string_value(item);
 		const Doc *cluster = docset_find(r->s, "Cluster", name);
 		Met *here = g_hash_table_lookup(in_plan, name),
@@ -215,8 +211,7 @@ static void check_plan(Refs *r, const Doc *plan, GHashTable *active)
 	GHashTable *in_plan = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_met);
 	size_t i;
 	check_policies(r, json_object_get(doc_spec(plan), "policies"));
-	json_array_foreach(waves, i, wave)
-	{
+	json_array_foreach (waves, i, wave) {
 		if (!json_is_object(wave))
 			continue;
 		check_policies(r, json_object_get(wave, "policies"));

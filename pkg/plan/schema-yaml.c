@@ -61,8 +61,7 @@ static bool is_block(const json_t *v)
 {
 	json_t *child;
 	size_t i;
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		if (json_is_object(child) || json_is_array(child))
 			return true;
 	}
@@ -74,8 +73,7 @@ static void emit_inline_list(GString *s, const json_t *v)
 	json_t *child;
 	size_t i;
 	g_string_append_c(s, '[');
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		if (i > 0)
 			g_string_append(s, ", ");
 		emit_scalar(s, child);
@@ -106,8 +104,7 @@ static void emit_object(GString *s, const Shape *shape, const json_t *v, int ind
 	for (const Field *f = shape ? shape->fields : NULL; f && f->name; f++)
 		if ((child = json_object_get(v, f->name)))
 			emit_member(s, f->shape, f->name, child, indent, &first);
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		if (!shape || !shape->fields || !field_find(shape, key))
 			emit_member(s, NULL, key, child, indent, &first);
 	}
@@ -130,8 +127,7 @@ static void emit(GString *s, const Shape *shape, const json_t *v, int indent)
 		emit_object(s, shape && shape->kind == SHAPE_OBJECT ? shape : NULL, v, indent);
 		return;
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		if (i > 0)
 			newline(s, indent);
 		g_string_append(s, "- ");

@@ -22,12 +22,10 @@ static void name_doc(const DocSet *set, const char *kind, const char *name, json
 	json_object_set(out, key, spec);
 	size_t i;
 	const char *tier;
-	json_array_foreach(json_object_get(spec, "include"), i, item)
-	{
+	json_array_foreach (json_object_get(spec, "include"), i, item) {
 		name_doc(set, "GatePolicy", json_string_value(item), out);
 	}
-	json_object_foreach(json_object_get(spec, "approval"), tier, item)
-	{
+	json_object_foreach (json_object_get(spec, "approval"), tier, item) {
 		name_doc(set, "ApprovalPolicy", json_string_value(item), out);
 	}
 }
@@ -49,8 +47,7 @@ char *plan_identity(const DocSet *set, const Doc *plan)
 	size_t i;
 	json_object_del(spec, "state");
 	name_policies(set, json_object_get(written, "policies"), named);
-	json_array_foreach(json_object_get(written, "waves"), i, wave)
-	{
+	json_array_foreach (json_object_get(written, "waves"), i, wave) {
 		name_policies(set, json_object_get(wave, "policies"), named);
 		name_doc(set, "ApprovalPolicy",
 			json_string_value(json_object_get(wave, "approval")), named);
@@ -64,8 +61,7 @@ static void append_later(json_t *out, const Doc *d)
 	json_t *path;
 	size_t i;
 	g_autofree char *key = d ? doc_key(d) : NULL;
-	json_array_foreach(d ? doc_later(d) : NULL, i, path)
-	{
+	json_array_foreach (d ? doc_later(d) : NULL, i, path) {
 		json_array_append_new(out, json_sprintf("%s: %s", key, json_string_value(path)));
 	}
 }
@@ -77,9 +73,8 @@ static void append_later_approvals(
 	json_t *item;
 	if (name)
 		append_later(out, docset_find(set, "ApprovalPolicy", name));
-	json_object_foreach(
-		rollback ? json_object_get(doc_spec(rollback), "approval") : NULL, tier, item)
-	{
+	json_object_foreach (
+		rollback ? json_object_get(doc_spec(rollback), "approval") : NULL, tier, item) {
 		append_later(out, docset_find(set, "ApprovalPolicy", json_string_value(item)));
 	}
 }
@@ -153,13 +148,11 @@ static json_t *snapshot_approvals(const DocSet *set, const json_t *waves, json_t
 	json_t *out = json_object(), *item, *policy;
 	const char *key, *tier;
 	size_t i;
-	json_array_foreach(waves, i, item)
-	{
+	json_array_foreach (waves, i, item) {
 		snapshot_approval(set, json_string_value(json_object_get(item, "approval")), out);
 	}
-	json_object_foreach(policies, key, policy)
-	{
-		json_object_foreach(json_object_get(policy, "approval"), tier, item)
+	json_object_foreach (policies, key, policy) {
+		json_object_foreach (json_object_get(policy, "approval"), tier, item)
 			snapshot_approval(set, json_string_value(item), out);
 	}
 	return out;
@@ -173,12 +166,10 @@ json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit)
 	g_autofree char *identity = plan_identity(set, plan);
 	size_t i, k;
 	json_object_del(spec, "state");
-	json_array_foreach(json_object_get(spec, "waves"), i, wave)
-	{
+	json_array_foreach (json_object_get(spec, "waves"), i, wave) {
 		g_autoptr(json_t) names = docset_wave_clusters(set, wave);
 		json_array_append_new(waves, snapshot_wave(wave, names));
-		json_array_foreach(names, k, name)
-		{
+		json_array_foreach (names, k, name) {
 			const Doc *cluster = docset_find(set, "Cluster", json_string_value(name));
 			json_array_append_new(
 				clusters, snapshot_cluster(set, plan, wave, cluster, policies));

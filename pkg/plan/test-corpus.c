@@ -27,8 +27,7 @@ static unsigned damage(const json_t *root, json_t *v, unsigned *turn)
 	size_t i;
 	unsigned n = 0;
 	void *next;
-	json_object_foreach_safe(v, next, key, child)
-	{
+	json_object_foreach_safe (v, next, key, child) {
 		g_autoptr(json_t) kept = json_incref(child);
 		g_autofree char *name = g_strdup(key);
 		for (size_t k = 0; k < ODD_AT_ONCE; k++, n++) {

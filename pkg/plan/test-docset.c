@@ -10,8 +10,7 @@ static DocSet *load(const char *docs)
 	g_assert_no_error(err);
 	json_t *documents = json_array(), *doc;
 	size_t i;
-	json_array_foreach(list, i, doc)
-	{
+	json_array_foreach (list, i, doc) {
 		json_object_set_new(doc, "apiVersion", json_string(DOC_API_VERSION));
 		json_array_append_new(documents, json_pack("{s:O}", "json", doc));
 	}
@@ -165,8 +164,7 @@ static char *gate_names(const json_t *gates)
 	GString *s = g_string_new(NULL);
 	size_t i;
 	json_t *gate;
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach (gates, i, gate) {
 		g_string_append_printf(s, "%s%s", i ? " " : "", json_path_str(gate, "name", "?"));
 	}
 	return g_string_free(s, FALSE);
@@ -203,8 +201,7 @@ static void test_builtin(void)
 		g_assert_cmpuint(json_array_size(doc_later(d)), ==, 0);
 		size_t i;
 		json_t *gate;
-		json_array_foreach(gates, i, gate)
-		{
+		json_array_foreach (gates, i, gate) {
 			g_assert_cmpint(json_path_int(gate, "count", 0), >=, 1);
 			g_assert_cmpint(json_path_int(gate, "failureLimit", -1), <,
 				json_path_int(gate, "count", 0));

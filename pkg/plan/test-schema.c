@@ -16,12 +16,10 @@ static void assert_closed(const json_t *v)
 		g_assert_nonnull(json_object_get(v, "additionalProperties"));
 	if (strcmp(type, "array") == 0)
 		g_assert_nonnull(json_object_get(v, "items"));
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		assert_closed(child);
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		assert_closed(child);
 	}
 }

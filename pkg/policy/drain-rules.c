@@ -67,8 +67,7 @@ static bool parse_match(DrainRule *r, const json_t *match, GError **err)
 		"storageClasses" };
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)match, key, value)
-	{
+	json_object_foreach ((json_t *)match, key, value) {
 		bool known = json_is_null(value);
 		for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
 			known |= strcmp(key, fields[i]) == 0;

@@ -71,8 +71,7 @@ static bool parse_condition(Gate *g, const char *field, GateCondition *c, GError
 	json_t *bound;
 	if (!v || json_is_null(v))
 		return true;
-	json_object_foreach((json_t *)v, key, bound)
-	{
+	json_object_foreach ((json_t *)v, key, bound) {
 		int cmp = INDEX_OF(cmp_names, key);
 		if (json_is_null(bound))
 			continue;

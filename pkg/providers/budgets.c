@@ -7,8 +7,9 @@ static const json_t *condition_named(const json_t *conditions, const char *type)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(
-		conditions, i, c) if (strcmp(json_path_str(c, "type", ""), type) == 0) return c;
+	json_array_foreach (conditions, i, c)
+		if (strcmp(json_path_str(c, "type", ""), type) == 0)
+			return c;
 	return NULL;
 }
 
@@ -25,7 +26,8 @@ static void disrupted_names(const json_t *status, Budget *ret)
 	const char **names = g_new0(const char *, json_object_size(disrupted) + 1);
 	const char *key;
 	json_t *value;
-	json_object_foreach(disrupted, key, value) names[ret->n_disrupted++] = key;
+	json_object_foreach (disrupted, key, value)
+		names[ret->n_disrupted++] = key;
 	ret->disrupted = names;
 }
 
@@ -83,8 +85,9 @@ static bool has_empty_dir(const json_t *pod)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach(json_path(pod, "spec.volumes"), i,
-		v) if (json_object_get(v, "emptyDir")) return true;
+	json_array_foreach (json_path(pod, "spec.volumes"), i, v)
+		if (json_object_get(v, "emptyDir"))
+			return true;
 	return false;
 }
 
@@ -92,12 +95,11 @@ static void owner_of(const json_t *pod, DrainPod *ret)
 {
 	size_t i;
 	json_t *o;
-	json_array_foreach(json_path(pod, "metadata.ownerReferences"), i,
-		o) if (json_path_bool(o, "controller", false))
-	{
-		ret->owner_kind = json_path_str(o, "kind", NULL);
-		ret->owner_name = json_path_str(o, "name", NULL);
-	}
+	json_array_foreach (json_path(pod, "metadata.ownerReferences"), i, o)
+		if (json_path_bool(o, "controller", false)) {
+			ret->owner_kind = json_path_str(o, "kind", NULL);
+			ret->owner_name = json_path_str(o, "name", NULL);
+		}
 }
 
 void pod_from_json(const json_t *pod, DrainPod *ret)
@@ -130,8 +132,11 @@ void budgets_preflight(
 	g_autofree DrainPod *drain_pods = g_new0(DrainPod, json_array_size(pods) + 1);
 	size_t i, n_budgets = 0;
 	json_t *o;
-	json_array_foreach(pdbs, i, o) if (budget_from_json(o, &budgets[n_budgets])) n_budgets++;
-	json_array_foreach(pods, i, o) pod_from_json(o, &drain_pods[i]);
+	json_array_foreach (pdbs, i, o)
+		if (budget_from_json(o, &budgets[n_budgets]))
+			n_budgets++;
+	json_array_foreach (pods, i, o)
+		pod_from_json(o, &drain_pods[i]);
 	BudgetFindings found =
 		budgets_check(budgets, n_budgets, drain_pods, json_array_size(pods), NULL);
 	for (size_t k = 0; k < found.n; k++) {

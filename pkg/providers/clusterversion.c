@@ -7,8 +7,9 @@ static const json_t *condition(const json_t *object, const char *type)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_path(object, "status.conditions"), i,
-		c) if (strcmp(json_path_str(c, "type", ""), type) == 0) return c;
+	json_array_foreach (json_path(object, "status.conditions"), i, c)
+		if (strcmp(json_path_str(c, "type", ""), type) == 0)
+			return c;
 	return NULL;
 }
 
@@ -43,8 +44,9 @@ const json_t *cv_current(const json_t *cv)
 {
 	size_t i;
 	json_t *h;
-	json_array_foreach(json_path(cv, "status.history"), i,
-		h) if (strcmp(json_path_str(h, "state", ""), "Completed") == 0) return h;
+	json_array_foreach (json_path(cv, "status.history"), i, h)
+		if (strcmp(json_path_str(h, "state", ""), "Completed") == 0)
+			return h;
 	return NULL;
 }
 
@@ -128,9 +130,9 @@ static bool applies(const json_t *update)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_path(update, "conditions"), i,
-		c) if (strcmp(json_path_str(c, "type", ""), "Recommended") ==
-		       0) return strcmp(json_path_str(c, "status", ""), "True") != 0;
+	json_array_foreach (json_path(update, "conditions"), i, c)
+		if (strcmp(json_path_str(c, "type", ""), "Recommended") == 0)
+			return strcmp(json_path_str(c, "status", ""), "True") != 0;
 	return true;
 }
 
@@ -139,15 +141,13 @@ CvEdge cv_edge(
 {
 	size_t i;
 	json_t *u;
-	json_array_foreach(json_path(cv, "status.availableUpdates"), i,
-		u) if (strcmp(json_path_str(u, "version", ""), version) == 0)
-	{
-		if (ret_image)
-			*ret_image = json_path_str(u, "image", "");
-		return CV_EDGE_RECOMMENDED;
-	}
-	json_array_foreach(json_path(cv, "status.conditionalUpdates"), i, u)
-	{
+	json_array_foreach (json_path(cv, "status.availableUpdates"), i, u)
+		if (strcmp(json_path_str(u, "version", ""), version) == 0) {
+			if (ret_image)
+				*ret_image = json_path_str(u, "image", "");
+			return CV_EDGE_RECOMMENDED;
+		}
+	json_array_foreach (json_path(cv, "status.conditionalUpdates"), i, u) {
 		if (strcmp(json_path_str(u, "release.version", ""), version) != 0)
 			continue;
 		if (ret_image)
@@ -163,12 +163,11 @@ const char *cv_unaccepted_risk(const json_t *risks, const json_t *accepted)
 {
 	size_t i, k;
 	json_t *risk, *name;
-	json_array_foreach(risks, i, risk)
-	{
+	json_array_foreach (risks, i, risk) {
 		bool found = false;
-		json_array_foreach(accepted, k, name) found =
-			found ||
-			strcmp(json_path_str(risk, "name", ""), json_string_value(name)) == 0;
+		json_array_foreach (accepted, k, name)
+			found = found || strcmp(json_path_str(risk, "name", ""),
+						 json_string_value(name)) == 0;
 		if (!found)
 			return json_path_str(risk, "name", "(a risk without a name)");
 	}
@@ -200,8 +199,7 @@ bool cv_previous(const json_t *cv, const char **ret_version, const char **ret_im
 	size_t i;
 	json_t *h;
 	*ret_why = NULL;
-	json_array_foreach(json_path(cv, "status.history"), i, h)
-	{
+	json_array_foreach (json_path(cv, "status.history"), i, h) {
 		const char *version = json_path_str(h, "version", ""),
 			   *image = json_path_str(h, "image", "");
 		if (strcmp(version, now) == 0 && strcmp(image, now_image) == 0)
@@ -239,8 +237,7 @@ char *field_owner(const json_t *object, const char *const *path, const char *con
 {
 	size_t i;
 	json_t *entry;
-	json_array_foreach(json_path(object, "metadata.managedFields"), i, entry)
-	{
+	json_array_foreach (json_path(object, "metadata.managedFields"), i, entry) {
 		const char *manager = json_path_str(entry, "manager", "");
 		bool mine = false;
 		for (const char *const *o = ours; *o; o++)

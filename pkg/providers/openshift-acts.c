@@ -148,8 +148,9 @@ const json_t *pool_find(const json_t *pools, const char *name)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools, "items"), i,
-		p) if (strcmp(json_path_str(p, "metadata.name", ""), name) == 0) return p;
+	json_array_foreach (json_object_get(pools, "items"), i, p)
+		if (strcmp(json_path_str(p, "metadata.name", ""), name) == 0)
+			return p;
 	return NULL;
 }
 

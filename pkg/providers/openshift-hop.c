@@ -17,12 +17,12 @@ static const char *next_version(const Item *it, const char *now, int *ret_index,
 	const json_t *target = target_spec_of(it), *hops = json_object_get(target, "hops");
 	size_t i, n = json_array_size(hops);
 	json_t *h;
-	json_array_foreach(hops, i, h) if (version_compare_text(json_string_value(h), now) > 0)
-	{
-		*ret_index = (int)i;
-		*ret_last = i + 1 == n;
-		return json_string_value(h);
-	}
+	json_array_foreach (hops, i, h)
+		if (version_compare_text(json_string_value(h), now) > 0) {
+			*ret_index = (int)i;
+			*ret_last = i + 1 == n;
+			return json_string_value(h);
+		}
 	const char *version = json_path_str(target, "version", "");
 	if (n > 0 || version_compare_text(version, now) <= 0)
 		return NULL;
@@ -77,8 +77,7 @@ static bool unfinished_hop(Item *it, const json_t *cv, json_t **ret_hop)
 	*ret_hop = json_null();
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools->json, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
 		if (!pool_paused_by(p, target_of(it)->fleet))
 			continue;
 		const char *now = cv_current_version(cv), *image = cv_current_image(cv);

@@ -25,7 +25,9 @@ static bool was_bad(const Item *it, const char *group, const char *name)
 	const json_t *list = json_object_get(json_object_get(item_memo(it), "baseline"), group);
 	size_t i;
 	json_t *v;
-	json_array_foreach(list, i, v) if (strcmp(json_string_value(v), name) == 0) return true;
+	json_array_foreach (list, i, v)
+		if (strcmp(json_string_value(v), name) == 0)
+			return true;
 	return false;
 }
 
@@ -70,8 +72,7 @@ static bool judge_operators(Item *it, const Gate *g, LookVerdict *ret, char **re
 	int64_t wall = loop_wall_usec(saga_loop(item_saga(it))), youngest = 0;
 	size_t i, n_good = 0;
 	json_t *co;
-	json_array_foreach(items, i, co)
-	{
+	json_array_foreach (items, i, co) {
 		youngest = MAX(youngest, stable_usec(co));
 		bool bad = is(co, "Available", "False") || is(co, "Degraded", "True");
 		if (bad && !was_bad(it, "operators", name_of(co)))
@@ -124,8 +125,7 @@ static bool judge_pools(Item *it, const Gate *g, LookVerdict *ret, char **ret_te
 			ret, ret_text, LOOK_NODATA, "the list of MachineConfigPools is empty");
 	size_t i;
 	json_t *p;
-	json_array_foreach(items, i, p)
-	{
+	json_array_foreach (items, i, p) {
 		if (is(p, "Degraded", "True") && !was_bad(it, "pools", name_of(p)))
 			return judged(ret, ret_text, LOOK_FAIL, "pool %s is degraded: %s",
 				name_of(p), condition_message(p, "Degraded"));
@@ -148,8 +148,7 @@ static bool judge_nodes(Item *it, const Gate *g, LookVerdict *ret, char **ret_te
 			json_array_size(items), (int)n_before);
 	size_t i, n_ready = 0;
 	json_t *n;
-	json_array_foreach(items, i, n)
-	{
+	json_array_foreach (items, i, n) {
 		n_ready += node_ready(n);
 		if (node_ready(n) || json_path_bool(n, "spec.unschedulable", false) ||
 			was_bad(it, "nodes", name_of(n)))
@@ -166,8 +165,9 @@ static int64_t starved_budgets(const json_t *items)
 	size_t i;
 	int64_t n = 0;
 	json_t *p;
-	json_array_foreach(items, i, p) n += json_path_int(p, "status.currentHealthy", 0) <
-					     json_path_int(p, "status.desiredHealthy", 0);
+	json_array_foreach (items, i, p)
+		n += json_path_int(p, "status.currentHealthy", 0) <
+		     json_path_int(p, "status.desiredHealthy", 0);
 	return n;
 }
 
@@ -234,8 +234,9 @@ static json_t *names_where(const json_t *items, bool (*bad)(const json_t *o))
 	json_t *names = json_array();
 	size_t i;
 	json_t *o;
-	json_array_foreach(items, i, o) if (bad(o))
-		json_array_append_new(names, json_string(name_of(o)));
+	json_array_foreach (items, i, o)
+		if (bad(o))
+			json_array_append_new(names, json_string(name_of(o)));
 	return names;
 }
 

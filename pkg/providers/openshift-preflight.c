@@ -98,8 +98,7 @@ static void check_operators(const json_t *list, json_t *findings)
 {
 	size_t i;
 	json_t *co;
-	json_array_foreach(json_object_get(list, "items"), i, co)
-	{
+	json_array_foreach (json_object_get(list, "items"), i, co) {
 		const char *name = json_path_str(co, "metadata.name", "?");
 		if (strcmp(condition_status(co, "Available"), "False") == 0)
 			finding_add(findings, "block", "operator",
@@ -118,8 +117,7 @@ static void check_pools(const Target *t, const json_t *list, json_t *findings)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(list, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(list, "items"), i, p) {
 		const char *name = json_path_str(p, "metadata.name", "?");
 		if (strcmp(condition_status(p, "Degraded"), "True") == 0)
 			finding_add(findings, "block", "pool",
@@ -140,8 +138,7 @@ static void check_nodes(const json_t *list, json_t *findings)
 {
 	size_t i;
 	json_t *n;
-	json_array_foreach(json_object_get(list, "items"), i, n)
-	{
+	json_array_foreach (json_object_get(list, "items"), i, n) {
 		const char *name = json_path_str(n, "metadata.name", "?");
 		if (json_path_bool(n, "spec.unschedulable", false))
 			finding_add(findings, "warn", "cordon",
@@ -186,15 +183,14 @@ static void check_acks(
 	const json_t *given = json_path(item_data(item_parent(it)), "plan.spec.target.acks");
 	const char *key;
 	json_t *text;
-	json_object_foreach(json_object_get((json_t *)gates, "data"), key, text)
-	{
+	json_object_foreach (json_object_get((json_t *)gates, "data"), key, text) {
 		const char *have =
 			json_string_value(json_object_get(json_object_get(acks, "data"), key));
 		bool planned = false;
 		size_t i;
 		json_t *a;
-		json_array_foreach(given, i, a) planned =
-			planned || strcmp(json_string_value(a), key) == 0;
+		json_array_foreach (given, i, a)
+			planned = planned || strcmp(json_string_value(a), key) == 0;
 		if (!g_str_has_prefix(key, prefix) || planned ||
 			(have && strcmp(have, "true") == 0))
 			continue;

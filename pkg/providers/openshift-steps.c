@@ -41,8 +41,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 		return step_done(0);
 	size_t i;
 	json_t *ack;
-	json_array_foreach(json_object_get(plan_target(it), "acks"), i, ack)
-	{
+	json_array_foreach (json_object_get(plan_target(it), "acks"), i, ack) {
 		g_autofree char *key = g_strdup_printf("%s#%s", ACKS_PATH, json_string_value(ack));
 		const View *v = fact(it, &fact_object, key);
 		if (!v)
@@ -83,8 +82,7 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 		return step_read(it);
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools->json, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
 		if (!pool_is_worker(p) || json_path_bool(p, "spec.paused", false))
 			continue;
 		g_autofree char *key =
@@ -219,8 +217,9 @@ static const json_t *next_braked(const json_t *pools, const char *fleet)
 	const json_t *best = NULL;
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools, "items"), i,
-		p) if (pool_paused_by(p, fleet) && (!best || before(p, best))) best = p;
+	json_array_foreach (json_object_get(pools, "items"), i, p)
+		if (pool_paused_by(p, fleet) && (!best || before(p, best)))
+			best = p;
 	return best;
 }
 
@@ -235,8 +234,7 @@ static const json_t *moving(const json_t *pools, bool untouched)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pools, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(pools, "items"), i, p) {
 		bool settled = untouched ? pool_at_its_wish(p) : pool_settled(p);
 		if (pool_is_worker(p) && !json_path_bool(p, "spec.paused", false) && !settled)
 			return p;
@@ -271,9 +269,9 @@ static void assist(Item *it, Batch *b, const json_t *nodes)
 	Target *t = target_of(it);
 	size_t i;
 	json_t *n;
-	json_array_foreach(
-		json_object_get(nodes, "items"), i, n) if (t->assist && operator_drains(n))
-		t->assist(it, b, json_path_str(n, "metadata.name", ""));
+	json_array_foreach (json_object_get(nodes, "items"), i, n)
+		if (t->assist && operator_drains(n))
+			t->assist(it, b, json_path_str(n, "metadata.name", ""));
 }
 
 static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
@@ -362,10 +360,11 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 			return step_read(it);
 		size_t i;
 		json_t *p;
-		json_array_foreach(json_object_get(pools->json, "items"), i,
-			p) if (pool_paused_by(p, fleet) && !pool_at_its_wish(p)) return poll(it,
-			now, POOL_POLL_SEC, "pool %s is to want its old configuration again",
-			json_path_str(p, "metadata.name", ""));
+		json_array_foreach (json_object_get(pools->json, "items"), i, p)
+			if (pool_paused_by(p, fleet) && !pool_at_its_wish(p))
+				return poll(it, now, POOL_POLL_SEC,
+					"pool %s is to want its old configuration again",
+					json_path_str(p, "metadata.name", ""));
 	}
 	return release_tick(it, now, b);
 }

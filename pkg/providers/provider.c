@@ -45,8 +45,9 @@ bool findings_block(const json_t *findings)
 {
 	size_t i;
 	json_t *f;
-	json_array_foreach(findings, i,
-		f) if (strcmp(json_path_str(f, "level", ""), "block") == 0) return true;
+	json_array_foreach (findings, i, f)
+		if (strcmp(json_path_str(f, "level", ""), "block") == 0)
+			return true;
 	return false;
 }
 

@@ -143,7 +143,8 @@ static void on_page(json_t *items, bool first, void *ud)
 		json_array_clear(p->items);
 	size_t i;
 	json_t *o;
-	json_array_foreach(items, i, o) slim(o);
+	json_array_foreach (items, i, o)
+		slim(o);
 	json_array_extend(p->items, items);
 }
 

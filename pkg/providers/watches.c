@@ -98,13 +98,12 @@ static void remember_disrupted(json_t *pdb, const json_t *old, int64_t now)
 {
 	json_t *seen = json_object(), *value;
 	const char *pod;
-	json_object_foreach(json_object_get(old, "disruptedSeen"), pod, value)
-	{
+	json_object_foreach (json_object_get(old, "disruptedSeen"), pod, value) {
 		int64_t age = now - json_integer_value(value);
 		if (age <= WATCHES_DISRUPTED_SEC * SL_USEC_PER_SEC)
 			json_object_set(seen, pod, value);
 	}
-	json_object_foreach(json_path(pdb, "status.disruptedPods"), pod, value)
+	json_object_foreach (json_path(pdb, "status.disruptedPods"), pod, value)
 		json_object_set_new(seen, pod, json_integer(now));
 	json_object_set_new(pdb, "disruptedSeen", seen);
 	json_object_set_new(pdb, "seenUsec", json_integer(now));

@@ -153,8 +153,9 @@ bool item_pivot_crossed(const Item *it, const char *name)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(
-		it->pivots, i, p) if (strcmp(json_path_str(p, "name", ""), name) == 0) return true;
+	json_array_foreach (it->pivots, i, p)
+		if (strcmp(json_path_str(p, "name", ""), name) == 0)
+			return true;
 	return false;
 }
 

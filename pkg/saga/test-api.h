@@ -21,8 +21,7 @@ static inline HttpSimAnswer patch(World *w, const char *path, const json_t *body
 	bool changed = false;
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)body, key, v)
-	{
+	json_object_foreach ((json_t *)body, key, v) {
 		if (strcmp(key, "metadata") == 0 || json_equal(json_object_get(o, key), v))
 			continue;
 		json_object_set(o, key, v);
@@ -62,8 +61,9 @@ static inline HttpSimAnswer list_pods(World *w)
 	json_t *list = json_object();
 	const char *path;
 	json_t *o;
-	json_object_foreach(w->objects, path, o) if (g_str_has_prefix(path, "/pods/"))
-		json_object_set_new(list, path, json_deep_copy(o));
+	json_object_foreach (w->objects, path, o)
+		if (g_str_has_prefix(path, "/pods/"))
+			json_object_set_new(list, path, json_deep_copy(o));
 	return answer(200, list);
 }
 

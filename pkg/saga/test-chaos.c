@@ -202,8 +202,7 @@ static void judge(Kit *k)
 	}
 	const char *path;
 	json_t *o;
-	json_object_foreach(k->target.objects, path, o)
-	{
+	json_object_foreach (k->target.objects, path, o) {
 		g_assert_false(json_path_bool(o, "mark", false));
 		g_assert_false(g_str_has_prefix(path, "/m"));
 	}

@@ -352,8 +352,7 @@ static StepResult drain_tick(Item *it, int64_t now, Batch *b)
 	int n_here = 0;
 	const char *path;
 	json_t *pod;
-	json_object_foreach(pods->json, path, pod)
-	{
+	json_object_foreach (pods->json, path, pod) {
 		if (strcmp(json_path_str(pod, "node", ""), item_name(it)) != 0)
 			continue;
 		n_here++;

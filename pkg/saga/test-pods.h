@@ -24,9 +24,9 @@ static inline const char *schedule(World *w)
 		int n = 0;
 		const char *path;
 		json_t *o;
-		json_object_foreach(w->objects, path, o) n +=
-			g_str_has_prefix(path, "/pods/") &&
-			strcmp(json_path_str(o, "node", ""), node_name(i)) == 0;
+		json_object_foreach (w->objects, path, o)
+			n += g_str_has_prefix(path, "/pods/") &&
+			     strcmp(json_path_str(o, "node", ""), node_name(i)) == 0;
 		if (n < best_n) {
 			best = node_name(i);
 			best_n = n;

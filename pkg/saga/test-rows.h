@@ -33,8 +33,9 @@ static inline Class row_classify(const json_t *want, const View *v)
 	json_t *value;
 	if (v->missing)
 		return CLASS_ABSENT;
-	json_object_foreach((json_t *)want, key,
-		value) if (!json_equal(json_object_get(v->json, key), value)) return CLASS_ABSENT;
+	json_object_foreach ((json_t *)want, key, value)
+		if (!json_equal(json_object_get(v->json, key), value))
+			return CLASS_ABSENT;
 	return CLASS_DONE;
 }
 

@@ -77,8 +77,7 @@ static inline HttpSimAnswer target_patch(Target *t, const HttpRequest *r, json_t
 	json_object_del(body, "metadata");
 	const char *key;
 	json_t *v;
-	json_object_foreach(body, key, v)
-	{
+	json_object_foreach (body, key, v) {
 		if (json_equal(json_object_get(o, key), v))
 			continue;
 		json_object_set(o, key, v);

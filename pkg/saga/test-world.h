@@ -66,8 +66,8 @@ static inline int n_ready(World *w)
 	int n = 0;
 	const char *path;
 	json_t *o;
-	json_object_foreach(w->objects, path, o) n +=
-		g_str_has_prefix(path, "/pods/") && pod_ready(o);
+	json_object_foreach (w->objects, path, o)
+		n += g_str_has_prefix(path, "/pods/") && pod_ready(o);
 	return n;
 }
 

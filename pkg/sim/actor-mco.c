@@ -37,8 +37,7 @@ static bool selects(const SimObj *pool, const SimObj *node)
 	const char *key;
 	json_t *v;
 	const json_t *want = tree_get(pool->json, "spec.nodeSelector.matchLabels");
-	json_object_foreach((json_t *)want, key, v)
-	{
+	json_object_foreach ((json_t *)want, key, v) {
 		const char *have = tree_label(node->json, key);
 		if (!have || strcmp(have, json_string_value(v)) != 0)
 			return false;

@@ -225,8 +225,7 @@ static json_t *keep_disrupted(SimActors *a, const SimObj *pdb, int64_t *ret_due)
 	json_t *out = json_object();
 	const char *name;
 	json_t *v;
-	json_object_foreach(tree_get(pdb->json, "status.disruptedPods"), name, v)
-	{
+	json_object_foreach (tree_get(pdb->json, "status.disruptedPods"), name, v) {
 		const SimObj *p = find(a, SIM_PODS, pdb->ns, name);
 		int64_t at = 0;
 		sl_time_parse(json_string_value(v), &at);
@@ -268,8 +267,7 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 	json_t *gone = json_object_get(old, "disruptedPods");
 	const char *name;
 	json_t *v;
-	json_object_foreach(gone, name, v)
-	{
+	json_object_foreach (gone, name, v) {
 		if (!json_object_get(disrupted, name))
 			json_object_set_new(disrupted, name, json_null());
 	}

@@ -311,8 +311,7 @@ json_t *condition_of(const json_t *status, const char *type)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(status, "conditions"), i, c)
-	{
+	json_array_foreach (json_object_get(status, "conditions"), i, c) {
 		const char *t = json_string_value(json_object_get(c, "type"));
 		if (t && strcmp(t, type) == 0)
 			return c;
@@ -347,8 +346,7 @@ const char *operator_version(const SimObj *co)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach(tree_get(co->json, "status.versions"), i, v)
-	{
+	json_array_foreach (tree_get(co->json, "status.versions"), i, v) {
 		if (g_strcmp0(tree_str(v, "name"), "operator") == 0)
 			return tree_str(v, "version");
 	}

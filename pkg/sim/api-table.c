@@ -17,8 +17,7 @@ static bool holds(const json_t *o, const char *type, const char *is)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(tree_get(o, "status.conditions"), i, c)
-	{
+	json_array_foreach (tree_get(o, "status.conditions"), i, c) {
 		if (g_strcmp0(tree_str(c, "type"), type) == 0)
 			return g_strcmp0(tree_str(c, "status"), is) == 0;
 	}
@@ -48,8 +47,7 @@ static char *progress(const json_t *o)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(tree_get(o, "status.conditions"), i, c)
-	{
+	json_array_foreach (tree_get(o, "status.conditions"), i, c) {
 		const char *type = tree_str(c, "type");
 		if (g_strcmp0(type, "Progressing") == 0)
 			return g_strdup(tree_str(c, "message"));

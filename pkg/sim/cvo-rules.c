@@ -41,8 +41,7 @@ static void learn_all(SimActors *a, const json_t *status)
 	size_t i;
 	json_t *e;
 	for (size_t n = 0; n < G_N_ELEMENTS(lists); n++)
-		json_array_foreach(json_object_get(status, lists[n]), i, e)
-		{
+		json_array_foreach (json_object_get(status, lists[n]), i, e) {
 			learn(a, tree_str(e, "version"), tree_str(e, "image"));
 		}
 }
@@ -62,8 +61,7 @@ static bool listed(const json_t *status, const char *list, const char *version)
 {
 	size_t i;
 	json_t *e;
-	json_array_foreach(json_object_get(status, list), i, e)
-	{
+	json_array_foreach (json_object_get(status, list), i, e) {
 		const char *v = tree_str(e, "version");
 		if (!v)
 			v = tree_str(e, "release.version");
@@ -108,8 +106,7 @@ static const char *previous_version(const json_t *cv, const char *current)
 {
 	size_t i;
 	json_t *e;
-	json_array_foreach(tree_get(cv, "status.history"), i, e)
-	{
+	json_array_foreach (tree_get(cv, "status.history"), i, e) {
 		const char *v = tree_str(e, "version");
 		if (v && strcmp(v, current) != 0)
 			return v;
@@ -212,8 +209,7 @@ static const char *open_gate(const SimActors *a, const char **ret_text)
 	g_autofree char *prefix = g_strdup_printf("ack-%d.%d-", v.major, v.minor);
 	const char *key;
 	json_t *text;
-	json_object_foreach(json_object_get(gates->json, "data"), key, text)
-	{
+	json_object_foreach (json_object_get(gates->json, "data"), key, text) {
 		const json_t *given = json_object_get(json_object_get(acks->json, "data"), key);
 		if (g_str_has_prefix(key, prefix) &&
 			g_strcmp0(json_string_value(given), "true") != 0) {

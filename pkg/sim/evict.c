@@ -149,8 +149,7 @@ static const char *sync_failure(const json_t *pdb)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(tree_get(pdb, "status.conditions"), i, c)
-	{
+	json_array_foreach (tree_get(pdb, "status.conditions"), i, c) {
 		if (g_strcmp0(tree_str(c, "type"), "DisruptionAllowed") == 0 &&
 			g_strcmp0(tree_str(c, "reason"), "SyncFailed") == 0)
 			return tree_str(c, "message");

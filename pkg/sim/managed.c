@@ -57,8 +57,7 @@ static void changed(const json_t *was, const json_t *now, json_t *set, int depth
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)now, key, v)
-	{
+	json_object_foreach ((json_t *)now, key, v) {
 		json_t *old = json_object_get(was, key);
 		if (old == v || skip(key, depth) || (!is_tree(v) && json_equal(old, v)))
 			continue;
@@ -69,8 +68,7 @@ static void changed(const json_t *was, const json_t *now, json_t *set, int depth
 			prune(set, key);
 		}
 	}
-	json_object_foreach((json_t *)was, key, v)
-	{
+	json_object_foreach ((json_t *)was, key, v) {
 		if (!json_object_get(now, key) && !skip(key, depth))
 			child(set, key); /* removed: it takes the field from its owners */
 	}
@@ -82,8 +80,7 @@ static void subtract(json_t *set, const json_t *gone)
 	const char *key;
 	json_t *v;
 	void *tmp;
-	json_object_foreach_safe(set, tmp, key, v)
-	{
+	json_object_foreach_safe (set, tmp, key, v) {
 		json_t *g = json_object_get(gone, key);
 		if (!g)
 			continue;
@@ -99,8 +96,7 @@ static void unite(json_t *set, const json_t *add, const json_t *obj)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)add, key, v)
-	{
+	json_object_foreach ((json_t *)add, key, v) {
 		json_t *value = json_object_get(obj, key + 2);
 		if (!value)
 			continue;
@@ -140,8 +136,7 @@ static json_t *entries_after(const json_t *now, const json_t *taken, const json_
 	g_autoptr(json_t) own = json_object();
 	size_t i;
 	json_t *e;
-	json_array_foreach(list, i, e)
-	{
+	json_array_foreach (list, i, e) {
 		g_autoptr(json_t) fields = json_deep_copy(json_object_get(e, "fieldsV1"));
 		if (same_writer(e, w)) {
 			if (keep_own)
@@ -166,8 +161,7 @@ static bool covers(const json_t *set, const json_t *part)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)part, key, v)
-	{
+	json_object_foreach ((json_t *)part, key, v) {
 		const json_t *in = json_object_get(set, key);
 		if (!in || is_tree(in) != is_tree(v) || (is_tree(v) && !covers(in, v)))
 			return false;
@@ -179,8 +173,7 @@ static bool intersects(const json_t *a, const json_t *b)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)b, key, v)
-	{
+	json_object_foreach ((json_t *)b, key, v) {
 		const json_t *in = json_object_get(a, key);
 		if (in && (!is_tree(in) || !is_tree(v) || intersects(in, v)))
 			return true;
@@ -193,8 +186,7 @@ static bool present(const json_t *obj, const json_t *set)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)set, key, v)
-	{
+	json_object_foreach ((json_t *)set, key, v) {
 		const json_t *in = json_object_get(obj, key + 2);
 		if (!in || (is_tree(v) && !present(in, v)))
 			return false;
@@ -208,8 +200,7 @@ static bool nothing_moves(const json_t *list, const json_t *touched, const Manag
 	bool mine = false;
 	size_t i;
 	json_t *e;
-	json_array_foreach(list, i, e)
-	{
+	json_array_foreach (list, i, e) {
 		const json_t *fields = json_object_get(e, "fieldsV1");
 		if (!same_writer(e, w) && intersects(fields, touched))
 			return false;
@@ -234,8 +225,7 @@ static void leaves(const json_t *body, json_t *set, int depth)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)body, key, v)
-	{
+	json_object_foreach ((json_t *)body, key, v) {
 		if (skip(key, depth))
 			continue;
 		int below = depth == 0 && strcmp(key, "metadata") == 0 ? 1 : 2;
@@ -253,8 +243,7 @@ static void find_conflicts(const json_t *fields, const json_t *wanted, const jso
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)wanted, key, v)
-	{
+	json_object_foreach ((json_t *)wanted, key, v) {
 		const json_t *theirs = json_object_get(fields, key);
 		const json_t *a = json_object_get(was, key + 2),
 			     *b = json_object_get(body, key + 2);
@@ -278,8 +267,7 @@ static json_t *without(json_t *obj, const json_t *gone)
 	json_t *out = json_copy(obj);
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)gone, key, v)
-	{
+	json_object_foreach ((json_t *)gone, key, v) {
 		json_t *in = json_object_get(obj, key + 2);
 		json_object_del(out, key + 2);
 		if (!in || !is_tree(v) || !json_is_object(in))
@@ -300,8 +288,7 @@ bool managed_apply(json_t *was, json_t *body, const ManagedWrite *w, bool force,
 	g_autoptr(json_t) dropped = json_object();
 	size_t i;
 	json_t *e;
-	json_array_foreach(tree_get(was, "metadata.managedFields"), i, e)
-	{
+	json_array_foreach (tree_get(was, "metadata.managedFields"), i, e) {
 		const json_t *fields = json_object_get(e, "fieldsV1");
 		if (same_writer(e, w)) {
 			json_decref(dropped);
@@ -315,8 +302,7 @@ bool managed_apply(json_t *was, json_t *body, const ManagedWrite *w, bool force,
 		return false;
 	}
 	subtract(dropped, wanted);
-	json_array_foreach(tree_get(was, "metadata.managedFields"), i, e)
-	{
+	json_array_foreach (tree_get(was, "metadata.managedFields"), i, e) {
 		if (!same_writer(e, w))
 			subtract(dropped, json_object_get(e, "fieldsV1"));
 	}

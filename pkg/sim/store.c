@@ -188,8 +188,7 @@ static bool is_ready(const json_t *status)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_object_get(status, "conditions"), i, c)
-	{
+	json_array_foreach (json_object_get(status, "conditions"), i, c) {
 		const char *type = json_string_value(json_object_get(c, "type"));
 		if (type && strcmp(type, "Ready") == 0)
 			return g_strcmp0(json_string_value(json_object_get(c, "status")), "True") ==
@@ -229,8 +228,7 @@ static bool is_tainted(const json_t *taints)
 {
 	size_t i;
 	json_t *t;
-	json_array_foreach(taints, i, t)
-	{
+	json_array_foreach (taints, i, t) {
 		const char *effect = json_string_value(json_object_get(t, "effect"));
 		if (effect &&
 			(strcmp(effect, "NoSchedule") == 0 || strcmp(effect, "NoExecute") == 0))

@@ -303,8 +303,7 @@ static char *owners(Rig *r, const char *path)
 	GString *out = g_string_new(NULL);
 	size_t i;
 	json_t *e;
-	json_array_foreach(tree_get(r->answer, "metadata.managedFields"), i, e)
-	{
+	json_array_foreach (tree_get(r->answer, "metadata.managedFields"), i, e) {
 		if (json_path(json_object_get(e, "fieldsV1"), path))
 			g_string_append_printf(
 				out, "%s%s", out->len ? "," : "", tree_str(e, "manager"));

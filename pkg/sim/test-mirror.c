@@ -74,8 +74,7 @@ static void compare(Walk *w, Client *c)
 	json_t *items = json_object_get(l, "items"), *o;
 	size_t i;
 	g_assert_cmpuint(json_array_size(items), ==, g_hash_table_size(c->seen));
-	json_array_foreach(items, i, o)
-	{
+	json_array_foreach (items, i, o) {
 		g_assert_cmpstr(g_hash_table_lookup(c->seen, tree_str(o, "metadata.name")), ==,
 			tree_str(o, "metadata.resourceVersion"));
 	}
@@ -91,8 +90,7 @@ static void begin(Walk *w, size_t i, bool anew)
 		size_t k;
 		json_t *o;
 		g_hash_table_remove_all(c->seen);
-		json_array_foreach(json_object_get(l, "items"), k, o)
-		{
+		json_array_foreach (json_object_get(l, "items"), k, o) {
 			g_hash_table_insert(c->seen, g_strdup(tree_str(o, "metadata.name")),
 				g_strdup(tree_str(o, "metadata.resourceVersion")));
 		}

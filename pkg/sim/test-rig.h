@@ -70,8 +70,7 @@ static inline const char *condition(Rig *r, const char *type, const char *member
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(tree_get(cv(r), "status.conditions"), i, c)
-	{
+	json_array_foreach (tree_get(cv(r), "status.conditions"), i, c) {
 		if (g_strcmp0(tree_str(c, "type"), type) == 0)
 			return tree_str(c, member);
 	}

@@ -27,8 +27,7 @@ static char *query(Rig *r, const char *text)
 	GString *out = g_string_new(NULL);
 	size_t i;
 	json_t *e;
-	json_array_foreach(json_path(json, "data.result"), i, e)
-	{
+	json_array_foreach (json_path(json, "data.result"), i, e) {
 		g_assert_cmpfloat(json_number_value(json_path(e, "value.0")), ==, 1795000000);
 		g_string_append_printf(out, "%s%s", i ? " " : "", json_path_str(e, "value.1", "?"));
 	}

@@ -14,8 +14,7 @@ json_t *tree_merge(json_t *old, json_t *patch)
 	json_t *out = copy_object(old);
 	const char *key;
 	json_t *v;
-	json_object_foreach(patch, key, v)
-	{
+	json_object_foreach (patch, key, v) {
 		if (json_is_null(v))
 			json_object_del(out, key);
 		else
@@ -215,8 +214,7 @@ json_t *tree_json_patch(json_t *old, json_t *ops, GError **err)
 	g_autoptr(json_t) cur = json_incref(old);
 	size_t i;
 	json_t *row;
-	json_array_foreach(ops, i, row)
-	{
+	json_array_foreach (ops, i, row) {
 		json_t *next = apply_op(cur, row, err);
 		if (!next)
 			return NULL;
@@ -257,8 +255,7 @@ static void append_object(GString *out, const json_t *v)
 	const char *key;
 	json_t *member;
 	char before = '{';
-	json_object_foreach((json_t *)v, key, member)
-	{
+	json_object_foreach ((json_t *)v, key, member) {
 		g_string_append_c(out, before);
 		append_string(out, key, strlen(key));
 		g_string_append_c(out, ':');

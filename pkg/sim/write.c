@@ -105,14 +105,12 @@ static bool spec_changed(const json_t *was, const json_t *next)
 {
 	const char *key;
 	json_t *v;
-	json_object_foreach((json_t *)next, key, v)
-	{
+	json_object_foreach ((json_t *)next, key, v) {
 		if (strcmp(key, "metadata") != 0 && strcmp(key, "status") != 0 &&
 			!same(json_object_get(was, key), v))
 			return true;
 	}
-	json_object_foreach((json_t *)was, key, v)
-	{
+	json_object_foreach ((json_t *)was, key, v) {
 		if (!json_object_get(next, key) && strcmp(key, "metadata") != 0 &&
 			strcmp(key, "status") != 0)
 			return true;

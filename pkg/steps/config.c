@@ -32,8 +32,9 @@ const json_t *cluster_wave(const Item *it)
 	const char *name = json_path_str(cluster_entry(it), "wave", "");
 	size_t i;
 	json_t *w;
-	json_array_foreach(json_object_get(snapshot(it), "waves"), i,
-		w) if (strcmp(json_path_str(w, "name", ""), name) == 0) return w;
+	json_array_foreach (json_object_get(snapshot(it), "waves"), i, w)
+		if (strcmp(json_path_str(w, "name", ""), name) == 0)
+			return w;
 	return NULL;
 }
 
@@ -67,8 +68,7 @@ ClusterCtx *cluster_ctx(const Item *cit)
 	c->gates = g_ptr_array_new_with_free_func((GDestroyNotify)gate_free);
 	size_t i;
 	json_t *g;
-	json_array_foreach(json_object_get(cluster_policy(it, "gates"), "gates"), i, g)
-	{
+	json_array_foreach (json_object_get(cluster_policy(it, "gates"), "gates"), i, g) {
 		Gate *gate = gate_parse(g, NULL);
 		g_assert(gate); /* the snapshot was checked before it was stored */
 		g_ptr_array_add(c->gates, gate);

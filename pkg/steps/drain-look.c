@@ -60,8 +60,7 @@ static bool node_unreachable(const View *node)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach(json_path(node->json, "status.conditions"), i, c)
-	{
+	json_array_foreach (json_path(node->json, "status.conditions"), i, c) {
 		if (strcmp(json_path_str(c, "type", ""), "Ready") == 0)
 			return strcmp(json_path_str(c, "status", ""), "Unknown") == 0;
 	}
@@ -109,7 +108,8 @@ static void add_pods(DrainLook *l, Item *node, const View *object, const View *p
 	l->refusals = g_new0(EvictVerdict, n + 1);
 	int64_t since = l->in.now_usec - item_observed_usec(node);
 	bool unreachable = node_unreachable(object);
-	json_array_foreach(items, i, p) add_pod(l, node, p, since, unreachable);
+	json_array_foreach (items, i, p)
+		add_pod(l, node, p, since, unreachable);
 }
 
 /* ---- budgets ---- */
@@ -119,8 +119,7 @@ static void add_budgets(DrainLook *l, const View *pdbs)
 	json_t *items = json_object_get(pdbs->json, "items"), *p;
 	size_t i;
 	l->budgets = g_new0(Budget, json_array_size(items) + 1);
-	json_array_foreach(items, i, p)
-	{
+	json_array_foreach (items, i, p) {
 		Budget *b = &l->budgets[l->n_budgets];
 		if (!budget_from_json(p, b))
 			continue;
@@ -160,8 +159,7 @@ static int64_t disrupted_seen(const View *pdbs, const char *ns, const char *budg
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pdbs->json, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(pdbs->json, "items"), i, p) {
 		if (strcmp(json_path_str(p, "metadata.name", ""), budget) == 0 &&
 			strcmp(json_path_str(p, "metadata.namespace", ""), ns) == 0)
 			return json_integer_value(

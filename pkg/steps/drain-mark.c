@@ -47,8 +47,7 @@ static bool has_taint(const json_t *node)
 {
 	size_t i;
 	json_t *t;
-	json_array_foreach(json_path(node, "spec.taints"), i, t)
-	{
+	json_array_foreach (json_path(node, "spec.taints"), i, t) {
 		if (strcmp(json_path_str(t, "key", ""), DRAIN_TAINT) == 0)
 			return true;
 	}
@@ -60,8 +59,7 @@ static json_t *other_taints(const json_t *node)
 {
 	json_t *out = json_array(), *t;
 	size_t i;
-	json_array_foreach(json_path(node, "spec.taints"), i, t)
-	{
+	json_array_foreach (json_path(node, "spec.taints"), i, t) {
 		if (strcmp(json_path_str(t, "key", ""), DRAIN_TAINT) != 0)
 			json_array_append(out, t);
 	}

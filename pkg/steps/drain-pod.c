@@ -31,8 +31,7 @@ const json_t *drain_find_uid(const View *pods, const char *uid)
 {
 	size_t i;
 	json_t *p;
-	json_array_foreach(json_object_get(pods->json, "items"), i, p)
-	{
+	json_array_foreach (json_object_get(pods->json, "items"), i, p) {
 		if (strcmp(json_path_str(p, "metadata.uid", ""), uid) == 0)
 			return p;
 	}

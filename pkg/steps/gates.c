@@ -79,8 +79,9 @@ static json_t *evidence_of(const View *v)
 	json_t *e = json_copy(v->json), *values = json_array();
 	size_t i;
 	json_t *n;
-	json_array_foreach(json_object_get(v->json, "values"), i, n) if (i < EVIDENCE_VALUES)
-		json_array_append(values, n);
+	json_array_foreach (json_object_get(v->json, "values"), i, n)
+		if (i < EVIDENCE_VALUES)
+			json_array_append(values, n);
 	json_object_set_new(e, "nValues", json_integer((json_int_t)i));
 	json_object_set_new(e, "values", values);
 	return e;
@@ -121,8 +122,8 @@ static bool read_query(Item *it, const Gate *g, int64_t due, json_t **ret_look, 
 	g_autofree double *numbers = g_new0(double, json_array_size(values) + 1);
 	size_t i;
 	json_t *n;
-	json_array_foreach(values, i, n) numbers[i] =
-		json_is_number(n) ? json_number_value(n) : NAN;
+	json_array_foreach (values, i, n)
+		numbers[i] = json_is_number(n) ? json_number_value(n) : NAN;
 	r.values = numbers;
 	r.n_values = json_array_size(values);
 	if (fresh)
@@ -164,8 +165,9 @@ static bool skipped(const Item *it, const Gate *g)
 {
 	size_t i;
 	json_t *name;
-	json_array_foreach(json_object_get(item_memo(it), "skippedGates"), i,
-		name) if (strcmp(json_string_value(name), g->name) == 0) return true;
+	json_array_foreach (json_object_get(item_memo(it), "skippedGates"), i, name)
+		if (strcmp(json_string_value(name), g->name) == 0)
+			return true;
 	return false;
 }
 

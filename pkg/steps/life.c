@@ -22,9 +22,10 @@ static void check_later(const Item *it, json_t *findings)
 {
 	size_t i;
 	json_t *path;
-	json_array_foreach(json_object_get(cluster_entry(it), "later"), i, path) finding_add(
-		findings, "block", "later", "take it out of the document until it has an effect",
-		"%s has no effect in this version", json_string_value(path));
+	json_array_foreach (json_object_get(cluster_entry(it), "later"), i, path)
+		finding_add(findings, "block", "later",
+			"take it out of the document until it has an effect",
+			"%s has no effect in this version", json_string_value(path));
 }
 
 static void check_gates(const Item *it, json_t *findings)
@@ -121,8 +122,7 @@ static void only_what_bars_the_way_back(json_t *findings)
 		"rollback" };
 	size_t i;
 	json_t *f;
-	json_array_foreach(findings, i, f)
-	{
+	json_array_foreach (findings, i, f) {
 		bool bar = false;
 		for (size_t k = 0; k < G_N_ELEMENTS(bars); k++)
 			bar = bar || strcmp(json_path_str(f, "code", ""), bars[k]) == 0;

@@ -69,8 +69,7 @@ static void judge_posts(const World *w, Scene scene, const json_t *before)
 {
 	const char *uid;
 	json_t *n;
-	json_object_foreach(w->posts, uid, n)
-	{
+	json_object_foreach (w->posts, uid, n) {
 		if (scene == SCENE_ONE)
 			g_assert_cmpstr(json_path_str(before, uid, "a newcomer"), ==, FIRST);
 		g_assert_cmpint(json_integer_value(n), <=, 3);

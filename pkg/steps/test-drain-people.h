@@ -30,7 +30,8 @@ static inline size_t n_posts(const World *w)
 	size_t sum = 0;
 	const char *uid;
 	json_t *n;
-	json_object_foreach(w->posts, uid, n) sum += (size_t)json_integer_value(n);
+	json_object_foreach (w->posts, uid, n)
+		sum += (size_t)json_integer_value(n);
 	return sum;
 }
 

@@ -10,7 +10,8 @@ static void assert_clean(World *w, size_t n_pods)
 	const char *uid;
 	json_t *n;
 	g_assert_cmpuint(json_object_size(w->posts), ==, n_pods);
-	json_object_foreach(w->posts, uid, n) g_assert_cmpint(json_integer_value(n), ==, 1);
+	json_object_foreach (w->posts, uid, n)
+		g_assert_cmpint(json_integer_value(n), ==, 1);
 	g_assert_cmpuint(w->n_wrong, ==, 0);
 	g_assert_false(w->broken);
 }

@@ -11,12 +11,10 @@ static size_t count_nodes(const json_t *v)
 	size_t n = 1, i;
 	const char *key;
 	json_t *child;
-	json_object_foreach((json_t *)v, key, child)
-	{
+	json_object_foreach ((json_t *)v, key, child) {
 		n += 1 + count_nodes(child);
 	}
-	json_array_foreach(v, i, child)
-	{
+	json_array_foreach (v, i, child) {
 		n += count_nodes(child);
 	}
 	return n;
@@ -53,13 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(text);
 	size_t i;
 	json_t *doc;
-	json_array_foreach(docs, i, doc)
-	{
+	json_array_foreach (docs, i, doc) {
 		check_positions(json_string_value(json_object_get(doc, "positions")),
 			count_nodes(json_object_get(doc, "json")), size);
 	}
-	json_array_foreach(errors, i, doc)
-	{
+	json_array_foreach (errors, i, doc) {
 		g_assert(json_integer_value(json_object_get(doc, "line")) >= 1 &&
 			 json_integer_value(json_object_get(doc, "column")) >= 1);
 	}

@@ -33,8 +33,7 @@ static char *error_text(const json_t *out)
 	GString *s = g_string_new(NULL);
 	size_t i;
 	json_t *e;
-	json_array_foreach(json_object_get(out, "errors"), i, e)
-	{
+	json_array_foreach (json_object_get(out, "errors"), i, e) {
 		g_string_append_printf(s, "%s%d:%d: %s", i ? "\n" : "", (int)int_at(e, "line"),
 			(int)int_at(e, "column"), text_at(e, "message"));
 	}

@@ -133,8 +133,7 @@ static void report_twice(Reader *r, const Frame *f, const char *key, const Pos *
 	size_t i = f->first_key;
 	const char *name;
 	json_t *value;
-	json_object_foreach(f->value, name, value)
-	{
+	json_object_foreach (f->value, name, value) {
 		if (strcmp(name, key) == 0)
 			break;
 		i = pos_at(r, i)->next;
@@ -481,8 +480,7 @@ json_t *yaml_verb(const json_t *request, GError **err)
 	}
 	json_t *out = json_array();
 	size_t i;
-	json_array_foreach(files, i, file)
-	{
+	json_array_foreach (files, i, file) {
 		json_t *answer = read_file_entry(file, !json_is_false(positions));
 		if (!answer) {
 			json_decref(out);
