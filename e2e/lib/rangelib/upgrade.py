@@ -206,8 +206,12 @@ class Fleet:
             wait_for("the run is at rest", probe, timeout, ignore=(OSError,))
         except Timeout as e:
             short = [(c["name"], c["state"], c["now"]) for r in seen["is"]["runs"] for c in r["clusters"]]
-            raise Timeout(f"{e}\nclusters: {short}") from None
+            raise Timeout(f"{e}\nclusters: {short}\n{self.picture()}") from None
         return seen["is"]
+
+    def picture(self):
+        """What the clusters look like, for a test that failed."""
+        return ""
 
     def outcomes(self):
         return {c["name"]: c["outcome"] for r in self.status()["runs"] for c in r["clusters"]}
@@ -246,6 +250,9 @@ class RangeFleet(Fleet):
         for c in t.clusters:
             wait_for(f"{c.name} is settled", lambda c=c: settled(c.client), SETTLED_SEC)
         t.note(f"settled after {time.monotonic() - began:.1f} s")
+
+    def picture(self):
+        return "\n".join(picture_of(c) for c in self.clusters)
 
     def documents(self, **spec):
         """The Cluster documents; spec: more fields of each."""
@@ -296,6 +303,24 @@ def settled(client):
         and all(pool_settled(p.get("status", {})) for p in pools)
         and all(budget_settled(b) for b in budgets)
     )
+
+
+def picture_of(c):
+    """Nodes and what is on them, in one line each."""
+    pods = c.client.list("pods")
+    lines = [f"{c.name}:"]
+    for n in c.client.list("nodes"):
+        name = n["metadata"]["name"]
+        here = [p for p in pods if p["spec"].get("nodeName") == name]
+        leaving = [p for p in here if p["metadata"].get("deletionTimestamp")]
+        notes = {
+            k.rpartition("/")[2]: v[:60] for k, v in n["metadata"].get("annotations", {}).items()
+        }
+        lines.append(
+            f"  {name} unschedulable={n['spec'].get('unschedulable')} pods={len(here)} "
+            f"leaving={len(leaving)} {notes}"
+        )
+    return "\n".join(lines)
 
 
 def pool_settled(status):
