@@ -85,7 +85,7 @@ def test_daemon(t):
 @test("actors and command line get their arguments, documents are one file", needs=[])
 def test_actors_and_cli(t):
     class Cluster:
-        name, kubeconfigs = "c9", {"actors": "/k/actors", "shiplock": "/k/shiplock"}
+        name, kubeconfigs = "stand-in", {"actors": "/k/actors", "shiplock": "/k/shiplock"}
 
     stand_in(t, "shiplock-sim", ECHO)
     actors = product.FakeKubeletsAndOperators(
