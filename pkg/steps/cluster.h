@@ -67,8 +67,8 @@ StepResult cluster_failed(Item *it, int64_t now_usec, Batch *b, GateOnFail of_ga
 	const char *gate, const char *why);
 
 /* The provider says that the order under way fails, since this wall time (0: it does not). True
- * with *ret once that stood for stableFor of a gate with invariant clusterVersion (default 10m), or
- * was stored as a look before. */
+ * with *ret: a wait until that stood for stableFor of a gate with invariant clusterVersion (default
+ * 10m), then the verdict, stored as a look first. */
 bool cluster_failing(Item *it, int64_t now_usec, Batch *b, int64_t since_usec, const char *text,
 	StepResult *ret);
 

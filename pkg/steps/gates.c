@@ -375,9 +375,13 @@ bool cluster_failing(
 {
 	int64_t stood = loop_wall_usec(saga_loop(item_saga(it))) - since;
 	stood = MIN(stood, item_observed_usec(it)); /* the target's clock is not ours */
-	if (!progress_look(it) && (since == 0 || stood < failing_settle_usec(it)))
+	int64_t left = failing_settle_usec(it) - stood;
+	if (since == 0 && !progress_look(it))
 		return false;
-	*ret = progress_failed(it, now, b, text ? text : "");
+	if (left > 0 && !progress_look(it)) /* nothing need change until then */
+		*ret = step_wait(it, now + left, "the operator reports a failure: %s", text);
+	else
+		*ret = progress_failed(it, now, b, text ? text : "");
 	return true;
 }
 
