@@ -640,7 +640,7 @@ def test_service(t):
     said.clear()
     holds_for("a stopped daemon pings nobody", lambda: not heard("WATCHDOG=1"), 7)
     d.go_on()
-    wait_for("the lost time is noticed", lambda: "were not observed" in d.process.tail(), 10)
+    wait_for("the lost time is noticed", lambda: "were not observed" in d.process.tail(), 30)
     d.process.signal(signal.SIGTERM)
     wait_for("STOPPING=1", lambda: heard("STOPPING=1"), 10)
     equal(d.process.wait(10), 0, "exit code")
