@@ -153,9 +153,9 @@ static bool posted(Kit *k)
 static void two_of_a_name(Batch *b, void *ud)
 {
 	Kit *k = ud;
-	batch_item(b, kit_item(k, "/a"), &plain, NULL, "/twin", 0, NULL);
-	batch_item(b, kit_item(k, "/a"), &plain, NULL, "/twin", 0, NULL);
-	batch_item(b, kit_item(k, "/a"), &plain, NULL, "/other", 0, NULL);
+	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/twin", WORK, NULL);
+	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/twin", WORK, NULL);
+	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/other", WORK, NULL);
 }
 
 /* Two items of one name would write the same thing twice. */
