@@ -114,7 +114,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 DEPS := gcc pkg-config libc6-dev libcurl4-openssl-dev libgit2-dev libfyaml-dev libjansson-dev libssh2-1-dev \
 	libsystemd-dev libglib2.0-dev libmicrohttpd-dev libsqlite3-dev libseccomp-dev libssl-dev clang-format mandoc \
 	git openssh-server openssh-client nginx-light fcgiwrap nghttp2-server openssl python3 curl \
-	prometheus prometheus-alertmanager util-linux bsdextrautils ca-certificates
+	prometheus prometheus-alertmanager redis-server util-linux bsdextrautils ca-certificates
 deps: ## install what is missing of the packages that building and testing need
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	[ -z "$$missing" ] || { echo "installing:" $$missing; \
@@ -184,7 +184,7 @@ check-long: deps ## PART=crash: crash matrices in full; PART=repeat: every test 
 	@$(MAKE) --no-print-directory -j2 all $(B)/obj/test/saga-crash $(B)/obj/test/fleet-crash-fleet test-build
 	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 
-range: ## build the Kubernetes and etcd servers of the tests, once, into a cache
+range: ## build the Kubernetes, etcd and Argo CD servers of the tests, once, into a cache
 	@e2e/range/build
 
 e2e: all range ## the tests on real servers

@@ -77,13 +77,15 @@ class Cluster:
     """One API server with its helpers. start_apiserver() returns at once, prepare() does the rest.
 
     name, url, client (administrator), audit (AuditLog), kubeconfig paths by user in .kubeconfigs:
-    admin (system:masters), shiplock (the product's rights, rbac.py), actors (plays the cluster).
+    admin (system:masters), shiplock (the product's rights, rbac.py), actors (plays the cluster),
+    argocd (its application controller).
     """
 
     USERS = {
         "admin": ("range-admin", ["system:masters"]),
         "shiplock": ("shiplock", []),
         "actors": ("actors", []),
+        "argocd": ("argocd", ["system:masters"]),
         "kcm": ("system:kube-controller-manager", []),
         "scheduler": ("system:kube-scheduler", []),
     }

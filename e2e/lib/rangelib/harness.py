@@ -12,11 +12,13 @@ needs (a fixture is made at the first test that needs it and ended after the las
     alertmanager      t.alertmanager
     prometheus        t.prometheus (brings the Alertmanager along)
     git               t.git, servers over http and ssh
+    argocd            t.argocd(hub): a new Argo CD on this cluster, ended with the test
     binaries:A,B      programs of the product in $SHIPLOCK_BUILD
 A missing part that belongs to the range is a failure where a Go toolchain is on PATH, else a skip.
 """
 
 import faulthandler
+import functools
 import os
 import shutil
 import signal
@@ -27,6 +29,7 @@ import time
 import traceback
 
 from . import product
+from .argocd import ArgoCD
 from .cluster import Clusters
 from .gitserver import GitServers
 from .proc import Registry
@@ -41,6 +44,7 @@ TOOLS = {
     "alertmanager": ["prometheus-alertmanager"],
     "prometheus": ["prometheus", "prometheus-alertmanager"],
     "git": ["git", "git-shell", "sshd", "ssh", "ssh-keygen"],
+    "argocd": ["redis-server", "git"],
     "clusters": ["openssl"],
 }
 
@@ -142,10 +146,10 @@ class Run:
             print(f"# {name} up after {time.monotonic() - began:.1f} s", flush=True)
         return self.parts[name]
 
-    def _binaries(self):
-        """Builds missing servers of the range; returns [etcd folder, Kubernetes folder]."""
+    def _binaries(self, *sets):
+        """Builds missing servers of the range; returns the folders of these sets."""
         done = subprocess.run(
-            [RANGE_BUILD], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+            [RANGE_BUILD, *sets], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
         )
         if done.returncode == BUILD_SKIPS:
             raise Skip("the servers are not built and there is no usable Go toolchain on PATH")
@@ -154,7 +158,7 @@ class Run:
         return done.stdout.split()
 
     def clusters_pool(self):
-        return self.part("servers", lambda: self._binaries()) and self.part(
+        return self.part("servers", lambda: self._binaries("etcd", "k8s")) and self.part(
             "etcd", lambda: Clusters(self.registry, self.folder, *self.parts["servers"])
         )
 
@@ -177,6 +181,13 @@ class Run:
 
     def git(self):
         return self.part("git", lambda: GitServers(self.registry, self._sub("git")))
+
+    def argocd(self, t, hub, **options):
+        binaries = self.part("argocd", lambda: self._binaries("argocd"))[0]
+        kubectl = os.path.join(self.parts["servers"][1], "kubectl")
+        server = ArgoCD(t.registry, t.folder, binaries, kubectl, hub, **options)
+        t.defer(server.stop)
+        return server.start()
 
     def _sub(self, name):
         path = os.path.join(self.folder, name)
@@ -203,6 +214,9 @@ class Run:
             t.alertmanager = self.alertmanager()
         elif kind == "git":
             t.git = self.git()
+        elif kind == "argocd":
+            self.part("argocd", lambda: self._binaries("argocd"))
+            t.argocd = functools.partial(self.argocd, t)
         else:
             raise ValueError(f"unknown need {need!r}")
 

@@ -1,0 +1,111 @@
+"""A fleet whose clusters are owned by a real Argo CD with selfHeal.
+
+ArgoFleet takes the last of the test's clusters as the hub on which Argo CD runs; the others get
+their ClusterVersion (and what else is asked for) from a repository of their own, one Application
+each, as sites keep them.
+"""
+
+from . import product
+from .upgrade import RangeFleet
+from .wait import wait_for
+
+CLUSTERVERSION = """\
+# {name}: the version that this cluster shall run. Edited by merge request only.
+apiVersion: config.openshift.io/v1
+kind: ClusterVersion
+metadata:
+  name: version
+spec:
+  channel: {channel}      # follow the minor
+  clusterID: {id}
+  desiredUpdate:
+    version: {version}    # was ordered on the second Tuesday
+    image: {image}
+"""
+
+POOLS = """\
+apiVersion: machineconfiguration.openshift.io/v1
+kind: MachineConfigPool
+metadata: {name: worker}
+spec:
+  paused: false  # never by hand
+"""
+ADOPT_SEC = 60.0
+
+
+class ArgoFleet(RangeFleet):
+    """Clusters under Argo CD. config: their repository; folder(cluster): where its files lie."""
+
+    def __init__(self, t, argocd=None, **options):
+        """argocd: options of the server."""
+        self.hub = t.clusters[-1]
+        t.clusters = t.clusters[:-1]
+        super().__init__(t, **options)
+        self.config = t.git.repository(f"config-{self.hub.name}")
+        self.url = t.git.http.url(self.config)
+        self.argocd = t.argocd(self.hub, **(argocd or {}))
+        self.config.commit(
+            {f"{self.folder(c)}/clusterversion.yaml": self.manifest(c) for c in self.clusters},
+            "as the clusters are",
+        )
+        for c in self.clusters:
+            self.argocd.adopt(c)
+            self.argocd.application(c.name, c, self.url, self.folder(c))
+        self.wait_adopted()
+
+    @staticmethod
+    def folder(cluster):
+        return f"overlays/{cluster.name}"
+
+    @staticmethod
+    def manifest(cluster, text=CLUSTERVERSION):
+        """The ClusterVersion as it is now, as a person would have written it."""
+        cv = cluster.client.get("clusterversions", "version")
+        now = cv["status"]["desired"]
+        return text.format(
+            name=cluster.name,
+            channel=cv["spec"]["channel"],
+            id=cv["spec"]["clusterID"],
+            version=now["version"],
+            image=now["image"],
+        )
+
+    def wait_adopted(self):
+        """Every Application is in sync with the head of the repository."""
+        head = self.config.head()
+        for c in self.clusters:
+            self.argocd.refresh(c.name)
+            self.argocd.wait_synced(c.name, head, ADOPT_SEC)
+
+    def text(self, cluster, file="clusterversion.yaml"):
+        """A file of the cluster at the head of the repository."""
+        self.config.pull()
+        with open(f"{self.config.tree}/{self.folder(cluster)}/{file}", encoding="utf-8") as f:
+            return f.read()
+
+    def actuator(self, cluster, **more):
+        """The actuator of a Cluster document."""
+        argo = {"cluster": self.hub.name, "namespace": "argocd", "application": cluster.name}
+        return {
+            "type": "git",
+            "repository": self.url,
+            "file": f"{self.folder(cluster)}/clusterversion.yaml",
+            "sync": {"argoCD": argo},
+            **more,
+        }
+
+    def documents(self, git=True, actuator=None, **spec):
+        """The Cluster documents and that of the hub; actuator: more fields of each actuator."""
+        docs = super().documents(**spec)
+        for d, c in zip(docs, self.clusters):
+            if git:
+                d["spec"]["actuator"] = self.actuator(c, **(actuator or {}))
+        return [*docs, product.cluster_document(self.hub)]
+
+    def wait_object(self, cluster, what, condition, timeout=ADOPT_SEC):
+        """Waits until condition(ClusterVersion) holds."""
+        return wait_for(
+            f"{cluster.name}: {what}",
+            lambda: condition(cluster.client.get("clusterversions", "version")),
+            timeout,
+        )
