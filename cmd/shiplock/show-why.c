@@ -1,3 +1,4 @@
+#include "base/num.h"
 #include "objects/time.h"
 #include "show.h"
 #include <string.h>
@@ -127,7 +128,7 @@ static void show_commands(const json_t *why, GString *out)
 	size_t i;
 	json_t *c;
 	json_array_foreach (list, i, c)
-		width = MAX(width, (int)strlen(str(c, "type")));
+		width = sl_max(width, (int)strlen(str(c, "type")));
 	json_array_foreach (list, i, c) {
 		g_autofree char *line =
 			g_strdup_printf("%-*s   %s", width, str(c, "type"), str(c, "what"));

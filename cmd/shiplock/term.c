@@ -1,4 +1,5 @@
 #include "term.h"
+#include "base/num.h"
 #include "objects/time.h"
 #include <langinfo.h>
 #include <string.h>
@@ -142,7 +143,7 @@ static void measure(const Table *t, int *widths)
 	for (unsigned k = 0; k < t->rows->len; k++) {
 		const Row *r = t->rows->pdata[k];
 		for (size_t i = 0; i < t->n_columns; i++)
-			widths[i] = MAX(widths[i], length(r->cells[i]));
+			widths[i] = sl_max(widths[i], length(r->cells[i]));
 	}
 }
 
@@ -155,7 +156,7 @@ static void put_last(GString *out, const Term *term, const char *text, int used)
 		return;
 	}
 	int keep = MAX(room - (term->utf8 ? 1 : 3), 1);
-	const char *end = g_utf8_offset_to_pointer(text, MIN(keep, length(text)));
+	const char *end = g_utf8_offset_to_pointer(text, sl_min(keep, length(text)));
 	g_string_append_len(out, text, end - text);
 	g_string_append(out, "…");
 }

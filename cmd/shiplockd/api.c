@@ -125,8 +125,8 @@ static void get_audit(Call *c)
 	g_autoptr(GError) err = NULL;
 	int64_t after = number(web_query(c->r, "after"), 0);
 	g_autoptr(json_t) records = json_array();
-	Page p = { records, after,
-		(size_t)CLAMP(number(web_query(c->r, "limit"), AUDIT_PAGE), 1, AUDIT_PAGE) };
+	int64_t limit = number(web_query(c->r, "limit"), AUDIT_PAGE);
+	Page p = { records, after, (size_t)CLAMP(limit, 1, AUDIT_PAGE) };
 	Store store = store_sqlite_store(c->d->store);
 	if (!store.ops->replay(store.self, after, add_record, &p, &err)) {
 		web_problem(c->r, 500, err->message, NULL);

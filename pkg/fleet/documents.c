@@ -1,6 +1,7 @@
 /* From documents in force to runs: an active plan whose identity never ran begins one; `state` of a
  * plan with a live run counts from the moment it is pushed; nothing else of a later push changes a
  * run. */
+#include "base/num.h"
 #include "fleet/internal.h"
 #include "plan/snapshot.h"
 #include <string.h>
@@ -79,7 +80,7 @@ int64_t fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
 {
 	int64_t id = 1;
 	for (size_t i = 0; i < fleet_n_runs(f); i++)
-		id = MAX(id, run_id(fleet_nth_run(f, i)) + 1);
+		id = sl_max(id, run_id(fleet_nth_run(f, i)) + 1);
 	id += batch_n_of(b, "plan");
 	const char *plan = json_path_str(snapshot, "plan.name", "plan");
 	g_autofree char *name = g_strdup_printf("%s#%" G_GINT64_FORMAT, plan, id);
@@ -216,7 +217,7 @@ static void submit(Batch *b, void *ud)
 	}
 	r->run = 1;
 	for (size_t i = 0; i < fleet_n_runs(r->f); i++)
-		r->run = MAX(r->run, run_id(fleet_nth_run(r->f, i)) + 1);
+		r->run = sl_max(r->run, run_id(fleet_nth_run(r->f, i)) + 1);
 	r->run += batch_n_of(b, "plan");
 	r->says = g_strdup_printf("run %s#%" G_GINT64_FORMAT " begins",
 		json_path_str(r->snapshot, "plan.name", ""), r->run);

@@ -1,6 +1,7 @@
 /* Faults that were found once, each by what a person would see of it: gates without data, ways
  * back, windows, several runs. The others stand in test-faults-2.c. */
 #include "fleet/test-faults.h"
+#include "base/num.h"
 
 /* ---- no data decides nothing ---- */
 
@@ -156,7 +157,7 @@ static void test_observe(void)
 	unsigned cordoned = 0;
 	for (int i = 0; i < 2000 && strcmp(story_state(r, "a"), "nodes") == 0; i++) {
 		faults_pass(r, 5);
-		cordoned = MAX(cordoned, outside_cordoned(r, "a"));
+		cordoned = sl_max(cordoned, outside_cordoned(r, "a"));
 	}
 	g_assert_cmpuint(cordoned, >, 0); /* workers moved while it looked on */
 	faults_ends(r, "a", "Succeeded");

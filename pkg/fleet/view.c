@@ -1,5 +1,6 @@
 /* What the fleet shows, in the shapes of `-o json`: built from the items alone, so it can be asked
  * at any time. */
+#include "base/num.h"
 #include "fleet/internal.h"
 #include "objects/time.h"
 #include "plan/doc.h"
@@ -25,7 +26,7 @@ static int64_t wall(const Fleet *f)
 
 static int64_t since_sec(const Fleet *f, int64_t wall_usec)
 {
-	return MAX((wall(f) - wall_usec) / SL_USEC_PER_SEC, 0);
+	return sl_max((wall(f) - wall_usec) / SL_USEC_PER_SEC, 0);
 }
 
 static json_t *holds_json(const Fleet *f, const Item *it)

@@ -1,5 +1,6 @@
 /* The answer to "why": state, since when, which evidence, what stands, what goes on by itself, what
  * a person can do. */
+#include "base/num.h"
 #include "fleet/internal.h"
 #include "objects/time.h"
 #include "plan/doc.h"
@@ -144,7 +145,7 @@ static json_t *why_item(Fleet *f, const Item *c)
 		item_name(item_parent(c)), "state", item_state_name(c), "outcome",
 		cluster_outcome(c), "held", (int)(item_n_holds(c) > 0), "since", time_text(since),
 		"sinceSeconds",
-		(json_int_t)MAX((loop_wall_usec(f->o.loop) - since) / SL_USEC_PER_SEC, 0),
+		(json_int_t)sl_max((loop_wall_usec(f->o.loop) - since) / SL_USEC_PER_SEC, 0),
 		"because", because(c), "stands", standing, "goesOn", on, "hop", cluster_hop(c),
 		"rollback", json_object_get(item_memo(c), "rollback"), "findings",
 		json_object_get(item_memo(c), "findings"), "evidence", evidence(c), "youCan",

@@ -175,9 +175,9 @@ void kube_answer_init(KubeAnswer *a, const HttpAnswer *h, bool write, bool raw)
 	a->message = a->owned_message = message_of(a, h);
 	a->reason = status ? json_path_str(a->json, "reason", "") : "";
 	a->causes = status ? json_path(a->json, "details.causes") : NULL;
+	int64_t asked = json_path_int(a->json, "details.retryAfterSeconds", -1);
 	if (status && a->retry_after_sec < 0)
-		a->retry_after_sec = (int)CLAMP(
-			json_path_int(a->json, "details.retryAfterSeconds", -1), -1, 86400);
+		a->retry_after_sec = (int)CLAMP(asked, -1, 86400);
 	judge(a, write, raw);
 }
 

@@ -1,5 +1,6 @@
 /* The same client on real sockets: what the simulated transport cannot do. */
 #include "http/test-wire.h"
+#include "base/num.h"
 #include "http/test-nginx.h"
 #include "kube/watch.h"
 
@@ -51,7 +52,7 @@ static void talk_api(int fd, WireSeen *seen, const void *ud)
 	while (wire_take(fd, seen, asked)) {
 		if (strstr(asked, "watch=1")) {
 			int nth = __atomic_fetch_add(&seen->n_served, 1, __ATOMIC_SEQ_CST);
-			talk_stream(fd, t, MIN((size_t)nth, strlen(t->stream)));
+			talk_stream(fd, t, sl_min((size_t)nth, strlen(t->stream)));
 			return;
 		}
 		say_json(fd, "200 OK",

@@ -23,7 +23,8 @@ int64_t kube_time(const json_t *object, const char *path)
 
 static int to_int(const json_t *o, const char *path, int def)
 {
-	return (int)CLAMP(json_path_int(o, path, def), G_MININT, G_MAXINT);
+	int64_t value = json_path_int(o, path, def);
+	return (int)CLAMP(value, G_MININT, G_MAXINT);
 }
 
 static void free_all(char *const *texts, size_t n)

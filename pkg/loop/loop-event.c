@@ -1,4 +1,5 @@
 #include "loop/loop-event.h"
+#include "base/num.h"
 #include "loop/clock-watch.h"
 #include <errno.h>
 #include <signal.h>
@@ -82,7 +83,7 @@ static void arm(LoopEvent *l)
 {
 	Timer *t = first_timer(l);
 	int r = t ? sd_event_source_set_time(l->timers, (uint64_t)t->at_usec) : 0;
-	r = MIN(r, sd_event_source_set_enabled(l->timers, t ? SD_EVENT_ONESHOT : SD_EVENT_OFF));
+	r = sl_min(r, sd_event_source_set_enabled(l->timers, t ? SD_EVENT_ONESHOT : SD_EVENT_OFF));
 	g_assert(r >= 0 || r == -ESTALE); /* stale: the loop has ended, nothing fires any more */
 }
 
@@ -119,7 +120,7 @@ static uint64_t timer(void *self, int64_t at_usec, LoopFn *fn, void *ud)
 	LoopEvent *l = self;
 	Timer *t = g_new(Timer, 1);
 	/* Past times are lifted to now: else a chain of such timers would keep due ones waiting. */
-	*t = (Timer){ MAX(at_usec, boot_usec(l)), ++l->last_id, fn, ud };
+	*t = (Timer){ sl_max(at_usec, boot_usec(l)), ++l->last_id, fn, ud };
 	g_tree_insert(l->queue, t, t);
 	g_hash_table_insert(l->by_id, &t->id, t);
 	if (!l->dispatching && first_timer(l) == t)

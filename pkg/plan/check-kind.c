@@ -1,5 +1,6 @@
 /* What the tables cannot say, within one document: clusters, plans, windows, ways back, people, the
  * daemon's own file. Gates are in check-gate.c. */
+#include "base/num.h"
 #include "objects/time.h"
 #include "objects/version.h"
 #include "plan/check.h"
@@ -287,7 +288,7 @@ static void check_window(Checker *c, const json_t *spec)
 	int64_t last = seconds_at(spec, "lastHopStart"), from, to, longest = -1;
 	size_t i;
 	json_array_foreach (list, i, item) {
-		longest = MAX(longest, opening_minutes(item) * 60);
+		longest = sl_max(longest, opening_minutes(item) * 60);
 		if (text_at(item, "start") &&
 			g_strcmp0(text_at(item, "start"), text_at(item, "end")) == 0)
 			check_report(c, (At){ .parent = item, .key = "end", .code = CODE_CONFLICT },

@@ -1,5 +1,6 @@
 /* Gates that cannot pass: in the time that a wave gives them, or without telemetry. The run would
  * end in a hold. */
+#include "base/num.h"
 #include "objects/time.h"
 #include "plan/refs.h"
 #include "plan/value.h"
@@ -26,7 +27,7 @@ static int64_t shortest_pass(const json_t *gate)
 {
 	int64_t looks = json_path_int(gate, "count", 1) - 1;
 	return seconds_at(gate, "settle") +
-	       MAX(seconds_at(gate, "stableFor"), looks * seconds_at(gate, "interval"));
+	       sl_max(seconds_at(gate, "stableFor"), looks * seconds_at(gate, "interval"));
 }
 
 /* One warning a field, about the gate that needs longest: what is enough for it is enough. */

@@ -1,4 +1,5 @@
 #include "policy/approval.h"
+#include "base/num.h"
 #include "codec/json.h"
 #include "objects/time.h"
 #include <string.h>
@@ -127,7 +128,7 @@ static bool select_answers(const ApprovalRules *r, const char *digest, const App
 		if (!counts[i])
 			continue;
 		ret->have++;
-		ret->expires_usec = MIN(ret->expires_usec, good_until(r, &a[i]));
+		ret->expires_usec = sl_min(ret->expires_usec, good_until(r, &a[i]));
 		if (a[i].break_glass && may_break_glass(r, a[i].user)) {
 			ret->by_break_glass = true;
 			g_snprintf(ret->text, sizeof ret->text, "glass broken by %s", a[i].user);

@@ -1,4 +1,5 @@
 #include "policy/bound.h"
+#include "base/num.h"
 
 static int ceil_div(int a, int b)
 {
@@ -17,7 +18,7 @@ double bound_node(const BoundApp *apps, size_t n)
 {
 	double most = 0;
 	for (size_t i = 0; i < n; i++)
-		most = MAX(most, bound_app(&apps[i]));
+		most = sl_max(most, bound_app(&apps[i]));
 	return most;
 }
 

@@ -1,3 +1,4 @@
+#include "base/num.h"
 #include "policy/drain.h"
 #include <string.h>
 
@@ -430,7 +431,7 @@ static void fill_randomly(World *w, GRand *rand)
 		p->owner_kind = owners[g_rand_int_range(rand, 0, 40) == 0 ? 3 : i % 3];
 		p->phase = g_rand_int_range(rand, 0, 8) == 0 ? POD_SUCCEEDED : POD_RUNNING;
 		p->ready = g_rand_int_range(rand, 0, 4) > 0;
-		p->act = (PodAct)MAX(g_rand_int_range(rand, -4, 3), 0);
+		p->act = (PodAct)sl_max(g_rand_int_range(rand, -4, 3), 0);
 		p->deletion_usec = g_rand_int_range(rand, 0, 6) == 0 ? NOW * SEC : 0;
 		p->refusal = refusals[g_rand_int_range(rand, 0, G_N_ELEMENTS(refusals))];
 		p->refused_usec = (NOW - g_rand_int_range(rand, 0, 100)) * SEC;

@@ -1,4 +1,5 @@
 #include "providers/claim.h"
+#include "base/num.h"
 #include <string.h>
 
 json_t *claim_read(const json_t *object)
@@ -66,7 +67,7 @@ static bool claim_build(
 		item_set_reason(it, "%s", why);
 		return false;
 	}
-	int64_t epoch = MAX(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;
+	int64_t epoch = sl_max(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;
 	const char *run = item_parent(it) ? item_name(item_parent(it)) : "";
 	g_autoptr(json_t) mine = json_pack(
 		"{s:s, s:s, s:I}", "fleet", t->fleet, "run", run, "epoch", (json_int_t)epoch);

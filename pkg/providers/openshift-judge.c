@@ -1,5 +1,6 @@
 /* Invariants: what the API server itself says about health, and the picture taken before the
  * upgrade. */
+#include "base/num.h"
 #include "objects/time.h"
 #include "providers/openshift.h"
 #include <string.h>
@@ -40,8 +41,8 @@ static bool operator_good(const json_t *co)
 static int64_t stable_usec(const json_t *co)
 {
 	int64_t since =
-		MAX(condition_since_usec(co, "Available"), condition_since_usec(co, "Degraded"));
-	return MAX(since, condition_since_usec(co, "Progressing"));
+		sl_max(condition_since_usec(co, "Available"), condition_since_usec(co, "Degraded"));
+	return sl_max(since, condition_since_usec(co, "Progressing"));
 }
 
 typedef struct {
@@ -73,7 +74,7 @@ static bool judge_operators(Item *it, const Gate *g, LookVerdict *ret, char **re
 	size_t i, n_good = 0;
 	json_t *co;
 	json_array_foreach (items, i, co) {
-		youngest = MAX(youngest, stable_usec(co));
+		youngest = sl_max(youngest, stable_usec(co));
 		bool bad = is(co, "Available", "False") || is(co, "Degraded", "True");
 		if (bad && !was_bad(it, "operators", name_of(co)))
 			return judged(ret, ret_text, LOOK_FAIL,

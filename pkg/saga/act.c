@@ -1,3 +1,4 @@
+#include "base/num.h"
 #include "http/http.h"
 #include "saga/internal.h"
 #include <string.h>
@@ -406,9 +407,9 @@ static int64_t read_after(const Act *a, int64_t now)
 {
 	int64_t since = a->unknown_usec;
 	if (now >= retry_usec(a))
-		since = MAX(since, retry_usec(a));
+		since = sl_max(since, retry_usec(a));
 	if (now >= horizon_usec(a))
-		since = MAX(since, horizon_usec(a));
+		since = sl_max(since, horizon_usec(a));
 	return since;
 }
 

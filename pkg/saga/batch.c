@@ -87,26 +87,10 @@ unsigned batch_open_acts(const Batch *b, const Site *site, const ActRow *row)
 	return n;
 }
 
-/* Twice in one batch is one birth: what the second asks for is under way, and nobody could tell the
- * two apart. */
-static bool is_born(const Batch *b, const Item *parent, const ItemKind *kind, const char *name)
-{
-	for (guint i = 0; i < b->records->len; i++) {
-		const Record *r = g_ptr_array_index(b->records, i);
-		const json_t *body = g_ptr_array_index(b->bodies, i);
-		if (strcmp(r->kind, "item") == 0 &&
-			json_path_int(body, "parent", 0) == (int64_t)parent->id &&
-			strcmp(json_path_str(body, "kind", ""), kind->name) == 0 &&
-			strcmp(json_path_str(body, "name", ""), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 Item *batch_item(Batch *b, Item *parent, const ItemKind *kind, Site *site, const char *name,
 	unsigned state, json_t *data)
 {
-	if (parent->frozen || is_born(b, parent, kind, name)) {
+	if (parent->frozen) {
 		json_decref(data);
 		return NULL;
 	}

@@ -115,8 +115,7 @@ StepResult step_undo(Item *it, Batch *batch, bool *ret_left);
  * held. */
 Item *batch_item(Batch *b, Item *parent, const ItemKind *kind, Site *site, const char *name,
 	unsigned state, json_t *data); /* takes data (may be NULL); the item exists when the batch
-					  is durable: returns NULL; a second one of the same
-					  parent, kind and name in one batch is dropped */
+					  is durable: returns NULL */
 void batch_move(Batch *b, Item *it, unsigned state, const char *fmt, ...) SL_PRINTF(4, 5);
 /* The same, with members of the memo that become true in the same instant; takes memo. */
 void batch_move_memo(Batch *b, Item *it, unsigned state, json_t *memo, const char *fmt, ...)

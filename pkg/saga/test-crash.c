@@ -2,6 +2,7 @@
  * undo) is run once undisturbed and then with a fault at every batch and every request, and with
  * random pairs of faults. Each run must end as the undisturbed one, with the same ordered list of
  * effective changes; aborted runs keep the invariants. */
+#include "base/num.h"
 #include "saga/test-api.h"
 
 /* ---- the controller: facts, act rows, steps ---- */
@@ -128,7 +129,7 @@ static bool claim_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	int64_t epoch =
-		MAX(site_epoch(item_site(it)), json_path_int(v->json, "claim.epoch", 0)) + 1;
+		sl_max(site_epoch(item_site(it)), json_path_int(v->json, "claim.epoch", 0)) + 1;
 	merge(key, v, ret, "claim",
 		json_pack("{s:s, s:I}", "holder", "us", "epoch", (json_int_t)epoch), NULL);
 	ret->want = json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "above",
@@ -345,7 +346,7 @@ static StepResult drain_tick(Item *it, int64_t now, Batch *b)
 	if (!c || act_state(c) != ACT_DONE)
 		return step_act(it, &act_cordon, item_name(it), b);
 	const View *pods =
-		fact_since(it, &fact_pods, "/pods", MAX(act_settled_usec(c), now - 150000));
+		fact_since(it, &fact_pods, "/pods", sl_max(act_settled_usec(c), now - 150000));
 	const View *pdb = fact(it, &fact_object, "/pdb");
 	if (!pods || !pdb)
 		return step_read(it);

@@ -1,5 +1,6 @@
 /* The act rows of the rule tests. The key of an act is the path of its object. */
 #pragma once
+#include "base/num.h"
 #include "saga/test-io.h"
 
 static const FactRow fact_obj = { .name = "obj", .max_age_sec = 1, .read = kit_read };
@@ -59,7 +60,7 @@ static inline bool claim_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	int64_t epoch =
-		MAX(site_epoch(item_site(it)), json_path_int(v->json, "claim.epoch", 0)) + 1;
+		sl_max(site_epoch(item_site(it)), json_path_int(v->json, "claim.epoch", 0)) + 1;
 	merge_row(key, v, ret, "claim",
 		json_pack("{s:s, s:I}", "holder", "us", "epoch", (json_int_t)epoch), true);
 	json_object_set_new(ret->want, "epoch", json_integer((json_int_t)epoch));

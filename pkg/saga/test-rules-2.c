@@ -150,27 +150,6 @@ static bool posted(Kit *k)
 	return kit_sent(k, "POST /m") > 0;
 }
 
-static void two_of_a_name(Batch *b, void *ud)
-{
-	Kit *k = ud;
-	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/twin", WORK, NULL);
-	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/twin", WORK, NULL);
-	batch_item(b, kit_item(k, "/a"), &plain, k->proc->site, "/other", WORK, NULL);
-}
-
-/* Two items of one name would write the same thing twice. */
-static void test_twins(void)
-{
-	Kit *k = kit_new(make_tick);
-	kit_start(k);
-	kit_add(k, &plain, NULL, "/a");
-	kit_run(k, 1);
-	saga_submit(k->proc->saga, two_of_a_name, NULL, k);
-	kit_run(k, 1);
-	g_assert_cmpuint(item_n_children(kit_item(k, "/a")), ==, 2);
-	kit_free(k);
-}
-
 /* A mark of unknown outcome is driven to done and then undone, whether or not it is still wanted.
  */
 static void test_mark_driven(void)
@@ -578,7 +557,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/12-by-uid", test_by_uid);
 	g_test_add_func("/rules/12-refused-repetition", test_refused_repetition);
 	g_test_add_func("/rules/12-foreign-meanwhile", test_foreign_meanwhile);
-	g_test_add_func("/rules/12-twins", test_twins);
 	g_test_add_func("/rules/13-mark-driven", test_mark_driven);
 	g_test_add_func("/rules/13-held-unknown", test_held_unknown);
 	g_test_add_func("/rules/13-unknown-unreadable", test_unknown_unreadable);

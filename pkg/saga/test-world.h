@@ -1,5 +1,6 @@
 /* The world of the crash tests: a store of a few objects with versions, and events of its own. */
 #pragma once
+#include "base/num.h"
 #include "http/http-sim.h"
 #include "saga/internal.h"
 #include "store/store-mem.h"
@@ -74,7 +75,7 @@ static inline int n_ready(World *w)
 static inline void update_budget(World *w)
 {
 	json_t *pdb = touch(w, "/pdb");
-	json_object_set_new(pdb, "allowed", json_integer(MAX(n_ready(w) - (N_PODS - 1), 0)));
+	json_object_set_new(pdb, "allowed", json_integer(sl_max(n_ready(w) - (N_PODS - 1), 0)));
 }
 
 typedef struct {

@@ -2,6 +2,7 @@
  * the target one by one. Traps that clients meet are kept: nothing shows for 1-13 s after a patch;
  * observedGeneration moves only with the apply loop; a refused request is tried again when its
  * reason goes. */
+#include "base/num.h"
 #include "codec/json.h"
 #include "sim/actor-private.h"
 #include "sim/tree.h"
@@ -312,14 +313,14 @@ int64_t cvo_tick(SimActors *a)
 		return INT64_MAX;
 	remember(a, cv);
 	int64_t due = cvo_upgradeable(a);
-	due = MIN(due, take_request(a, cv));
-	due = MIN(due, reconcile(a, cv));
+	due = sl_min(due, take_request(a, cv));
+	due = sl_min(due, reconcile(a, cv));
 	size_t done, all;
 	SimObj *co = operator_in_work(a, &done, &all);
-	due = MIN(due, maybe_restart(a, done, all));
+	due = sl_min(due, maybe_restart(a, done, all));
 	bool down = a->cvo.restart_usec > a->now.boot_usec;
 	if (co && !down && !co->memo.busy)
-		due = MIN(due, step(a, co));
+		due = sl_min(due, step(a, co));
 	cvo_publish(a, cv);
 	return MIN(due, a->cvo.graph_usec > a->now.boot_usec ? a->cvo.graph_usec : INT64_MAX);
 }

@@ -1,5 +1,6 @@
 /* The machine-config operator: renders a configuration per pool and version, chooses the next node
  * of each pool, counts. What happens on a node is in actor-node.c. */
+#include "base/num.h"
 #include "codec/json.h"
 #include "objects/intstr.h"
 #include "sim/actor-private.h"
@@ -130,7 +131,7 @@ static void choose(SimActors *a, const SimObj *pool, const Count *c, const char 
 	const json_t *given = tree_get(pool->json, "spec.maxUnavailable");
 	if (given && !intstr_from_json(given, &max))
 		max = (IntStr){ .value = 1 };
-	int room = MAX(intstr_of_pool(max, c->machines), 1) - c->unavailable - c->chosen;
+	int room = sl_max(intstr_of_pool(max, c->machines), 1) - c->unavailable - c->chosen;
 	for (size_t i = 0; i < c->n_next && room > 0; i++, room--)
 		out_merge(a, c->next[i], SIM_SUB_NONE, MANAGER,
 			json_pack("{s:{s:{s:s}}}", "metadata", "annotations", MC "desiredConfig",
@@ -250,6 +251,6 @@ int64_t mco_tick(SimActors *a)
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_POOLS) && pools; i++)
 		pool_tick(a, sim_store_at(a->store, SIM_POOLS, i));
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_NODES); i++)
-		due = MIN(due, node_tick(a, sim_store_at(a->store, SIM_NODES, i)));
+		due = sl_min(due, node_tick(a, sim_store_at(a->store, SIM_NODES, i)));
 	return due;
 }

@@ -1,6 +1,7 @@
 /* One node under the machine-config operator: its daemon (asks for the drain, stages the image,
  * reboots, comes back) and the drain controller (cordons, evicts in windows of 90 s, tries again
  * after 1 min, after 10 min of failing every 5 min; never passes a budget). */
+#include "base/num.h"
 #include "codec/json.h"
 #include "sim/actor-private.h"
 #include "sim/tree.h"
@@ -212,5 +213,5 @@ int64_t node_tick(SimActors *a, SimObj *n)
 	if (n->memo.busy || !n->node.current[0])
 		return INT64_MAX;
 	int64_t due = daemon_tick(a, n);
-	return MIN(due, drain_tick(a, n));
+	return sl_min(due, drain_tick(a, n));
 }

@@ -1,4 +1,5 @@
 /* Scheduler, ReplicaSet controller, disruption controller, kubelets. Only what a drain meets. */
+#include "base/num.h"
 #include "codec/json.h"
 #include "objects/intstr.h"
 #include "objects/selector.h"
@@ -213,7 +214,7 @@ static int desired_healthy(const json_t *spec, int expected, int n_pods)
 {
 	IntStr v;
 	if (intstr_from_json(json_object_get(spec, "maxUnavailable"), &v))
-		return MAX(expected - intstr_of_pdb(v, expected), 0);
+		return sl_max(expected - intstr_of_pdb(v, expected), 0);
 	if (intstr_from_json(json_object_get(spec, "minAvailable"), &v))
 		return v.percent ? intstr_of_pdb(v, expected) : v.value;
 	return MAX(n_pods - 1, 0);
@@ -408,7 +409,7 @@ static int64_t stage_usec(const SimActors *a, const SimObj *p, Stage s)
 		return lasts(a, p, "sim/ready", a->t.pod_ready_usec);
 	case STAGE_GOING: {
 		int64_t grace = tree_int(p->json, "metadata.deletionGracePeriodSeconds", 0);
-		return MIN(lasts(a, p, "sim/exit", a->t.pod_exit_usec), grace * SL_USEC_PER_SEC);
+		return sl_min(lasts(a, p, "sim/exit", a->t.pod_exit_usec), grace * SL_USEC_PER_SEC);
 	}
 	default:
 		return INT64_MAX;
@@ -454,7 +455,7 @@ int64_t kubelets_tick(SimActors *a)
 			continue;
 		if (!p->pod.node || node_down(a, p))
 			continue;
-		due = MIN(due, pod_tick(a, p));
+		due = sl_min(due, pod_tick(a, p));
 	}
 	return due;
 }

@@ -1,4 +1,5 @@
 #include "sim/cluster.h"
+#include "base/num.h"
 #include "codec/json.h"
 #include <string.h>
 
@@ -71,8 +72,8 @@ static void tick(void *ud)
 	c->timer = 0;
 	int64_t next = sim_actors_run(c->actors, now, write_now, c);
 	follow_version(c);
-	next = MIN(next, judge_outage(c));
-	next = MIN(next, sim_api_tick(c->api, now));
+	next = sl_min(next, judge_outage(c));
+	next = sl_min(next, sim_api_tick(c->api, now));
 	arm(c, next);
 }
 

@@ -1,4 +1,5 @@
 /* The operator's drains: windows of 90 s, budgets that are never passed, people who interfere. */
+#include "base/num.h"
 #include "objects/time.h"
 #include "sim/test-rig.h"
 
@@ -214,7 +215,7 @@ static size_t n_unavailable(Rig *r)
 
 static bool done_watching(Rig *r)
 {
-	r->most = MAX(r->most, n_unavailable(r));
+	r->most = sl_max(r->most, n_unavailable(r));
 	return workers_at_9(r);
 }
 

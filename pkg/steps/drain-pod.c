@@ -1,4 +1,5 @@
 /* One pod, by its UID: its request leaves once, and what the server said stays with it. */
+#include "base/num.h"
 #include "kube/request.h"
 #include "steps/drain-internal.h"
 #include <string.h>
@@ -78,7 +79,7 @@ int64_t drain_pod_ready_usec(const Item *pod)
 		return 0;
 	int64_t sec = json_path_int(act_result(a), "retryAfter", 0);
 	if (sec <= 0)
-		sec = MIN((int64_t)1 << MIN(act_attempt(a) - 1, 10), BACKOFF_MAX_SEC);
+		sec = sl_min((int64_t)1 << sl_min(act_attempt(a) - 1, 10), BACKOFF_MAX_SEC);
 	return act_settled_usec(a) + sec * SL_USEC_PER_SEC;
 }
 

@@ -1,3 +1,4 @@
+#include "base/num.h"
 #include "kube/request.h"
 #include "steps/drain-internal.h"
 #include <string.h>
@@ -214,7 +215,7 @@ static StepResult evict_round(
 	g_autofree char *text = drain_plan_text(plan);
 	int64_t at = plan->next_usec;
 	if (!item_held(it))
-		at = MIN(at, take_all(it, b, &l, plan));
+		at = sl_min(at, take_all(it, b, &l, plan));
 	if (l.throttled)
 		at = MIN(at, l.throttled_usec);
 	*ret_empty = plan->done && all_ended(it);
@@ -328,7 +329,7 @@ static StepResult prove_empty(Item *it, int64_t now, const Act *mark)
 	if (!proof_is_due(it, now, mark, &until))
 		return wait_for(
 			it, now, until, "no pods left; pods may still be on their way here");
-	int64_t since = MAX(until, drain_node_seen(it)->gone_usec);
+	int64_t since = sl_max(until, drain_node_seen(it)->gone_usec);
 	if (!fact_since(it, &fact_node_pods, item_name(it), since)) {
 		item_set_reason(it, "no pods left; a list is to confirm it");
 		return step_read(it);

@@ -1,5 +1,6 @@
 /* Gates in a phase: looks are taken when they are due, each a record; what they make is decided in
  * a later turn from the records alone. */
+#include "base/num.h"
 #include "steps/internal.h"
 #include <math.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static int64_t sample_age(const View *fresh, const char **ret_error)
 			json_path_str(fresh->json, "why", "the age of the samples is not known");
 	if (!isfinite(newest))
 		return GATE_AGE_UNKNOWN;
-	return MAX(json_path_int(fresh->json, "timeUsec", 0) - (int64_t)(newest * 1e6), 0);
+	return sl_max(json_path_int(fresh->json, "timeUsec", 0) - (int64_t)(newest * 1e6), 0);
 }
 
 /* One reading of a query gate: its own query, the freshness of its samples, and how many there
@@ -374,7 +375,7 @@ bool cluster_failing(
 	Item *it, int64_t now, Batch *b, int64_t since, const char *text, StepResult *ret)
 {
 	int64_t stood = loop_wall_usec(saga_loop(item_saga(it))) - since;
-	stood = MIN(stood, item_observed_usec(it)); /* the target's clock is not ours */
+	stood = sl_min(stood, item_observed_usec(it)); /* the target's clock is not ours */
 	int64_t left = failing_settle_usec(it) - stood;
 	if (since == 0 && !progress_look(it))
 		return false;

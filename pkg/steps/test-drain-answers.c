@@ -157,10 +157,40 @@ static void test_throttled(void)
 	must(w, ended, 120 * SEC);
 }
 
+/* The first app's budget says no five times, and changes each time, so that its pod is wanted again
+ * and has to wait a while. */
+static HttpSimAnswer first_app_waits(World *w, const HttpRequest *r)
+{
+	bool mine = strstr(r->path, "/pods/app-00-") && g_str_has_suffix(r->path, "/eviction");
+	if (!mine || w->n_scripted >= 5)
+		return (HttpSimAnswer){ 0 };
+	w->n_scripted++;
+	g_autofree char *n = g_strdup_printf("%u", w->n_scripted);
+	sim_cluster_patch(w->c, SIM_PDBS, "apps", "app-00", SIM_SUB_NONE, "test",
+		json_pack("{s:{s:{s:s}}}", "metadata", "annotations", "asked", n));
+	return (HttpSimAnswer){ 429, g_strdup_printf(BUDGET_429, "needs 3 healthy pods"), NULL, 0 };
+}
+
+/* While one pod waits for its next turn, each of the others is asked for once. */
+static void test_one_waits(void)
+{
+	SimSpec spec = packed(3, 1);
+	spec.world.n_apps = 2;
+	g_autoptr(World) w = world_new(&spec);
+	w->script = first_app_waits;
+	Ask ask = { .mode = C_OWN, .nodes = { FIRST }, .hold_sec = 1 };
+	world_begin(w, &ask);
+	must(w, ended, 300 * SEC);
+	g_assert_cmpuint(w->n_scripted, ==, 5);
+	g_assert_cmpuint(json_object_size(w->posts), ==, 6);
+	g_assert_cmpuint(n_posts(w), ==, 6 + w->n_scripted);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/drain-answers/each", test_answers);
 	g_test_add_func("/drain-answers/throttled", test_throttled);
+	g_test_add_func("/drain-answers/one-waits", test_one_waits);
 	return g_test_run();
 }
