@@ -51,11 +51,3 @@ bool cv_previous(
 /* The same question before a hop: could the operator take the cluster back to its current version
  * afterwards? */
 bool cv_can_return(const char *from, const char *to, char **ret_why);
-
-/* Who else manages a field, by managedFields ("argocd-controller", "kubectl-edit"); NULL when
- * nobody but the names in ours (NULL-terminated). path is a NULL-terminated list of field names,
- * e.g. "spec","desiredUpdate". Caller frees. */
-char *field_owner(const json_t *object, const char *const *path, const char *const *ours);
-/* A GitOps controller that tracks the object by label or annotation; NULL when none. Caller frees.
- */
-char *gitops_owner(const json_t *object);

@@ -5,6 +5,7 @@
 #include "policy/budget.h"
 #include "providers/budgets.h"
 #include "providers/openshift.h"
+#include "providers/owner.h"
 #include <string.h>
 
 const AccessNeed openshift_access[] = {
@@ -79,19 +80,19 @@ static void check_owner(const json_t *cv, const char *actuator, json_t *findings
 		"kubectl-patch", "Mozilla", "cluster-version-operator", NULL };
 	if (strcmp(actuator, "direct") != 0)
 		return;
-	g_autofree char *gitops = gitops_owner(cv);
-	if (gitops) {
+	g_auto(Owner) owner = { 0 };
+	owner_find(cv, path, people, &owner);
+	g_autofree char *who = owner_text(&owner);
+	if (owner_is_gitops(&owner))
 		finding_add(findings, "block", "owned",
 			"use actuator git for this cluster, or observe",
-			"%s owns ClusterVersion: what we patch, it would put back in mid-upgrade",
-			gitops);
-		return;
-	}
-	g_autofree char *owner = field_owner(cv, path, people);
-	if (owner)
+			"%s owns ClusterVersion (%s): what we patch, it would put back in "
+			"mid-upgrade",
+			who, owner.mark);
+	else if (owner.kind == OWNER_MANAGER)
 		finding_add(findings, "block", "owned",
 			"let that manager give the field up, or use actuator git or observe",
-			"field manager %s owns spec.desiredUpdate", owner);
+			"%s owns spec.desiredUpdate", who);
 }
 
 static void check_operators(const json_t *list, json_t *findings)
