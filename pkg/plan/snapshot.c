@@ -176,8 +176,12 @@ json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit)
 		}
 	}
 	json_t *approvals = snapshot_approvals(set, waves, policies);
-	return json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:o}, s:o, s:o, s:o, s:o}", "apiVersion",
-		DOC_API_VERSION, "kind", "RunSnapshot", "identity", identity, "commit",
-		commit ? commit : "", "plan", "name", doc_name(plan), "spec", spec, "policies",
-		policies, "approvals", approvals, "waves", waves, "clusters", clusters);
+	json_t *snapshot = json_pack("{s:s, s:s, s:s, s:{s:s, s:o}, s:o, s:o, s:o, s:o}",
+		"apiVersion", DOC_API_VERSION, "kind", "RunSnapshot", "identity", identity, "plan",
+		"name", doc_name(plan), "spec", spec, "policies", policies, "approvals", approvals,
+		"waves", waves, "clusters", clusters);
+	g_autofree char *digest = json_digest(snapshot);
+	json_object_set_new(snapshot, "digest", json_string(digest));
+	json_object_set_new(snapshot, "commit", json_string(commit ? commit : ""));
+	return snapshot;
 }

@@ -8,7 +8,7 @@
 char *plan_identity(const DocSet *set, const Doc *plan);
 
 /* The run's immutable snapshot, defaults filled in. New reference:
- *   {"apiVersion", "kind": "RunSnapshot", "identity", "commit",
+ *   {"apiVersion", "kind": "RunSnapshot", "identity", "commit", "digest",
  *    "plan": {"name", "spec" without state},
  *    "policies": {"GatePolicy/x": {"gates": after include}, "DrainPolicy/y": spec, ...},
  *    "approvals": {"four-eyes": spec},
@@ -17,8 +17,8 @@ char *plan_identity(const DocSet *set, const Doc *plan);
  *    "clusters": [{"name", "wave", "labels", "spec",
  *                  "policies": {"gates", "drain", "window", "rollback"},   keys of "policies" or
  * null "later": [TEXT...]}]}                                    see plan_later clusters stand in
- * the order of the waves. commit may be NULL (an empty text then). Its digest is json_digest() of
- * it. */
+ * the order of the waves. commit may be NULL (an empty text then). "digest" is that of all the
+ * other members but the commit: what people approve, whoever made the snapshot. */
 json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit) SL_MUST_USE;
 
 /* Fields without effect in this version that the plan, a cluster, or a policy that counts for it

@@ -88,7 +88,7 @@ static bool is_newest(const ApprovalAnswer *a, size_t i, size_t n, const char *d
 	return true;
 }
 
-static bool may_answer(const ApprovalRules *r, const char *user)
+bool approval_may_answer(const ApprovalRules *r, const char *user)
 {
 	if (!r || r->n_groups == 0)
 		return true;
@@ -98,7 +98,7 @@ static bool may_answer(const ApprovalRules *r, const char *user)
 	return false;
 }
 
-static bool may_break_glass(const ApprovalRules *r, const char *user)
+bool approval_may_break_glass(const ApprovalRules *r, const char *user)
 {
 	for (size_t i = 0; r && i < r->n_groups; i++)
 		if (r->groups[i].break_glass && list_has(r->groups[i].users, user))
@@ -116,7 +116,7 @@ static bool select_answers(const ApprovalRules *r, const char *digest, const App
 	size_t n, int64_t now_usec, bool *counts, ApprovalResult *ret)
 {
 	for (size_t i = 0; i < n; i++) {
-		counts[i] = is_newest(a, i, n, digest) && may_answer(r, a[i].user);
+		counts[i] = is_newest(a, i, n, digest) && approval_may_answer(r, a[i].user);
 		if (!counts[i])
 			continue;
 		if (a[i].reject) {
@@ -129,12 +129,37 @@ static bool select_answers(const ApprovalRules *r, const char *digest, const App
 			continue;
 		ret->have++;
 		ret->expires_usec = sl_min(ret->expires_usec, good_until(r, &a[i]));
-		if (a[i].break_glass && may_break_glass(r, a[i].user)) {
+		if (a[i].break_glass && approval_may_break_glass(r, a[i].user)) {
 			ret->by_break_glass = true;
 			g_snprintf(ret->text, sizeof ret->text, "glass broken by %s", a[i].user);
 		}
 	}
 	return true;
+}
+
+bool approval_has_yes(const ApprovalRules *r, const char *digest, const ApprovalAnswer *a, size_t n,
+	int64_t now_usec, const char *user)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i].user, user) == 0 && is_newest(a, i, n, digest))
+			return !a[i].reject && approval_may_answer(r, user) &&
+			       now_usec < good_until(r, &a[i]);
+	return false;
+}
+
+char *approval_people(const ApprovalRules *r, bool of_glass)
+{
+	g_autoptr(GString) s = g_string_new("");
+	for (size_t g = 0; r && g < r->n_groups; g++) {
+		if (of_glass && !r->groups[g].break_glass)
+			continue;
+		g_string_append_printf(s, "%s%s (", s->len ? ", " : "", r->groups[g].name);
+		for (size_t i = 0; i < json_array_size(r->groups[g].users); i++)
+			g_string_append_printf(s, "%s%s", i ? ", " : "",
+				json_string_value(json_array_get(r->groups[g].users, i)));
+		g_string_append_c(s, ')');
+	}
+	return g_string_free(g_steal_pointer(&s), false);
 }
 
 static const Group *missing_group(

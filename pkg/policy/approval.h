@@ -35,3 +35,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ApprovalRules, approval_free)
  * rejects. */
 ApprovalResult approval_judge(const ApprovalRules *r, const char *digest,
 	const ApprovalAnswer *answers, size_t n, int64_t now_usec);
+
+/* Whether this person's answer counts at all, and whether they may break the glass alone. r NULL:
+ * anybody's counts, and there is no glass. */
+bool approval_may_answer(const ApprovalRules *r, const char *user);
+bool approval_may_break_glass(const ApprovalRules *r, const char *user);
+/* This person's newest answer to the question is a yes that counts now. */
+bool approval_has_yes(const ApprovalRules *r, const char *digest, const ApprovalAnswer *answers,
+	size_t n, int64_t now_usec, const char *user);
+/* "platform (sre1, sre2), research-it (rit1)", or only those who may break the glass; "" where none
+ * are named. Caller frees. */
+char *approval_people(const ApprovalRules *r, bool of_glass);

@@ -45,8 +45,7 @@ static bool add_automatic(RollbackRules *r, const char *name, GError **err)
 bool rollback_rules_parse(const json_t *spec, RollbackRules *ret, GError **err)
 {
 	RollbackRules r = { .require = TIER_NONE,
-		.stop_fleet_after = (int)json_path_int(spec, "stopFleetAfter", 1),
-		.approval_t3 = json_path_str(spec, "approval.T3", NULL) };
+		.stop_fleet_after = (int)json_path_int(spec, "stopFleetAfter", 1) };
 	const json_t *list = json_object_get(spec, "automatic");
 	const char *require = json_path_str(spec, "require", "none");
 	if (!tier_parse(require, &r.require))
@@ -58,6 +57,9 @@ bool rollback_rules_parse(const json_t *spec, RollbackRules *ret, GError **err)
 			return false;
 	if (!list || json_is_null(list))
 		r.automatic_t0 = r.automatic_t1 = r.automatic_t2_before = true;
+	for (Tier t = TIER_T0; t <= TIER_T4; t++)
+		r.approval[t] = json_string_value(
+			json_object_get(json_object_get(spec, "approval"), tier_name(t)));
 	*ret = r;
 	return true;
 }
@@ -117,8 +119,8 @@ RollbackAnswer rollback_decide(const RollbackRules *r, const RollbackFacts *f)
 	if (f->offered == TIER_T3)
 		return answer(ROLLBACK_ASK,
 			"T3 loses writes and is never automatic: shiplock rollback %s%s%s", c,
-			r->approval_t3 ? ", with approval " : "",
-			r->approval_t3 ? r->approval_t3 : "");
+			r->approval[TIER_T3] ? ", with approval " : "",
+			r->approval[TIER_T3] ? r->approval[TIER_T3] : "");
 	if (f->waits_for_merge)
 		return answer(ROLLBACK_ASK,
 			"%s needs a merge by a person, so it is not automatic: shiplock rollback "

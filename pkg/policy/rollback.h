@@ -13,7 +13,8 @@ typedef struct RollbackRules {
 	Tier require; /* TIER_NONE: a plan is never refused for this */
 	bool automatic_t0, automatic_t1, automatic_t2_before, automatic_t2_after;
 	int stop_fleet_after; /* rollbacks, 1 or more */
-	const char *approval_t3; /* name of an ApprovalPolicy; borrowed from the JSON */
+	/* Names of ApprovalPolicies by tier, NULL: none; borrowed from the JSON. */
+	const char *approval[TIER_T4 + 1];
 } RollbackRules;
 
 /* spec of a RollbackPolicy, defaults filled in or not; NULL gives the defaults (require none,

@@ -48,9 +48,10 @@ static void test_parse(void)
 
 static void test_decide(void)
 {
-	static const RollbackRules usual = { TIER_NONE, true, true, true, false, 1, "two-leads" };
-	static const RollbackRules after = { TIER_NONE, true, true, true, true, 1, NULL };
-	static const RollbackRules none = { TIER_NONE, false, false, false, false, 1, NULL };
+	static const RollbackRules usual = { TIER_NONE, true, true, true, false, 1,
+		{ [TIER_T3] = "two-leads" } };
+	static const RollbackRules after = { TIER_NONE, true, true, true, true, 1, { 0 } };
+	static const RollbackRules none = { TIER_NONE, false, false, false, false, 1, { 0 } };
 	static const struct {
 		const char *name;
 		const RollbackRules *rules;
