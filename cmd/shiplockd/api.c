@@ -174,11 +174,10 @@ static bool lacks_something(Call *c, const char *verb, const char *cluster)
 		text = "rollback needs the cluster's name in \"confirm\"";
 	else if (strcmp(verb, "skip") == 0 && (!reason || !*reason))
 		text = "skip needs a \"reason\"";
-	else if (json_path_bool(c->body, "reject", false) ||
-		 json_path_bool(c->body, "breakGlass", false))
-		text = "\"reject\" and \"breakGlass\" have no effect in this version; pause, abort "
-		       "or "
-		       "roll back instead";
+	else if ((json_path_bool(c->body, "reject", false) ||
+			 json_path_bool(c->body, "breakGlass", false)) &&
+		 (!reason || !*reason))
+		text = "\"reject\" and \"breakGlass\" need a \"reason\"";
 	if (text)
 		web_problem(c->r, 422, text, NULL);
 	return text != NULL;
@@ -196,6 +195,10 @@ static void give_order(Call *c, const char *verb, const char *cluster)
 		.gate = text_of(c, "gate"),
 		.node = text_of(c, "node"),
 		.subject = text_of(c, "subject"),
+		.digest = text_of(c, "expect.digest"),
+		.reject = json_path_bool(c->body, "reject", false),
+		.break_glass = json_path_bool(c->body, "breakGlass", false),
+		.uid = web_peer(c->r)->uid,
 		.confirm = text_of(c, "confirm"),
 		.expect_state = text_of(c, "expect.state"),
 		.expect_seq = json_path_int(c->body, "expect.seq", 0) };

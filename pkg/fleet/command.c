@@ -13,6 +13,10 @@ static void copy_command(FleetCommand *to, const FleetCommand *from)
 		.gate = g_strdup(from->gate),
 		.node = g_strdup(from->node),
 		.subject = g_strdup(from->subject),
+		.digest = g_strdup(from->digest),
+		.reject = from->reject,
+		.break_glass = from->break_glass,
+		.uid = from->uid,
 		.confirm = g_strdup(from->confirm),
 		.expect_state = g_strdup(from->expect_state),
 		.expect_seq = from->expect_seq,
@@ -67,26 +71,71 @@ static bool fleet_wide(Request *r, Batch *b)
 
 /* ---- runs ---- */
 
-static bool approve_wave(Request *r, Batch *b, Item *run, Item *cluster)
+static Command command_of(const Request *r)
 {
+	return (Command){ .verb = r->c.verb,
+		.who = r->c.who,
+		.reason = r->c.reason,
+		.gate = r->c.gate,
+		.node = r->c.node,
+		.digest = r->c.digest,
+		.reject = r->c.reject,
+		.break_glass = r->c.break_glass,
+		.uid = r->c.uid };
+}
+
+static bool approve_wave(Request *r, Batch *b, const Question *q)
+{
+	Command c = command_of(r);
+	ApprovalResult got;
+	if (!question_answer(q, b, &c, &got, &r->err))
+		return false;
+	g_autofree char *name = question_name(q);
+	if (got.state == APPROVAL_GIVEN)
+		batch_unhold(b, q->it, "approval", r->c.who);
+	if (r->c.reject)
+		r->says = g_strdup_printf("%s %s of %s is rejected by %s: %s", q->subject, q->about,
+			item_name(q->it), r->c.who, r->c.reason);
+	else if (got.state == APPROVAL_GIVEN)
+		r->says = g_strdup_printf(
+			"%s %s of %s may start", q->subject, q->about, item_name(q->it));
+	else
+		r->says = g_strdup_printf("%s %s of %s waits for %s: %s", q->subject, q->about,
+			item_name(q->it), name, got.text);
+	return true;
+}
+
+static bool is_meant(const Request *r, const Question *q)
+{
+	const char *s = r->c.subject;
+	return !s || strcmp(s, q->subject) == 0 || g_strcmp0(s, q->tier) == 0;
+}
+
+/* Questions that the cluster's name stands for: of its wave, and its own. */
+static bool approve(Request *r, Batch *b, Item *run, Item *cluster)
+{
+	Question q, own;
+	bool of_wave = run_question(run, &q), is_own = question_open(cluster, &own);
 	const char *wave = json_path_str(cluster_entry(cluster), "wave", "");
-	SchedDecision d = run_decide(run, b);
-	const json_t *waits = json_array_get(json_object_get(item_data(run), "waves"), d.wave);
-	if (d.verb != SCHED_APPROVAL || strcmp(json_path_str(waits, "name", ""), wave) != 0)
+	bool here = of_wave && (strcmp(q.subject, "wave") != 0 || strcmp(q.about, wave) == 0);
+	if (here && is_own && !r->c.subject)
+		return sl_fail(&r->err, SL_ERR_INVALID,
+			"%s asks two questions: say --for wave, or --for rollback",
+			item_name(cluster));
+	if (here && is_meant(r, &q))
+		return approve_wave(r, b, &q);
+	Command c = command_of(r);
+	if (is_own && is_meant(r, &own))
+		return cluster_command(cluster, b, &c, &r->says, &r->err);
+	if (here || is_own)
+		return sl_fail(&r->err, SL_ERR_REFUSED, "%s does not ask for %s but for %s %s",
+			item_name(cluster), r->c.subject, here ? q.subject : own.subject,
+			here ? q.about : own.tier);
+	if (of_wave)
 		return sl_fail(&r->err, SL_ERR_REFUSED,
 			"%s waits for the approval of wave %s, %s is in wave %s", item_name(run),
-			json_path_str(waits, "name", "?"), item_name(cluster), wave);
-	json_t *approved = json_deep_copy(json_object_get(item_memo(run), "approved"));
-	if (!approved)
-		approved = json_object();
-	json_object_set_new(approved, wave, json_string(r->c.who));
-	batch_record(b, "approval", run,
-		json_pack("{s:s, s:s, s:s, s:s}", "who", r->c.who, "subject", "wave", "wave", wave,
-			"digest", json_path_str(item_data(run), "identity", "")));
-	batch_memo(b, run, "approved", approved);
-	batch_unhold(b, run, "approval", r->c.who);
-	r->says = g_strdup_printf("wave %s of %s may start", wave, item_name(run));
-	return true;
+			q.about, item_name(cluster), wave);
+	return cluster_command(cluster, b, &c, &r->says, &r->err);
 }
 
 /* After a rollback the fleet stands; resume lets the rest go on. What ended badly until now stays
@@ -199,8 +248,8 @@ static bool one_cluster(Request *r, Batch *b)
 	const char *verb = r->c.verb;
 	if (strcmp(verb, "retry") == 0)
 		return retry(r, b, run, it);
-	if (strcmp(verb, "approve") == 0 && item_find_hold(run, "approval"))
-		return approve_wave(r, b, run, it);
+	if (strcmp(verb, "approve") == 0)
+		return approve(r, b, run, it);
 	bool idle = item_ended(it) || item_state(it) == CL_PENDING;
 	if (strcmp(verb, "resume") == 0 && idle && item_find_hold(run, "fleet-stopped"))
 		return resume_run(r, b, run);
@@ -209,12 +258,7 @@ static bool one_cluster(Request *r, Batch *b)
 			"rollback of %s needs its name typed to confirm", r->c.cluster);
 	if (strcmp(verb, "rollback") == 0 && item_ended(it))
 		return take_back(r, b, run, it);
-	Command c = { .verb = verb,
-		.who = r->c.who,
-		.reason = r->c.reason,
-		.gate = r->c.gate,
-		.node = r->c.node,
-		.subject = r->c.subject };
+	Command c = command_of(r);
 	return cluster_command(it, b, &c, &r->says, &r->err);
 }
 

@@ -84,11 +84,11 @@ int64_t fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
 	id += batch_n_of(b, "plan");
 	const char *plan = json_path_str(snapshot, "plan.name", "plan");
 	g_autofree char *name = g_strdup_printf("%s#%" G_GINT64_FORMAT, plan, id);
-	g_autofree char *digest = json_digest(snapshot);
 	batch_record(b, "plan", NULL,
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "run", name, "plan", plan, "identity",
 			json_path_str(snapshot, "identity", ""), "commit",
-			json_path_str(snapshot, "commit", ""), "digest", digest, "who", who));
+			json_path_str(snapshot, "commit", ""), "digest",
+			json_path_str(snapshot, "digest", ""), "who", who));
 	batch_item(b, saga_root(f->saga), &run_kind, NULL, name, RUN_ACTIVE, snapshot);
 	return id;
 }

@@ -89,7 +89,16 @@ static char *command_text(const json_t *b)
 
 static char *approval_text(const json_t *b)
 {
-	return g_strdup_printf("%s approved by %s", str(b, "subject"), str(b, "who"));
+	const char *reason = str(b, "reason"), *stands = str(b, "stands");
+	bool glass = json_path_bool(b, "breakGlass", false);
+	bool no = json_path_bool(b, "reject", false);
+	return g_strdup_printf("%s%s %s %s by %s%s%s%s%s%s", glass ? "GLASS BROKEN: " : "",
+		str(b, "subject"), str(b, "about"),
+		no      ? "REJECTED"
+		: glass ? "let through"
+			: "approved",
+		str(b, "who"), *reason ? ": " : "", reason, *stands && !glass && !no ? " (" : "",
+		glass || no ? "" : stands, *stands && !glass && !no ? ")" : "");
 }
 
 static char *pivot_text(const json_t *b)
@@ -99,7 +108,11 @@ static char *pivot_text(const json_t *b)
 
 static char *end_text(const json_t *b)
 {
-	return g_strdup_printf("run ended: %s", str(b, "end"));
+	size_t n = json_array_size(json_object_get(b, "glass"));
+	g_autofree char *glass = n ? g_strdup_printf(", GLASS WAS BROKEN (%s: %s)",
+					     str(b, "glass.0.who"), str(b, "glass.0.reason"))
+				   : NULL;
+	return g_strdup_printf("run ended: %s%s", str(b, "end"), glass ? glass : "");
 }
 
 static char *epoch_text(const json_t *b)
@@ -139,8 +152,10 @@ static const Item *ancestor(const Item *it, const ItemKind *kind)
 	return it;
 }
 
-static LogLevel level_of(const char *kind)
+static LogLevel level_of(const char *kind, const json_t *body)
 {
+	if (json_path_bool(body, "breakGlass", false))
+		return LOG_LEVEL_WARNING;
 	if (strcmp(kind, "hold") == 0 || strcmp(kind, "end") == 0)
 		return LOG_LEVEL_NOTICE;
 	if (strcmp(kind, "note") == 0 || strcmp(kind, "item") == 0)
@@ -180,7 +195,7 @@ void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay)
 		.replay = replay,
 	};
 	if (!replay)
-		sl_log(f->o.log, level_of(r->kind),
+		sl_log(f->o.log, level_of(r->kind, body),
 			LOG_FIELDS({ "SHIPLOCK_RUN", e.run }, { "SHIPLOCK_CLUSTER", e.cluster },
 				{ "SHIPLOCK_STATE", e.state }, { "SHIPLOCK_SEQ", seq },
 				{ "MESSAGE_ID", message_id(r->kind) }),

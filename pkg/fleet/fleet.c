@@ -355,7 +355,7 @@ Request *request_new(Fleet *f, FleetReply *reply, void *ud)
 void request_free(Request *r)
 {
 	const char *strings[] = { r->c.verb, r->c.cluster, r->c.who, r->c.reason, r->c.gate,
-		r->c.node, r->c.subject, r->c.confirm, r->c.expect_state, r->says };
+		r->c.node, r->c.subject, r->c.digest, r->c.confirm, r->c.expect_state, r->says };
 	for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
 		g_free((char *)strings[i]);
 	json_decref(r->snapshot);

@@ -66,7 +66,12 @@ typedef struct FleetCommand {
 	const char *verb; /* pause resume approve abort rollback retry skip; submit */
 	const char *cluster; /* NULL: the whole fleet (pause, resume) */
 	const char *who, *reason;
-	const char *gate, *node, *subject; /* skip, approve; NULL when not given */
+	const char *gate, *node; /* skip; NULL when not given */
+	/* approve: which question (wave, rollback, a tier; NULL: the open one), and the digest that
+	 * the person saw (NULL: whichever it has) */
+	const char *subject, *digest;
+	bool reject, break_glass;
+	int64_t uid; /* of who, by the socket's peer; -1: not known */
 	const char *confirm; /* rollback: the cluster's name, typed */
 	const char *expect_state; /* NULL, or the state that the person saw */
 	int64_t expect_seq; /* 0, or the journal position that the person saw */

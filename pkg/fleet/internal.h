@@ -4,6 +4,7 @@
 #include "fleet/schedule.h"
 #include "policy/window.h"
 #include "steps/cluster.h"
+#include "steps/question.h"
 
 enum { RUN_ACTIVE = 1, RUN_ENDED, RUN_MAX };
 extern const ItemKind run_kind;
@@ -59,6 +60,9 @@ json_t *idle_json(const Idle *idle);
 bool cluster_is_good(const Item *c);
 /* The decision that the run would take now, from its items. */
 SchedDecision run_decide(Item *run, const Batch *b);
+/* The approval that the run waits for; false: none. */
+bool run_question(Item *run, Question *ret);
+json_t *run_glass(const Item *run); /* that was broken on it and on its clusters; new reference */
 int run_exit_code(const Item *run, bool strict);
 
 /* documents.c */

@@ -71,9 +71,30 @@ static size_t wave_by_name(const json_t *waves, const char *name)
 	return 0;
 }
 
-static bool approved(const Item *run, const char *wave)
+/* An approval counts until its wave begins; from there on the wave goes its way. */
+static bool has_begun(const Item *run, const char *wave)
 {
 	return json_object_get(json_object_get(item_memo(run), "approved"), wave) != NULL;
+}
+
+static bool waits_for_approval(const Item *run, const char *wave)
+{
+	Question q;
+	return !has_begun(run, wave) && question_wave((Item *)run, wave, &q) &&
+	       question_judge(&q).state != APPROVAL_GIVEN;
+}
+
+static void note_begun(Item *run, const Item *c, Batch *b)
+{
+	const char *wave = json_path_str(cluster_entry(c), "wave", "");
+	Question q;
+	if (has_begun(run, wave) || !question_wave(run, wave, &q))
+		return;
+	json_t *begun = json_deep_copy(json_object_get(item_memo(run), "approved"));
+	if (!begun)
+		begun = json_object();
+	json_object_set_new(begun, wave, json_string(q.digest));
+	batch_memo(b, run, "approved", begun);
 }
 
 static SchedWave *sched_waves(const Item *run, size_t *ret_n)
@@ -89,8 +110,7 @@ static SchedWave *sched_waves(const Item *run, size_t *ret_n)
 			.max_concurrent = (int)json_path_int(w, "maxConcurrent", 1),
 			.failure_budget = (int)json_path_int(w, "failureBudget", 0),
 			.bake_usec = json_path_int(w, "bakeSeconds", 0) * SL_USEC_PER_SEC,
-			.waits_for_approval =
-				json_path_str(w, "approval", NULL) && !approved(run, name),
+			.waits_for_approval = waits_for_approval(run, name),
 		};
 	}
 	*ret_n = json_array_size(waves);
@@ -219,6 +239,14 @@ SchedDecision run_decide(Item *run, const Batch *b)
 	return d;
 }
 
+bool run_question(Item *run, Question *ret)
+{
+	SchedDecision d = run_decide(run, NULL);
+	const json_t *wave = json_array_get(json_object_get(item_data(run), "waves"), d.wave);
+	return run_is_live(run) && d.verb == SCHED_APPROVAL &&
+	       question_wave(run, json_path_str(wave, "name", ""), ret);
+}
+
 /* ---- the tick ---- */
 
 static StepResult create_children(Item *run, Batch *b)
@@ -279,6 +307,7 @@ static StepResult start_cluster(Item *run, Item *c, Batch *b)
 	g_autofree char *text = NULL;
 	if (!cluster_window_open(c, WORK_START, &until, &text))
 		return wait_wall(run, until, text);
+	note_begun(run, c, b);
 	batch_move(b, c, CL_PREFLIGHT, "its turn");
 	return step_wait(run, 0, "%s is in work", item_name(c));
 }
@@ -296,10 +325,24 @@ static const char *worst_outcome(const Item *run)
 	return "Succeeded";
 }
 
+json_t *run_glass(const Item *run)
+{
+	json_t *out = questions_glass(run);
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		g_autoptr(json_t) more = questions_glass(item_child(run, i));
+		json_array_extend(out, more);
+	}
+	return out;
+}
+
 static StepResult end_run(Item *run, Batch *b, const char *outcome)
 {
 	batch_move_memo(b, run, RUN_ENDED, json_pack("{s:s}", "outcome", outcome), "%s", outcome);
-	batch_record(b, "end", run, json_pack("{s:s}", "end", outcome));
+	json_t *body = json_pack("{s:s}", "end", outcome), *glass = run_glass(run);
+	if (json_array_size(glass) > 0)
+		json_object_set(body, "glass", glass);
+	json_decref(glass);
+	batch_record(b, "end", run, body);
 	return (StepResult){ .verb = STEP_ACT };
 }
 
@@ -324,6 +367,15 @@ static StepResult plan_only_tick(Item *run, Batch *b)
 	return end_run(run, b, "Planned");
 }
 
+static StepResult ask(Item *run)
+{
+	Question q;
+	bool asked = run_question(run, &q);
+	g_assert(asked);
+	g_autofree char *name = question_name(&q);
+	return step_hold_person(run, "approval", "%s %s waits for %s", q.subject, q.about, name);
+}
+
 static StepResult run_tick(Item *run, int64_t now, Batch *b)
 {
 	if (item_n_children(run) == 0)
@@ -331,13 +383,17 @@ static StepResult run_tick(Item *run, int64_t now, Batch *b)
 	if (json_path_bool(item_data(run), "planOnly", false))
 		return plan_only_tick(run, b);
 	SchedDecision d = run_decide(run, b);
+	if (d.verb != SCHED_APPROVAL && item_find_hold(run, "approval")) {
+		batch_unhold(b, run, "approval", "it is asked for no more");
+		return step_wait(run, now, "%s", d.text);
+	}
 	switch (d.verb) {
 	case SCHED_START:
 		return start_cluster(run, item_child(run, d.cluster), b);
 	case SCHED_WAIT:
 		return wait_wall(run, d.until_usec, d.text);
 	case SCHED_APPROVAL:
-		return step_hold_person(run, "approval", "%s", d.text);
+		return ask(run);
 	case SCHED_STOPPED:
 		if (n_in_state(run, false) > 0)
 			return step_wait(run, 0, "%s; what is in work comes to its end", d.text);

@@ -90,19 +90,28 @@ static json_t *cluster_json(const Fleet *f, const Item *c)
 		(int)hop_crossed(c, "workers"));
 }
 
+static json_t *run_question_json(Item *run)
+{
+	Question q;
+	return run_question(run, &q) ? question_json(&q) : json_null();
+}
+
 static json_t *run_json(Fleet *f, Item *run)
 {
 	const json_t *data = item_data(run);
 	json_t *clusters = json_array();
 	for (size_t i = 0; i < item_n_children(run); i++)
 		json_array_append_new(clusters, cluster_json(f, item_child(run, i)));
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:i, s:s, s:O?, s:o, s:o}",
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:i, s:s, s:O?, s:o, s:o, s:o, "
+			 "s:o, s:s}",
 		"id", (json_int_t)run_id(run), "name", item_name(run), "plan",
 		json_path_str(data, "plan.name", ""), "commit", json_path_str(data, "commit", ""),
 		"repository", run_repository(run), "state", item_state_name(run), "outcome",
 		run_outcome(run), "since", time_text(item_since_wall_usec(run)), "exitCode",
 		run_exit_code(run, false), "now", now_text(run), "waves",
-		json_object_get(data, "waves"), "holds", holds_json(f, run), "clusters", clusters);
+		json_object_get(data, "waves"), "holds", holds_json(f, run), "clusters", clusters,
+		"glass", run_glass(run), "question", run_question_json(run), "digest",
+		json_path_str(data, "digest", ""));
 }
 
 /* ---- what needs a person ---- */
@@ -115,14 +124,26 @@ static void need(
 			      command, "sinceSeconds", (json_int_t)sec));
 }
 
-static void need_of_cluster(const Fleet *f, const Item *c, json_t *list)
+/* "; approval two-leads: 1 of 2", where the hold asks people whom a policy names. Caller frees. */
+static char *asked_text(Item *c, const Hold *h)
+{
+	Question q;
+	if (strcmp(h->cause, "rollback-wanted") != 0 || !question_open(c, &q) || !q.policy)
+		return g_strdup("");
+	g_autofree char *stands = question_stands(&q), *name = question_name(&q);
+	return g_strdup_printf("; %s: %s", name, stands);
+}
+
+static void need_of_cluster(const Fleet *f, Item *c, json_t *list)
 {
 	for (size_t i = 0; i < item_n_holds(c); i++) {
 		const Hold *h = item_hold(c, i);
 		g_autofree char *ago = sl_duration_human(since_sec(f, h->since_wall_usec));
-		g_autofree char *text =
-			g_strdup_printf("held %s in %s: %s", ago, item_state_name(c), h->reason);
-		g_autofree char *type = g_strdup_printf("shiplock why %s", item_name(c));
+		g_autofree char *asked = asked_text(c, h);
+		g_autofree char *text = g_strdup_printf(
+			"held %s in %s: %s%s", ago, item_state_name(c), h->reason, asked);
+		g_autofree char *type =
+			g_strdup_printf("shiplock %s %s", *asked ? "approve" : "why", item_name(c));
 		need(list, item_name(c), since_sec(f, h->since_wall_usec), text, type);
 	}
 }
@@ -147,10 +168,13 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 {
 	const Hold *approval = item_find_hold(run, "approval"),
 		   *halt = item_find_hold(run, "fleet-stopped");
-	if (approval) {
+	Question q;
+	if (approval && run_question(run, &q)) {
 		g_autofree char *type = g_strdup_printf("shiplock approve %s", pending_name(run));
-		need(list, pending_name(run), since_sec(f, approval->since_wall_usec),
-			approval->reason, type);
+		g_autofree char *stands = question_stands(&q), *name = question_name(&q);
+		g_autofree char *text =
+			g_strdup_printf("%s %s waits for %s, %s", q.subject, q.about, name, stands);
+		need(list, pending_name(run), since_sec(f, approval->since_wall_usec), text, type);
 	}
 	if (halt) {
 		g_autofree char *text =
@@ -267,10 +291,9 @@ json_t *fleet_plan_report(Fleet *f, int64_t id)
 				"rollback", json_object_get(memo, "offer"), "findings",
 				json_object_get(memo, "findings")));
 	}
-	g_autofree char *digest = json_digest(data);
 	json_object_set_new(report, "plan", json_string(json_path_str(data, "plan.name", "")));
 	json_object_set_new(report, "commit", json_string(json_path_str(data, "commit", "")));
-	json_object_set_new(report, "digest", json_string(digest));
+	json_object_set_new(report, "digest", json_string(json_path_str(data, "digest", "")));
 	json_object_set(report, "target", json_path(data, "plan.spec.target"));
 	json_object_set(report, "waves", json_object_get(data, "waves"));
 	json_object_set_new(report, "clusters", clusters);

@@ -55,7 +55,34 @@ static const char *abort_text(const Item *c)
 	}
 }
 
-static json_t *you_can(const Item *c)
+/* The one that the cluster's name stands for: its own, or of the wave it waits in. */
+static bool question_of(Item *c, Question *ret)
+{
+	if (question_open(c, ret))
+		return true;
+	const char *wave = json_path_str(cluster_entry(c), "wave", "");
+	return item_state(c) == CL_PENDING && run_question(item_parent(c), ret) &&
+	       (strcmp(ret->subject, "wave") != 0 || strcmp(ret->about, wave) == 0);
+}
+
+static void can_answer(json_t *out, Item *c)
+{
+	Question q;
+	if (!question_of(c, &q))
+		return;
+	g_autoptr(json_t) shown = question_json(&q);
+	g_autofree char *glass =
+		g_strdup_printf("the way out at night, loud in every report; for %s",
+			json_path_str(shown, "mayBreakGlass", ""));
+	can(out, item_name(c), "approve",
+		strcmp(q.subject, "wave") == 0 ? "say yes to the wave"
+					       : "say yes to the rollback that is asked for");
+	can(out, item_name(c), "approve --reject --reason TEXT", "say no");
+	if (*json_path_str(shown, "mayBreakGlass", ""))
+		can(out, item_name(c), "approve --break-glass --reason TEXT", glass);
+}
+
+static json_t *you_can(Item *c)
 {
 	json_t *out = json_array();
 	const char *name = item_name(c);
@@ -75,8 +102,7 @@ static json_t *you_can(const Item *c)
 	bool moved = hop_crossed(c, "control-plane");
 	if (moved && item_state(c) < CL_DONE)
 		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
-	if (item_find_hold(c, "rollback-wanted"))
-		can(out, name, "approve", "say yes to the rollback that is asked for");
+	can_answer(out, c);
 	if (hold)
 		can(out, name, "resume", "go on, where the cause is cleared");
 	else if (item_state(c) < CL_DONE)
@@ -102,12 +128,26 @@ static char *goes_on(const Item *c)
 	return g_strdup("by itself");
 }
 
-static json_t *because(const Item *c)
+/* What a cluster that was not begun waits for is known to its run. */
+static json_t *because_pending(Item *c)
+{
+	Item *run = item_parent(c);
+	const Hold *h = item_n_holds(run) ? item_hold(run, 0) : NULL;
+	Question q;
+	if (!question_of(c, &q))
+		return json_string(h ? h->reason : item_reason(run));
+	g_autofree char *name = question_name(&q), *stands = question_stands(&q);
+	return json_sprintf("%s %s waits for %s, %s", q.subject, q.about, name, stands);
+}
+
+static json_t *because(Item *c)
 {
 	const json_t *back = json_object_get(item_memo(c), "rollback");
 	const char *gate = json_path_str(back, "gate", NULL), *why = json_path_str(back, "why", "");
 	if (item_n_holds(c) > 0)
 		return json_string(item_hold(c, item_n_holds(c) - 1)->reason);
+	if (item_state(c) == CL_PENDING)
+		return because_pending(c);
 	if (gate)
 		return json_sprintf("gate %s failed: %s", gate, why);
 	if (back)
@@ -134,13 +174,19 @@ static char *stands(const Item *c)
 	return g_string_free(s, FALSE);
 }
 
-static json_t *why_item(Fleet *f, const Item *c)
+static json_t *question_shown(Item *c)
+{
+	Question q;
+	return question_of(c, &q) ? question_json(&q) : json_null();
+}
+
+static json_t *why_item(Fleet *f, Item *c)
 {
 	g_autofree char *on = goes_on(c), *standing = stands(c);
 	int64_t since = item_n_holds(c) > 0 ? item_hold(c, item_n_holds(c) - 1)->since_wall_usec
 					    : item_since_wall_usec(c);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:b, s:o, s:I, s:o, s:s, s:s, s:O?, "
-			 "s:O?, s:O?, s:o, s:o}",
+			 "s:O?, s:O?, s:o, s:o, s:o, s:o}",
 		"apiVersion", DOC_API_VERSION, "kind", "Why", "cluster", item_name(c), "run",
 		item_name(item_parent(c)), "state", item_state_name(c), "outcome",
 		cluster_outcome(c), "held", (int)(item_n_holds(c) > 0), "since", time_text(since),
@@ -149,12 +195,12 @@ static json_t *why_item(Fleet *f, const Item *c)
 		"because", because(c), "stands", standing, "goesOn", on, "hop", cluster_hop(c),
 		"rollback", json_object_get(item_memo(c), "rollback"), "findings",
 		json_object_get(item_memo(c), "findings"), "evidence", evidence(c), "youCan",
-		you_can(c));
+		you_can(c), "question", question_shown(c), "glass", run_glass(item_parent(c)));
 }
 
 json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
 {
-	const Item *c = fleet_newest_of(f, cluster);
+	Item *c = fleet_newest_of(f, cluster);
 	if (!c)
 		return NULL;
 	if (!node)

@@ -177,7 +177,7 @@ static const Field rollback_fields[] = {
 		"per hop; a plan is refused where the probe offers less" },
 	{ "automatic", ENUMS(automatic_tiers), 0, "[\"T0\",\"T1\",\"T2BeforeWorkers\"]",
 		"taken without asking; T3 and T4 never are" },
-	{ "approval", OBJECT(lossy_fields), FIELD_LATER, NULL, "who must say yes, by tier" },
+	{ "approval", OBJECT(lossy_fields), 0, NULL, "who must say yes, by tier" },
 	{ "backup", &shape_backup, FIELD_LATER, NULL, "before each hop" },
 	{ "stopFleetAfter", &shape_positive, 0, "1",
 		"rollbacks after which no new cluster starts" },
@@ -197,10 +197,10 @@ static const Field break_glass_fields[] = {
 	{ 0 },
 };
 static const Field approval_fields[] = {
-	{ "quorum", &shape_positive, FIELD_LATER, "1", "how many people" },
-	{ "groups", LIST(group_fields, 0), FIELD_LATER, "[]", "who counts; default: role approve" },
-	{ "expires", &shape_duration, FIELD_LATER, "72h", "a yes counts this long" },
-	{ "breakGlass", OBJECT(break_glass_fields), FIELD_LATER, NULL, "the way out at night" },
+	{ "quorum", &shape_positive, 0, "1", "how many people" },
+	{ "groups", LIST(group_fields, 0), 0, "[]", "who counts; default: role approve" },
+	{ "expires", &shape_duration, 0, "72h", "a yes counts this long" },
+	{ "breakGlass", OBJECT(break_glass_fields), 0, NULL, "the way out at night" },
 	{ 0 },
 };
 const Shape shape_approval_policy = { .kind = SHAPE_OBJECT, .fields = approval_fields };

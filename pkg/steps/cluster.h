@@ -76,7 +76,10 @@ bool cluster_failing(Item *it, int64_t now_usec, Batch *b, int64_t since_usec, c
 typedef struct Command {
 	const char *verb, *who, *reason;
 	const char *gate, *node; /* skip */
-	const char *subject; /* approve */
+	/* approve */
+	const char *digest; /* of the question that the person saw; NULL: whichever is open */
+	bool reject, break_glass;
+	int64_t uid; /* of who; -1: not known */
 } Command;
 
 /* Puts the command and what follows from it into the batch; false with the reason where it is

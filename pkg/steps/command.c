@@ -1,6 +1,7 @@
 /* What a person's command does in each state: the table of the design ("What a command does
  * where"), row by row. */
 #include "steps/internal.h"
+#include "steps/question.h"
 #include <string.h>
 
 static bool refuse(GError **err, const char *fmt, ...) SL_PRINTF(2, 3);
@@ -235,7 +236,65 @@ static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GErr
 	return true;
 }
 
-/* ---- rollback ---- */
+/* ---- rollback, and the yes to one ---- */
+
+static void step_down(Item *it, Batch *b, const Command *c, char **ret_says)
+{
+	clear_holds(it, b, c);
+	json_t *memo = json_pack(
+		"{s:{s:s, s:s}}", "rollback", "by", c->who, "why", c->reason ? c->reason : "");
+	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	*ret_says = g_strdup_printf(
+		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
+}
+
+static Tier offered(const Item *it)
+{
+	Tier tier = TIER_T0;
+	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
+	return tier;
+}
+
+/* The policy names who must say yes to this tier, and it would not begin by itself either. */
+static bool others_are_asked(const Item *it)
+{
+	const RollbackRules *r = cluster_rollback_rules(it);
+	RollbackFacts f = { .cluster = item_name(it),
+		.offered = offered(it),
+		.workers_touched = hop_crossed(it, "workers") };
+	return r->approval[f.offered] && (item_find_hold(it, "rollback-wanted") ||
+						 rollback_decide(r, &f).decision == ROLLBACK_ASK);
+}
+
+/* The answer of who asks counts too, where the policy names them. */
+static bool ask_others(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	Question q;
+	ApprovalResult r;
+	g_autofree char *reason = g_strdup_printf("rollback asked for by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	bool asked = question_open(it, &q);
+	if (!asked)
+		question_rollback(it, reason, &q);
+	g_autofree char *name = question_name(&q);
+	g_autoptr(GError) why_not = NULL;
+	bool counts = question_answer(&q, b, c, &r, &why_not);
+	if (!counts && asked) {
+		g_propagate_error(err, g_steal_pointer(&why_not));
+		return false;
+	}
+	record(it, b, c);
+	if (counts && r.state == APPROVAL_GIVEN) {
+		step_down(it, b, c, ret_says);
+		return true;
+	}
+	if (!asked)
+		batch_hold(b, it, "rollback-wanted", "person", true, reason);
+	*ret_says = g_strdup_printf("%s waits for %s before it steps down: %s", item_name(it), name,
+		counts ? r.text : "nobody has said yes yet");
+	return true;
+}
 
 static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
@@ -248,37 +307,48 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 	if (s >= CL_DONE)
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
 	bool ordered = hop_crossed(it, "control-plane");
-	Tier tier = TIER_T0;
-	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
 	/* In control-plane there may be brakes already: they are let go on the way down. */
-	if (!ordered && (s < CL_CONTROL_PLANE || tier < TIER_T2))
+	if (!ordered && (s < CL_CONTROL_PLANE || offered(it) < TIER_T2))
 		return do_abort(it, b, c, ret_says, err);
-	if (tier < TIER_T2)
+	if (offered(it) < TIER_T2)
 		return refuse(err, "%s cannot be rolled back: %s", item_name(it),
 			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));
+	if (others_are_asked(it) && strcmp(c->who, "git") != 0)
+		return ask_others(it, b, c, ret_says, err);
 	record(it, b, c);
-	clear_holds(it, b, c);
-	json_t *memo = json_pack(
-		"{s:{s:s, s:s}}", "rollback", "by", c->who, "why", c->reason ? c->reason : "");
-	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
-		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
-	*ret_says = g_strdup_printf(
-		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
+	step_down(it, b, c, ret_says);
 	return true;
 }
 
-/* ---- approve: one person's yes to the one open question ---- */
+/* Who asked for it themselves hears the no, and it goes on; a gate's or Git's wish stands. */
+static char *rejected(Item *it, Batch *b, const Command *c)
+{
+	const Hold *asked = item_find_hold(it, "rollback-wanted");
+	g_autofree char *text = g_strdup_printf("rejected by %s: %s", c->who, c->reason);
+	if (strcmp(asked->by, "person") == 0)
+		batch_unhold(b, it, asked->cause, text);
+	return g_strdup_printf("the rollback of %s is %s", item_name(it), text);
+}
 
 static bool do_approve(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
-	const Hold *question = item_find_hold(it, "rollback-wanted");
-	if (!question)
+	Question q;
+	ApprovalResult r;
+	if (!question_open(it, &q))
 		return refuse(err, "%s asks nothing that could be approved", item_name(it));
-	g_autofree char *asked = g_strdup(question->reason);
-	json_t *body =
-		json_pack("{s:s, s:s, s:s}", "who", c->who, "subject", "rollback", "asked", asked);
-	batch_record(b, "approval", it, body);
-	return do_rollback(it, b, c, ret_says, err);
+	if (!c->reject && item_state(it) >= CL_DONE)
+		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
+	if (!question_answer(&q, b, c, &r, err))
+		return false;
+	g_autofree char *name = question_name(&q);
+	if (c->reject)
+		*ret_says = rejected(it, b, c);
+	else if (r.state != APPROVAL_GIVEN)
+		*ret_says = g_strdup_printf(
+			"the rollback of %s waits for %s: %s", item_name(it), name, r.text);
+	else
+		step_down(it, b, c, ret_says);
+	return true;
 }
 
 /* ---- skip ---- */
