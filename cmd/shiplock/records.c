@@ -84,13 +84,28 @@ bool range_holds(const Range *r, const json_t *record, const char *run)
 	return seq >= r->first && seq <= r->last && (!r->run || is_run(r->run, run));
 }
 
+/* Of the end of a run. */
+static void append_glass(GString *s, const json_t *list)
+{
+	size_t i;
+	json_t *g;
+	json_array_foreach (list, i, g)
+		g_string_append_printf(s, "%s %s for %s %s: %s", i ? "," : ", GLASS WAS BROKEN by",
+			json_path_str(g, "who", ""), json_path_str(g, "subject", ""),
+			json_path_str(g, "about", ""), json_path_str(g, "reason", ""));
+}
+
 /* The fields that say most, in the order in which they are read. */
 static void append_body(GString *s, const json_t *body)
 {
-	static const char *const fields[] = { "plan", "commit", "verb", "who", "subject", "name",
-		"row", "key", "class", "gate", "verdict", "cause", "end", "reason", "text", "why",
-		"message" };
+	static const char *const fields[] = { "plan", "commit", "verb", "who", "subject", "about",
+		"name", "row", "key", "class", "gate", "verdict", "cause", "end", "reason", "text",
+		"why", "message" };
 	const char *from = json_path_str(body, "from", NULL);
+	if (json_path_bool(body, "breakGlass", false))
+		g_string_append(s, " GLASS BROKEN by");
+	if (json_path_bool(body, "reject", false))
+		g_string_append(s, " REJECTED by");
 	if (from)
 		g_string_append_printf(s, " %s -> %s", from, json_path_str(body, "to", ""));
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
@@ -98,6 +113,7 @@ static void append_body(GString *s, const json_t *body)
 		if (text && *text)
 			g_string_append_printf(s, " %s", text);
 	}
+	append_glass(s, json_object_get(body, "glass"));
 }
 
 char *record_line(const json_t *record, const char *run)

@@ -53,6 +53,18 @@ static void show_head(const json_t *s, const Term *t, GString *out)
 	}
 }
 
+/* Of the runs that are shown at all. */
+static void show_broken(const json_t *s, const Term *t, GString *out)
+{
+	const json_t *runs = json_object_get(s, "runs");
+	size_t ended = 0;
+	for (size_t i = json_array_size(runs); i > 0 && ended < SHOW_DONE_RUNS; i--) {
+		const json_t *run = json_array_get(runs, i - 1);
+		ended += !is_live(run);
+		show_glass(json_object_get(run, "glass"), t, out);
+	}
+}
+
 static void show_needs(const json_t *s, const Term *t, GString *out)
 {
 	const json_t *list = json_object_get(s, "needsYou");
@@ -89,6 +101,14 @@ static bool has_ended(const json_t *cluster)
 	       json_path_str(cluster, "outcome", NULL);
 }
 
+/* What the run says of this cluster, which was not begun. */
+static const char *turn_text(const json_t *run, const json_t *c)
+{
+	g_autofree char *prefix = g_strconcat(str(c, "name"), " ", NULL);
+	return g_str_has_prefix(str(run, "now"), prefix) ? str(run, "now") + strlen(prefix)
+							 : "waits for its turn";
+}
+
 /* What a cluster that was not begun waits for is known to its run. */
 static char *now_text(const json_t *run, const json_t *c, bool held)
 {
@@ -101,7 +121,7 @@ static char *now_text(const json_t *run, const json_t *c, bool held)
 			draining ? "; " : "", draining ? str(node, "name") : "",
 			draining ? ": " : "", draining ? str(node, "reason") : "");
 	return hold ? g_strdup_printf("held: %s", str(hold, "reason"))
-		    : g_strdup("waits for its turn");
+		    : g_strdup(turn_text(run, c));
 }
 
 static void add_cluster(Table *table, const json_t *run, const json_t *c)
@@ -196,6 +216,7 @@ static void show_repositories(const json_t *s, const Term *t, GString *out)
 void show_status(const json_t *s, const Term *t, GString *out)
 {
 	show_head(s, t, out);
+	show_broken(s, t, out);
 	show_needs(s, t, out);
 	show_live(s, t, out);
 	show_done(s, t, out);

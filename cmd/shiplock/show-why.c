@@ -121,6 +121,51 @@ static void show_findings(const json_t *why, GString *out)
 	}
 }
 
+static void show_answer(const json_t *a, GString *out, const char *label)
+{
+	int64_t at = 0;
+	g_autofree char *time =
+		sl_time_parse(str(a, "at"), &at) ? local_time(at, at) : g_strdup("");
+	g_autofree char *line = g_strdup_printf("%s said %s %s%s%s%s", str(a, "who"),
+		json_path_bool(a, "yes", false) ? "yes" : "no", time,
+		json_path_bool(a, "breakGlass", false) ? ", BREAKING THE GLASS" : "",
+		*str(a, "reason") ? ": " : "", str(a, "reason"));
+	labelled(out, label, line);
+}
+
+/* What is asked of whom, and who answered so far. */
+static void show_approval(const json_t *why, GString *out)
+{
+	const json_t *q = json_object_get(why, "question"), *answers;
+	const char *people = str(q, "people"), *digest = str(q, "digest");
+	size_t i;
+	json_t *a;
+	if (!json_is_object(q))
+		return;
+	digest = g_str_has_prefix(digest, "sha256:") ? digest + 7 : digest;
+	g_autofree char *line = g_strdup_printf("%s of digest %.8s: %s%s%s", str(q, "name"), digest,
+		str(q, "text"), *people ? "; it asks " : "", people);
+	labelled(out, "Approval", line);
+	answers = json_object_get(q, "answers");
+	json_array_foreach (answers, i, a)
+		show_answer(a, out, "");
+}
+
+void show_glass(const json_t *list, const Term *t, GString *out)
+{
+	size_t i;
+	json_t *g;
+	json_array_foreach (list, i, g) {
+		int64_t at = 0;
+		g_autofree char *time =
+			sl_time_parse(str(g, "at"), &at) ? local_time(at, at) : g_strdup("");
+		g_autofree char *line = g_strdup_printf("GLASS BROKEN for %s %s by %s %s: %s",
+			str(g, "subject"), str(g, "about"), str(g, "who"), time, str(g, "reason"));
+		paint(out, t, PAINT_RED, line);
+		g_string_append_c(out, '\n');
+	}
+}
+
 static void show_commands(const json_t *why, GString *out)
 {
 	const json_t *list = json_object_get(why, "youCan");
@@ -165,6 +210,7 @@ static void show_one(const json_t *why, const Term *t, GString *out)
 		const char *label, *key;
 	} rows[] = { { "Because", "because" }, { "Stands", "stands" }, { "Goes on", "goesOn" } };
 	show_head(why, t, out);
+	show_glass(json_object_get(why, "glass"), t, out);
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		if (*str(why, rows[i].key))
 			labelled(out, rows[i].label, str(why, rows[i].key));
@@ -172,6 +218,7 @@ static void show_one(const json_t *why, const Term *t, GString *out)
 			show_text(why, out);
 			show_evidence(why, out);
 			show_findings(why, out);
+			show_approval(why, out);
 		}
 	}
 	show_commands(why, out);
@@ -214,6 +261,7 @@ void show_question(const json_t *why, const Term *t, GString *out)
 	g_string_append_printf(out, "%s asks: %s\n", str(why, "cluster"), str(why, "because"));
 	if (*str(why, "stands"))
 		labelled(out, "Stands", str(why, "stands"));
+	show_approval(why, out);
 }
 
 void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out)

@@ -15,5 +15,7 @@ void show_plan(const json_t *report, const Term *t, GString *out);
 void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out);
 /* One line of an event, without a newline: "06:40:31Z ocp-edu control-plane  text". */
 void show_event(const json_t *event, GString *out);
+/* Approvals that were passed by: red lines, one each; from "glass" of a run or a why. */
+void show_glass(const json_t *list, const Term *t, GString *out);
 /* The question that an approval answers. */
 void show_question(const json_t *why, const Term *t, GString *out);

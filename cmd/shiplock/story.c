@@ -251,6 +251,29 @@ static void add_gates(Suite *s, const Cluster *c)
 	}
 }
 
+/* A suite of its own, so that nobody overlooks them: each is a warning, not a failure. */
+static void add_glass(GString *out, const json_t *run)
+{
+	const json_t *list = json_object_get(run, "glass");
+	size_t i;
+	json_t *g;
+	if (json_array_size(list) == 0)
+		return;
+	g_string_append_printf(out,
+		"  <testsuite name=\"GLASS BROKEN\" tests=\"%zu\" failures=\"0\" errors=\"0\" "
+		"skipped=\"0\" time=\"0.000\">\n",
+		json_array_size(list));
+	json_array_foreach (list, i, g) {
+		g_autofree char *about = xml(str(g, "about")), *who = xml(str(g, "who"));
+		g_autofree char *reason = xml(str(g, "reason"));
+		g_string_append_printf(out,
+			"    <testcase classname=\"approval\" name=\"%s %s\" time=\"0.000\">"
+			"<system-err>GLASS BROKEN by %s at %s: %s</system-err></testcase>\n",
+			str(g, "subject"), about, who, str(g, "at"), reason);
+	}
+	g_string_append(out, "  </testsuite>\n");
+}
+
 char *story_junit(const Story *story, const json_t *run)
 {
 	GString *out = g_string_new("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -268,6 +291,7 @@ char *story_junit(const Story *story, const json_t *run)
 			suite, s.n, s.failures, s.errors, s.skipped, s.seconds, s.cases->str);
 		g_string_free(s.cases, TRUE);
 	}
+	add_glass(out, run);
 	g_string_append(out, "</testsuites>\n");
 	return g_string_free(out, false);
 }

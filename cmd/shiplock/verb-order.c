@@ -64,13 +64,19 @@ static int check(const Args *a)
 		return wrong(a, "needs --reason TEXT", NULL);
 	if (a->node && a->gate)
 		return wrong(a, "takes --node or --gate, not both", NULL);
-	if (a->break_glass && !(a->reason && *a->reason))
-		return wrong(a, "--break-glass needs --reason TEXT", NULL);
+	if ((a->break_glass || a->reject) && !(a->reason && *a->reason))
+		return wrong(a,
+			a->reject ? "--reject needs --reason TEXT"
+				  : "--break-glass needs --reason TEXT",
+			NULL);
+	if (a->break_glass && a->reject)
+		return wrong(a, "takes --reject or --break-glass, not both", NULL);
 	return EXIT_SUCCEEDED;
 }
 
-/* What is asked stands above the answer; on a pipe too, for the log. */
-static bool show_asked(const Args *a, Client *c, const char *cluster, GError **err)
+/* What is asked stands above the answer; on a pipe too, for the log. The answer is to that very
+ * question. */
+static bool show_asked(const Args *a, Client *c, const char *cluster, json_t *body, GError **err)
 {
 	Target target = { .cluster = (char *)cluster };
 	g_autofree char *path = target_path(&target, "/why");
@@ -82,6 +88,10 @@ static bool show_asked(const Args *a, Client *c, const char *cluster, GError **e
 	show_question(why, &t, out);
 	if (!a->json)
 		term_put(&t, stdout, out);
+	const char *digest = json_path_str(why, "question.digest", NULL);
+	json_t *expect = json_object_get(body, "expect");
+	if (digest && expect)
+		json_object_set_new(expect, "digest", json_string(digest));
 	return true;
 }
 
@@ -98,8 +108,8 @@ int verb_order(const Args *a)
 	g_autoptr(json_t) seen = c && path ? client_get(c, path, &err) : NULL;
 	if (err)
 		return client_fail(a, err);
-	if (strcmp(a->verb, "approve") == 0 && !show_asked(a, c, cluster, &err))
-		return client_fail(a, err);
 	g_autoptr(json_t) body = order_body(a, seen);
+	if (strcmp(a->verb, "approve") == 0 && !show_asked(a, c, cluster, body, &err))
+		return client_fail(a, err);
 	return order_give(a, c, cluster, body);
 }
