@@ -111,7 +111,7 @@ def picture(fleet, name):
     }
 
 
-def crash_at_every_tenth(t, faults, n, want, version):
+def crash_at_every_tenth(t, faults, n, want, version, least):
     """One run is left alone; the others are each killed once, at the 10th, 20th, ... record."""
     fleet = SimFleet(t, n=n, faults=faults)
     runs = []
@@ -133,6 +133,8 @@ def crash_at_every_tenth(t, faults, n, want, version):
 
     ended = lambda j: j.seq() and has(j.records(), "move", to="ended", item=3)
     wait_for("all runs ended", progress, 150, poll=0.02)
+    lengths = [journal.seq() for _, _, _, journal in runs]
+    shortest, longest = min(lengths), max(lengths)
     plain = picture(fleet, runs[0][1])
     equal((plain["wanted"], plain["marks"], plain["unschedulable"]), (version, [], []), "undisturbed")
     for at, name, daemon, journal in runs:
@@ -141,8 +143,10 @@ def crash_at_every_tenth(t, faults, n, want, version):
         equal(entry["outcome"], want, f"killed at {at}: outcome")
         equal(picture(fleet, name), plain, f"killed at {at}: what is left")
         journal.close()
-    t.note(f"killed at {sorted(killed)} of {runs[0][3].seq()} records")
-    all_tenths = set(range(EVERY, min(len(runs) * EVERY, runs[0][3].seq()), EVERY))
+    t.note(f"killed at {sorted(killed)} of {shortest} to {longest} records")
+    # How many pods we help with, and so how many records there are, is up to the operator's pace.
+    check(len(killed) >= least, f"killed only at {sorted(killed)}: the shortest run has {shortest} records")
+    all_tenths = set(range(EVERY, min(len(runs) * EVERY, shortest), EVERY))
     check(killed >= all_tenths, f"not killed at {sorted(all_tenths - killed)}")
 
 
@@ -151,9 +155,9 @@ SIM = ["binaries:shiplockd,shiplock-sim,shiplock-worker,shiplock"]
 
 @test("killed at every tenth record on the way up: the same end", needs=SIM, timeout=200)
 def test_every_tenth_up(t):
-    crash_at_every_tenth(t, [], 17, "Succeeded", TO)
+    crash_at_every_tenth(t, [], 17, "Succeeded", TO, least=10)
 
 
 @test("killed at every tenth record with a rollback: the same end", needs=SIM, timeout=200)
 def test_every_tenth_back(t):
-    crash_at_every_tenth(t, ["error-rate-rise"], 9, "RolledBack", FROM)
+    crash_at_every_tenth(t, ["error-rate-rise"], 9, "RolledBack", FROM, least=5)
