@@ -5,6 +5,7 @@
 #include "job/job-wire.h"
 #include "probe.h"
 #include "sandbox.h"
+#include "yaml/edit.h"
 #include "yaml/yaml.h"
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ static const struct Verb {
 	Walls walls;
 } verbs[] = {
 	{ "yaml", "YAML to JSON with positions", yaml_verb,
+		{ .cpu_sec = 60, .memory_bytes = (size_t)3 << 30, .pure = true } },
+	{ "edit", "change single values of a manifest in place", yaml_edit_verb,
 		{ .cpu_sec = 60, .memory_bytes = (size_t)3 << 30, .pure = true } },
 	{ "git", "fetch and read repositories", git_verb,
 		{ .cpu_sec = 600, .file_bytes = (size_t)4 << 30 } },

@@ -49,6 +49,37 @@ static void test_yaml(void)
 	g_assert_cmpuint(json_array_size(json_path(v, "files.0.errors")), ==, 0);
 }
 
+/* The editor, behind the same walls: made, and refused with its place. */
+static void test_edit(void)
+{
+	if (!have_worker())
+		return;
+	static const struct {
+		const char *value, *path, *want;
+	} cases[] = {
+		{ "stable-4.20", "text",
+			"apiVersion: config.openshift.io/v1\nkind: ClusterVersion\n"
+			"metadata: {name: version}\nspec: {channel: stable-4.21} # x\n" },
+		{ "{{ .Values.channel }}", "refused.message",
+			"f.yaml:4:17: this is a template (`{{`), no plain YAML" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) err = NULL;
+		g_autofree char *request = g_strdup_printf(
+			"{\"path\":\"f.yaml\",\"text\":\"apiVersion: "
+			"config.openshift.io/v1\\nkind: "
+			"ClusterVersion\\nmetadata: {name: version}\\nspec: {channel: %s} # x\\n\","
+			"\"edits\":[{\"kind\":\"ClusterVersion\",\"name\":\"version\",\"at\":"
+			"[\"spec\",\"channel\"],\"value\":\"stable-4.21\"}]}",
+			cases[i].value);
+		g_autofree char *text = ask("edit", request, &err);
+		g_assert_no_error(err);
+		g_autoptr(json_t) v = json_parse(text, strlen(text), &err);
+		g_assert_no_error(err);
+		g_assert_cmpstr(json_path_str(v, cases[i].path, ""), ==, cases[i].want);
+	}
+}
+
 /* 16 MiB of the densest text go through the memory limit. */
 static void test_large_yaml(void)
 {
@@ -169,6 +200,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	alarm(120);
 	g_test_add_func("/worker-program/yaml", test_yaml);
+	g_test_add_func("/worker-program/edit", test_edit);
 	g_test_add_func("/worker-program/large-yaml", test_large_yaml);
 	g_test_add_func("/worker-program/bad", test_bad);
 	g_test_add_func("/worker-program/silent-server", test_silent_server);

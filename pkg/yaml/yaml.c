@@ -1,9 +1,9 @@
 #include "yaml/yaml.h"
+#include "yaml/events.h"
 #include "yaml/text.h"
-#include <libfyaml.h>
 #include <string.h>
 
-enum { PAD = 64, KEY_MAX = 1024, MESSAGE_MAX = 300 };
+enum { KEY_MAX = 1024 };
 
 /* A node's place; next chains the keys of one mapping (0 ends it). */
 typedef struct Pos {
@@ -343,45 +343,11 @@ static void on_event(Reader *r, struct fy_event *e)
 	}
 }
 
-/* The library's own words, less what it may quote from the text: one line, bounded. */
-static void report_syntax(Reader *r, struct fy_diag *diag)
+static bool take_event(struct fy_event *e, void *ud)
 {
-	void *iter = NULL;
-	const struct fy_diag_error *e = diag ? fy_diag_errors_iterate(diag, &iter) : NULL;
-	g_autofree char *what =
-		g_strndup(e && e->msg ? e->msg : "not readable as YAML", MESSAGE_MAX);
-	g_strdelimit(what, "\r\n", ' ');
-	g_autofree char *valid = g_utf8_make_valid(what, -1);
-	report(r, e && e->line > 0 ? e->line : 1, e && e->column > 0 ? e->column : 1, "%s",
-		g_strstrip(valid));
-}
-
-static void run_parser(Reader *r, const char *text, size_t len)
-{
-	struct fy_diag_cfg diag_cfg;
-	fy_diag_cfg_default(&diag_cfg);
-	diag_cfg.fp = NULL; /* never the library's printer */
-	struct fy_diag *diag = fy_diag_create(&diag_cfg);
-	g_assert(diag);
-	fy_diag_set_collect_errors(diag, true);
-	const struct fy_parse_cfg cfg = {
-		.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_ALLOW_DUPLICATE_KEYS |
-			 FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT,
-		.diag = diag,
-	};
-	struct fy_parser *parser = fy_parser_create(&cfg);
-	g_assert(parser);
-	if (fy_parser_set_string(parser, text, len) != 0)
-		report(r, 1, 1, "not readable as YAML");
-	struct fy_event *e;
-	while (!r->stop && (e = fy_parser_parse(parser))) {
-		on_event(r, e);
-		fy_parser_event_free(parser, e);
-	}
-	if (!r->stop && fy_parser_get_stream_error(parser))
-		report_syntax(r, diag);
-	fy_parser_destroy(parser);
-	fy_diag_destroy(diag);
+	Reader *r = ud;
+	on_event(r, e);
+	return !r->stop;
 }
 
 static json_int_t number_at(const json_t *o, const char *key)
@@ -424,13 +390,14 @@ static void read_text(Reader *r, const char *text, size_t len)
 		report(r, line, column, "%s", why);
 		return;
 	}
-	/* Padded: the library looks a few bytes past the end. */
-	g_autofree char *padded = g_malloc(len + PAD);
+	g_autofree char *padded = g_malloc(len + YAML_PAD);
 	memcpy(padded, text, len);
-	memset(padded + len, 0, PAD);
+	memset(padded + len, 0, YAML_PAD);
 	r->text = padded;
 	r->pos = g_array_new(FALSE, FALSE, sizeof(Pos));
-	run_parser(r, padded + r->bom, len - r->bom);
+	g_autofree char *words = NULL;
+	if (!yaml_events(padded + r->bom, len - r->bom, take_event, r, &line, &column, &words))
+		report(r, line, column, "%s", words);
 	while (r->depth > 0)
 		g_free(r->frames[--r->depth].key);
 	json_decref(r->root);
