@@ -65,6 +65,15 @@ static void show_broken(const json_t *s, const Term *t, GString *out)
 	}
 }
 
+/* What was pushed while a run goes on does not change it. */
+static void show_newer(const json_t *s, const Term *t, GString *out)
+{
+	size_t i;
+	json_t *run;
+	json_array_foreach (json_object_get(s, "runs"), i, run)
+		show_pushed(json_object_get(run, "newer"), str(run, "name"), t, out);
+}
+
 static void show_needs(const json_t *s, const Term *t, GString *out)
 {
 	const json_t *list = json_object_get(s, "needsYou");
@@ -219,6 +228,7 @@ void show_status(const json_t *s, const Term *t, GString *out)
 	show_broken(s, t, out);
 	show_needs(s, t, out);
 	show_live(s, t, out);
+	show_newer(s, t, out);
 	show_done(s, t, out);
 	show_repositories(s, t, out);
 }

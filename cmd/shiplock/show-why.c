@@ -151,6 +151,24 @@ static void show_approval(const json_t *why, GString *out)
 		show_answer(a, out, "");
 }
 
+void show_pushed(const json_t *newer, const char *run, const Term *t, GString *out)
+{
+	const json_t *list = json_object_get(newer, "documents");
+	g_autoptr(GString) names = g_string_new("");
+	size_t i;
+	json_t *name;
+	json_array_foreach (list, i, name)
+		g_string_append_printf(names, "%s%s", i ? ", " : "", json_string_value(name));
+	if (i == 0)
+		return;
+	g_autofree char *line = g_strdup_printf(
+		"newer version of %s at %.7s: %s goes on with what it began with; state: suspended "
+		"in Git stops it",
+		names->str, str(newer, "commit"), run);
+	paint(out, t, PAINT_YELLOW, line);
+	g_string_append_c(out, '\n');
+}
+
 void show_glass(const json_t *list, const Term *t, GString *out)
 {
 	size_t i;
@@ -211,6 +229,7 @@ static void show_one(const json_t *why, const Term *t, GString *out)
 	} rows[] = { { "Because", "because" }, { "Stands", "stands" }, { "Goes on", "goesOn" } };
 	show_head(why, t, out);
 	show_glass(json_object_get(why, "glass"), t, out);
+	show_pushed(json_object_get(why, "newer"), str(why, "run"), t, out);
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		if (*str(why, rows[i].key))
 			labelled(out, rows[i].label, str(why, rows[i].key));

@@ -15,6 +15,8 @@ void show_plan(const json_t *report, const Term *t, GString *out);
 void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out);
 /* One line of an event, without a newline: "06:40:31Z ocp-edu control-plane  text". */
 void show_event(const json_t *event, GString *out);
+/* Documents that were pushed while the run goes on: a line, where there are any. */
+void show_pushed(const json_t *newer, const char *run, const Term *t, GString *out);
 /* Approvals that were passed by: red lines, one each; from "glass" of a run or a why. */
 void show_glass(const json_t *list, const Term *t, GString *out);
 /* The question that an approval answers. */

@@ -195,6 +195,8 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 	}
 	json_t *snapshot = fleet_snapshot_again(r->f, run);
 	json_object_del(snapshot, "rollback");
+	json_object_set(
+		snapshot, "announcedUsec", json_object_get(item_data(run), "announcedUsec"));
 	json_object_set_new(snapshot, "retry", json_pack("[s]", item_name(cluster)));
 	r->run = fleet_add_run(r->f, b, snapshot, r->c.who);
 	r->says = g_strdup_printf("a new run of %s begins; %s may be tried again",

@@ -89,6 +89,10 @@ int64_t fleet_add_run(Fleet *f, Batch *b, json_t *snapshot, const char *who)
 			json_path_str(snapshot, "identity", ""), "commit",
 			json_path_str(snapshot, "commit", ""), "digest",
 			json_path_str(snapshot, "digest", ""), "who", who));
+	/* Notice counts from when the plan was seen first, over retries too. */
+	if (!json_object_get(snapshot, "announcedUsec"))
+		json_object_set_new(
+			snapshot, "announcedUsec", json_integer((json_int_t)batch_wall_usec(b)));
 	batch_item(b, saga_root(f->saga), &run_kind, NULL, name, RUN_ACTIVE, snapshot);
 	return id;
 }
@@ -189,6 +193,7 @@ void fleet_set_documents(Fleet *f, const char *repository, const char *commit, D
 {
 	Repository *r = repository_get(f, repository);
 	docset_free(r->set);
+	g_clear_pointer(&r->newer, json_decref);
 	r->set = set;
 	g_free(r->commit);
 	r->commit = g_strdup(commit);

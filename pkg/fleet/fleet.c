@@ -219,6 +219,7 @@ static void repository_free(void *p)
 	g_free(r->commit);
 	g_free(r->error);
 	docset_free(r->set);
+	json_decref(r->newer);
 	g_free(r);
 }
 

@@ -13,6 +13,7 @@ typedef struct Repository {
 	char *name, *url, *commit, *error;
 	int64_t looked_usec;
 	DocSet *set; /* the last good revision; NULL: none yet */
+	json_t *newer; /* run -> what fleet_newer says of it; NULL: not asked yet */
 } Repository;
 
 typedef struct Idle Idle;
@@ -64,6 +65,10 @@ SchedDecision run_decide(Item *run, const Batch *b);
 bool run_question(Item *run, Question *ret);
 json_t *run_glass(const Item *run); /* that was broken on it and on its clusters; new reference */
 int run_exit_code(const Item *run, bool strict);
+
+/* newer.c: {"commit","documents": ["WindowPolicy/w"...]} that differ by now from what the live run
+ * was made of; null: none, and no run takes them before it has ended. Borrowed. */
+const json_t *fleet_newer(const Fleet *f, const Item *run);
 
 /* documents.c */
 /* The run's plan as the repository has it now where its identity is the same, else as it was. New

@@ -96,16 +96,16 @@ static inline void rig_crash(Rig *r)
 	store_mem_crash(r->disk);
 }
 
-static inline Rig *rig_new(uint64_t seed)
+static inline Rig *rig_new_at(uint64_t seed, int64_t wall_usec)
 {
 	Rig *r = g_new0(Rig, 1);
-	r->loop = loop_sim_new(seed, RIG_WALL);
+	r->loop = loop_sim_new(seed, wall_usec);
 	r->world = sim_fleet_new(r->loop);
 	r->disk = store_mem_new(r->loop);
 	r->story = g_string_new(NULL);
 	return r;
 }
-
+#define rig_new(seed) rig_new_at(seed, RIG_WALL)
 static inline SimCluster *rig_cluster(Rig *r, const char *name, unsigned faults)
 {
 	SimSpec spec = {

@@ -103,7 +103,7 @@ static json_t *run_json(Fleet *f, Item *run)
 	for (size_t i = 0; i < item_n_children(run); i++)
 		json_array_append_new(clusters, cluster_json(f, item_child(run, i)));
 	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:i, s:s, s:O?, s:o, s:o, s:o, "
-			 "s:o, s:s}",
+			 "s:o, s:s, s:O}",
 		"id", (json_int_t)run_id(run), "name", item_name(run), "plan",
 		json_path_str(data, "plan.name", ""), "commit", json_path_str(data, "commit", ""),
 		"repository", run_repository(run), "state", item_state_name(run), "outcome",
@@ -111,7 +111,7 @@ static json_t *run_json(Fleet *f, Item *run)
 		run_exit_code(run, false), "now", now_text(run), "waves",
 		json_object_get(data, "waves"), "holds", holds_json(f, run), "clusters", clusters,
 		"glass", run_glass(run), "question", run_question_json(run), "digest",
-		json_path_str(data, "digest", ""));
+		json_path_str(data, "digest", ""), "newer", fleet_newer(f, run));
 }
 
 /* ---- what needs a person ---- */

@@ -186,7 +186,7 @@ static json_t *why_item(Fleet *f, Item *c)
 	int64_t since = item_n_holds(c) > 0 ? item_hold(c, item_n_holds(c) - 1)->since_wall_usec
 					    : item_since_wall_usec(c);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:b, s:o, s:I, s:o, s:s, s:s, s:O?, "
-			 "s:O?, s:O?, s:o, s:o, s:o, s:o}",
+			 "s:O?, s:O?, s:o, s:o, s:o, s:o, s:O}",
 		"apiVersion", DOC_API_VERSION, "kind", "Why", "cluster", item_name(c), "run",
 		item_name(item_parent(c)), "state", item_state_name(c), "outcome",
 		cluster_outcome(c), "held", (int)(item_n_holds(c) > 0), "since", time_text(since),
@@ -195,7 +195,8 @@ static json_t *why_item(Fleet *f, Item *c)
 		"because", because(c), "stands", standing, "goesOn", on, "hop", cluster_hop(c),
 		"rollback", json_object_get(item_memo(c), "rollback"), "findings",
 		json_object_get(item_memo(c), "findings"), "evidence", evidence(c), "youCan",
-		you_can(c), "question", question_shown(c), "glass", run_glass(item_parent(c)));
+		you_can(c), "question", question_shown(c), "glass", run_glass(item_parent(c)),
+		"newer", fleet_newer(f, item_parent(c)));
 }
 
 json_t *fleet_why(Fleet *f, const char *cluster, const char *node)

@@ -27,6 +27,10 @@ static int64_t at(const char *text)
 #define SUNDAY(start, end)                                                                         \
 	"{" NY ",\"open\":[{\"weekday\":\"sunday\",\"start\":\"" start "\",\"end\":\"" end "\"}]}"
 
+#define IN(zone, start, end)                                                                       \
+	"{\"timeZone\":\"" zone "\",\"open\":[{\"weekday\":\"sunday\",\"start\":\"" start          \
+	"\",\"end\":\"" end "\"}]}"
+
 typedef struct Case {
 	const char *name, *rules, *now;
 	bool open;
@@ -71,6 +75,21 @@ static const Case cases[] = {
 		"2026-11-01T06:30:00Z" },
 	{ "both in the hour that comes twice", SUNDAY("01:15", "01:45"), "2026-11-01T05:50:00Z",
 		true, "2026-11-01T06:45:00Z" },
+	/* Sydney jumps on 2026-10-04 and goes back on 2027-04-04; Lord Howe by half an hour. */
+	{ "Sydney, start skipped", IN("Australia/Sydney", "02:30", "05:00"), "2026-10-03T14:00:00Z",
+		false, "2026-10-03T16:00:00Z" },
+	{ "Sydney, end skipped", IN("Australia/Sydney", "01:00", "02:30"), "2026-10-03T15:30:00Z",
+		true, "2026-10-03T16:00:00Z" },
+	{ "Sydney, start twice", IN("Australia/Sydney", "02:30", "05:00"), "2027-04-03T15:00:00Z",
+		false, "2027-04-03T15:30:00Z" },
+	{ "Sydney, end twice", IN("Australia/Sydney", "01:30", "02:30"), "2027-04-03T16:00:00Z",
+		true, "2027-04-03T16:30:00Z" },
+	{ "Sydney, over midnight", IN("Australia/Sydney", "22:00", "03:00"), "2027-04-10T15:00:00Z",
+		false, "2027-04-11T12:00:00Z" },
+	{ "Lord Howe, start skipped", IN("Australia/Lord_Howe", "02:15", "05:00"),
+		"2026-10-03T14:00:00Z", false, "2026-10-03T15:30:00Z" },
+	{ "Lord Howe, end twice", IN("Australia/Lord_Howe", "01:00", "01:45"),
+		"2027-04-03T14:50:00Z", true, "2027-04-03T15:15:00Z" },
 	{ "no rule: open", "{" NY "}", "2026-11-22T11:00:00Z", true, NULL },
 	{ "blackout, no rule",
 		"{" NY
@@ -154,15 +173,15 @@ static void test_hops(void)
 
 /* Every half hour of half a year with two changes of the clocks: the state agrees with the wall
  * clock, and what it promises for its edge is so. */
-static void test_every_hour(void)
+static void every_hour(const char *name, const char *from)
 {
-	g_autoptr(WindowRules) r =
-		parse("{" NY
-		      ",\"open\":[{\"weekday\":\"sunday\",\"start\":\"00:30\",\"end\":\"03:30\"}]}",
-			NULL);
-	g_autoptr(GTimeZone) zone = g_time_zone_new_identifier("America/New_York");
-	int64_t begin = at("2026-10-20T00:00:00Z") / 1000000;
-	for (int64_t t = begin; t < begin + 160 * 86400; t += 1800) {
+	g_autofree char *rules = g_strdup_printf(IN("%s", "00:30", "03:30"), name);
+	g_autoptr(WindowRules) r = parse(rules, NULL);
+	g_autoptr(GTimeZone) zone = g_time_zone_new_identifier(name);
+	int64_t begin = at(from) / 1000000;
+	unsigned n_offsets = 0;
+	GTimeSpan offset = 1;
+	for (int64_t t = begin; t < begin + 200 * 86400; t += 1800) {
 		g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(t);
 		g_autoptr(GDateTime) local = g_date_time_to_timezone(utc, zone);
 		int minute = g_date_time_get_hour(local) * 60 + g_date_time_get_minute(local);
@@ -173,7 +192,17 @@ static void test_every_hour(void)
 		g_assert_cmpint(edge, >, t * 1000000);
 		g_assert_true(window_state(r, edge).open != s.open);
 		g_assert_true(window_state(r, edge - 1000000).open == s.open);
+		n_offsets += g_date_time_get_utc_offset(local) != offset;
+		offset = g_date_time_get_utc_offset(local);
 	}
+	g_assert_cmpuint(n_offsets, ==, 3); /* both edges were in it */
+}
+
+static void test_every_hour(void)
+{
+	every_hour("America/New_York", "2026-10-20T00:00:00Z");
+	every_hour("Australia/Sydney", "2026-09-20T00:00:00Z");
+	every_hour("Australia/Lord_Howe", "2026-09-20T00:00:00Z");
 }
 
 static void test_bad(void)

@@ -383,7 +383,7 @@ bool window_rollback_outside(const WindowRules *r)
 	return !r || r->rollback_outside;
 }
 
-static char *clock_text(const WindowRules *r, int64_t usec)
+char *window_clock_text(const WindowRules *r, int64_t usec)
 {
 	int64_t utc = usec / USEC;
 	int interval = g_time_zone_find_interval(r->zone, G_TIME_TYPE_UNIVERSAL, utc);
@@ -401,7 +401,7 @@ char *window_text(const WindowRules *r, const WindowState *s)
 		return g_strdup("open");
 	if (!s->open && s->opens_usec == INT64_MAX)
 		return g_strdup_printf("closed, does not open within %d days", WINDOW_HORIZON_DAYS);
-	g_autofree char *clock = clock_text(r, s->open ? s->closes_usec : s->opens_usec);
+	g_autofree char *clock = window_clock_text(r, s->open ? s->closes_usec : s->opens_usec);
 	if (s->open)
 		return g_strdup_printf("open until %s", clock);
 	return g_strdup_printf("%s%s%sopens %s", s->blackout ? "blackout " : "",

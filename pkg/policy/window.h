@@ -39,5 +39,7 @@ WindowAtClose window_at_close(const WindowRules *r);
 /* True where a rollback may go on, or start, outside the window; also without a policy. */
 bool window_rollback_outside(const WindowRules *r);
 
+/* "Tue 2026-12-08 08:00 EST", in the policy's zone. Caller frees. */
+char *window_clock_text(const WindowRules *r, int64_t usec);
 /* "open until Tue 2026-12-08 17:00 EST" or "opens Tue 2026-12-08 08:00 EST". Caller frees. */
 char *window_text(const WindowRules *r, const WindowState *s);

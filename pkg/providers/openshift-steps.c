@@ -1,6 +1,7 @@
 /* Up: acks, channel, brake on the worker pools, the order. Nodes: the brakes released, pool by
  * pool. Down: brake again, the order back, then the pools whose wish is their old configuration
  * again. */
+#include "base/num.h"
 #include "providers/openshift.h"
 #include <string.h>
 
@@ -274,6 +275,61 @@ static void assist(Item *it, Batch *b, const json_t *nodes)
 			t->assist(it, b, json_path_str(n, "metadata.name", ""));
 }
 
+/* The pool is braked, and the operator finishes what it has begun there. NULL: no node is in work.
+ */
+static const json_t *node_in_work(const json_t *nodes)
+{
+	size_t i;
+	json_t *n;
+	json_array_foreach (json_object_get(nodes, "items"), i, n) {
+		const json_t *notes = json_path(n, "metadata.annotations");
+		const char *want =
+			json_string_value(json_object_get(notes, MCO_PREFIX "desiredConfig"));
+		const char *have =
+			json_string_value(json_object_get(notes, MCO_PREFIX "currentConfig"));
+		const char *state = json_string_value(json_object_get(notes, MCO_PREFIX "state"));
+		if (want && (g_strcmp0(want, have) != 0 || g_strcmp0(state, "Done") != 0))
+			return n;
+	}
+	return NULL;
+}
+
+/* Every machine of the pool has its order already: a brake would stop nothing. */
+static bool all_begun(const json_t *pool, const json_t *nodes)
+{
+	const char *wish = json_path_str(pool, "spec.configuration.name", "-");
+	int64_t begun = 0;
+	size_t i;
+	json_t *n;
+	json_array_foreach (json_object_get(nodes, "items"), i, n) {
+		const json_t *notes = json_path(n, "metadata.annotations");
+		begun += g_strcmp0(json_string_value(
+					   json_object_get(notes, MCO_PREFIX "desiredConfig")),
+				 wish) == 0;
+	}
+	return begun >= machines(pool);
+}
+
+/* No further node is begun; the one in work comes to its end, with our help where it is drained.
+ * False: nothing is in work any more. */
+static bool finish_nodes(Item *it, int64_t now, Batch *b, const StepResult *closed, StepResult *ret)
+{
+	const View *nodes = fact(it, &fact_list, NODES_PATH);
+	*ret = step_read(it);
+	if (!nodes)
+		return true;
+	const json_t *node = node_in_work(nodes->json);
+	if (!node)
+		return false;
+	g_autofree char *why = g_strdup(item_reason(it));
+	assist(it, b, nodes->json);
+	*ret = poll(it, now, POOL_POLL_SEC, "%s; node %s is finished first", why,
+		json_path_str(node, "metadata.name", ""));
+	if (closed->until_usec)
+		ret->until_usec = sl_min(ret->until_usec, closed->until_usec);
+	return true;
+}
+
 static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
 {
 	const View *nodes = fact(it, &fact_list, NODES_PATH);
@@ -311,11 +367,71 @@ bool openshift_foreign(Item *it, char **ret_why)
 	return true;
 }
 
+/* Its window closed in the middle: stop at the node boundary. */
+static StepResult stop_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
+{
+	const View *nodes = fact(it, &fact_list, NODES_PATH);
+	if (!nodes)
+		return step_read(it);
+	if (all_begun(pool, nodes->json))
+		return watch_pool(it, now, b, pool);
+	g_autofree char *key =
+		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
+	return step_act(it, &act_pause_pool, key, b);
+}
+
+/* The way down asks nobody. ret: as of Target.may_move. */
+static bool may_move(Item *it, StepResult *ret)
+{
+	const Target *t = target_of(it);
+	*ret = (StepResult){ 0 };
+	return item_pivot_crossed(it, "rollback") || observes(it) || !t->may_move ||
+	       t->may_move(it, ret);
+}
+
+/* A pool on its way, or braked with a node in work: it comes first. False: there is none. */
+static bool pool_in_work(Item *it, int64_t now, Batch *b, const json_t *pools, bool may,
+	const StepResult *window, StepResult *ret)
+{
+	bool back = item_pivot_crossed(it, "rollback"), ours = hop_crossed(it, "workers");
+	const json_t *pool = moving(pools, back && !workers_moved(it));
+	if (!pool)
+		return !may && ours && finish_nodes(it, now, b, window, ret);
+	if (!may && ours) {
+		*ret = stop_pool(it, now, b, pool);
+		return true;
+	}
+	*ret = watch_pool(it, now, b, pool);
+	if (ret->verb == STEP_WAIT && window->until_usec)
+		ret->until_usec = sl_min(ret->until_usec, window->until_usec);
+	return true;
+}
+
+static StepResult release_next(
+	Item *it, int64_t now, Batch *b, const json_t *pools, bool may, const StepResult *window)
+{
+	const json_t *pool = next_braked(pools, target_of(it)->fleet);
+	if (!pool) {
+		item_set_reason(it, "every worker pool is released and settled");
+		return step_done(0);
+	}
+	const char *name = json_path_str(pool, "metadata.name", "");
+	g_autofree char *key = g_strdup_printf("%s/%s", MCP_PATH, name);
+	if (observes(it))
+		return poll(it, now, POOL_POLL_SEC,
+			"observing: pool %s is paused by an earlier run; a person releases it",
+			name);
+	if (!may && !(hop_crossed(it, "workers") && pool_at_its_wish(pool)))
+		return *window;
+	if (!item_pivot_crossed(it, "rollback"))
+		hop_cross(b, it, "workers");
+	return step_act(it, &act_release_pool, key, b);
+}
+
 static StepResult release_tick(Item *it, int64_t now, Batch *b)
 {
 	g_autofree char *foreign = NULL;
-	bool back = item_pivot_crossed(it, "rollback");
-	if (!back && !openshift_foreign(it, &foreign))
+	if (!item_pivot_crossed(it, "rollback") && !openshift_foreign(it, &foreign))
 		return step_read(it);
 	if (foreign)
 		return step_hold_person(it, "foreign-update", "%s", foreign);
@@ -326,26 +442,11 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 		site_fact_forget(item_site(it), &fact_list, MCP_PATH);
 		return step_read(it);
 	}
-	const json_t *pool = moving(pools->json, back && !workers_moved(it));
-	if (pool)
-		return watch_pool(it, now, b, pool);
-	pool = next_braked(pools->json, target_of(it)->fleet);
-	if (!pool) {
-		item_set_reason(it, "every worker pool is released and settled");
-		return step_done(0);
-	}
-	g_autofree char *key =
-		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
-	if (observes(it))
-		return poll(it, now, POOL_POLL_SEC,
-			"observing: pool %s is paused by an earlier run; a person releases it",
-			json_path_str(pool, "metadata.name", ""));
-	StepResult closed;
-	if (!back && target_of(it)->may_move && !target_of(it)->may_move(it, &closed))
-		return closed;
-	if (!back)
-		hop_cross(b, it, "workers");
-	return step_act(it, &act_release_pool, key, b);
+	StepResult window, r;
+	bool may = may_move(it, &window);
+	if (pool_in_work(it, now, b, pools->json, may, &window, &r))
+		return r;
+	return release_next(it, now, b, pools->json, may, &window);
 }
 
 /* Down, last: a brake is let go only when the pool's wish is what its machines already run, or

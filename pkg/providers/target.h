@@ -26,8 +26,8 @@ typedef struct Target {
 	 * waited for. */
 	bool (*failing)(Item *cluster, int64_t now_usec, Batch *b, int64_t since_usec,
 		const char *text, StepResult *ret);
-	/* Whether workers may be moved now (a window); false: *ret says what the step returns.
-	 * NULL: always. */
+	/* Whether workers may be moved now (a window); false: *ret says what the step returns;
+	 * true: ret->until_usec is when to ask again (boot time; 0: never). NULL: always. */
 	bool (*may_move)(Item *cluster, StepResult *ret);
 	char *fleet; /* the name in our claims, with the holder */
 	struct Wake *wakes; /* wake.h */

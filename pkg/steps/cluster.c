@@ -200,6 +200,15 @@ void cluster_roll_back_for_git(Item *it, Batch *b, const char *reason)
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
 	g_autofree char *text = g_strdup_printf("%s; %s", reason, a.text), *says = NULL;
 	Command c = { .verb = "rollback", .who = "git", .reason = reason };
+	int64_t until = INT64_MAX;
+	g_autofree char *closed = NULL;
+	if (hop_crossed(it, "control-plane") &&
+		!cluster_window_open(it, WORK_BACK, &until, &closed)) {
+		g_autofree char *later =
+			g_strdup_printf("%s; no rollback begins outside: %s", reason, closed);
+		batch_hold(b, it, "rollback-wanted", "git", true, later);
+		return;
+	}
 	if (!hop_crossed(it, "control-plane") || a.decision == ROLLBACK_AUTOMATIC)
 		cluster_command(it, b, &c, &says, NULL);
 	else
@@ -232,6 +241,14 @@ static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char
 		.paused_by = paused_by(it),
 	};
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
+	int64_t until = INT64_MAX;
+	g_autofree char *closed = NULL;
+	if (a.decision == ROLLBACK_AUTOMATIC &&
+		!cluster_window_open(it, WORK_BACK, &until, &closed)) {
+		g_autofree char *text = g_strdup_printf(
+			"gate %s failed: %s; the rollback of %s", gate, why, closed);
+		return cluster_wait_window(it, until, text);
+	}
 	if (a.decision == ROLLBACK_AUTOMATIC) {
 		json_t *memo = json_pack("{s:{s:s, s:s, s:s, s:O?}}", "rollback", "gate", gate,
 			"why", why, "by", "gate", "look", decisive_look(it, gate));

@@ -41,7 +41,7 @@ const json_t *cluster_hop(
 bool cluster_plan_only(const Item *it);
 /* Whether the cluster's window lets this begin now. If not: when to look again (wall time) and why;
  * caller frees. */
-typedef enum { WORK_START, WORK_HOP, WORK_NODES } ClusterWork;
+typedef enum { WORK_START, WORK_HOP, WORK_NODES, WORK_BACK } ClusterWork;
 bool cluster_window_open(
 	const Item *it, ClusterWork work, int64_t *ret_until_wall, char **ret_text);
 /* Held by the window, which clears it at its next opening. */

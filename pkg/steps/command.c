@@ -267,6 +267,19 @@ static bool others_are_asked(const Item *it)
 						 rollback_decide(r, &f).decision == ROLLBACK_ASK);
 }
 
+/* The policy lets no rollback begin outside the window: then nobody's word begins one. */
+static bool barred(const Item *it, GError **err)
+{
+	int64_t until = INT64_MAX;
+	g_autofree char *closed = NULL;
+	if (cluster_window_open(it, WORK_BACK, &until, &closed))
+		return false;
+	return !refuse(err,
+		"no rollback begins outside the window (rollbackOutside: false): %s; shiplock "
+		"abort %s stops here",
+		closed, item_name(it));
+}
+
 /* The answer of who asks counts too, where the policy names them. */
 static bool ask_others(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
@@ -313,6 +326,8 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 	if (offered(it) < TIER_T2)
 		return refuse(err, "%s cannot be rolled back: %s", item_name(it),
 			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));
+	if (barred(it, err))
+		return false;
 	if (others_are_asked(it) && strcmp(c->who, "git") != 0)
 		return ask_others(it, b, c, ret_says, err);
 	record(it, b, c);
@@ -338,7 +353,7 @@ static bool do_approve(Item *it, Batch *b, const Command *c, char **ret_says, GE
 		return refuse(err, "%s asks nothing that could be approved", item_name(it));
 	if (!c->reject && item_state(it) >= CL_DONE)
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
-	if (!question_answer(&q, b, c, &r, err))
+	if ((!c->reject && barred(it, err)) || !question_answer(&q, b, c, &r, err))
 		return false;
 	g_autofree char *name = question_name(&q);
 	if (c->reject)

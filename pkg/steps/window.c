@@ -1,5 +1,6 @@
 /* When work may begin: the window that counts for a cluster, by wall time. */
 #include "policy/window.h"
+#include "base/num.h"
 #include "steps/internal.h"
 #include <string.h>
 
@@ -11,30 +12,45 @@ static WindowRules *rules_of(const Item *it)
 	return window_parse(policy, json_path_str(cluster_entry(it), "spec.timeZone", NULL), NULL);
 }
 
+/* A way back is never announced. */
+static int64_t notice_until(const Item *it, const WindowRules *rules, ClusterWork work)
+{
+	const Item *run = item_parent(it);
+	int64_t seen = json_path_int(item_data(run), "announcedUsec", item_since_wall_usec(run));
+	return work == WORK_START && !cluster_takes_back(it) ? window_notice_until(rules, seen) : 0;
+}
+
 bool cluster_window_open(const Item *it, ClusterWork work, int64_t *ret_until_wall, char **ret_text)
 {
 	g_autoptr(WindowRules) rules = rules_of(it);
-	if (!rules || (cluster_takes_back(it) && window_rollback_outside(rules)))
+	bool back = work == WORK_BACK || cluster_takes_back(it);
+	if (!rules || (back && window_rollback_outside(rules)))
 		return true;
 	int64_t wall = loop_wall_usec(saga_loop(item_saga(it)));
 	WindowState s = window_state(rules, wall);
-	int64_t notice = work == WORK_START
-				 ? window_notice_until(rules, item_since_wall_usec(item_parent(it)))
-				 : 0;
-	bool open = work == WORK_NODES ? s.open || window_at_close(rules) == AT_CLOSE_FINISH
-				       : s.hop_may_start;
+	int64_t notice = notice_until(it, rules, work);
+	bool open = work == WORK_BACK    ? s.open
+		    : work == WORK_NODES ? s.open || window_at_close(rules) == AT_CLOSE_FINISH
+					 : s.hop_may_start;
 	if (open && wall >= notice)
 		return true;
-	g_autofree char *text = window_text(rules, &s);
-	*ret_until_wall = wall < notice ? notice : s.opens_usec;
-	*ret_text =
-		wall < notice
-			? g_strdup_printf("%s waits: the notice time of its window is not over",
-				  item_name(it))
-		: s.open ? g_strdup_printf(
-				   "%s waits for its next window: no new hop so close to the end",
-				   item_name(it))
-			 : g_strdup_printf("%s waits for its window: %s", item_name(it), text);
+	if (wall < notice) {
+		*ret_until_wall = notice;
+		g_autofree char *clock = window_clock_text(rules, notice);
+		*ret_text = g_strdup_printf(
+			"%s waits: the notice time of its window is over %s", item_name(it), clock);
+		return false;
+	}
+	WindowState next = s.open ? window_state(rules, s.closes_usec) : s;
+	g_autofree char *text = window_text(rules, &next);
+	*ret_until_wall = next.opens_usec;
+	*ret_text = g_strdup_printf(
+		"%s waits for its %swindow: %s", item_name(it), s.open ? "next " : "", text);
+	if (s.open) {
+		g_autofree char *waits = *ret_text;
+		*ret_text =
+			g_strdup_printf("%s; no new hop so close to the end of this one", waits);
+	}
 	return false;
 }
 
@@ -66,12 +82,32 @@ static bool way_back_stands(Item *it, StepResult *ret)
 	return false;
 }
 
+/* Boot time at which the window has to be looked at again, where work stops at its close; 0: never.
+ */
+static int64_t closes_at(const Item *it)
+{
+	g_autoptr(WindowRules) rules = rules_of(it);
+	Loop loop = saga_loop(item_saga(it));
+	int64_t wall = loop_wall_usec(loop);
+	WindowState s = window_state(rules, wall);
+	if (!rules || window_at_close(rules) == AT_CLOSE_FINISH || s.closes_usec == INT64_MAX)
+		return 0;
+	int64_t left = sl_max(s.closes_usec - wall, SL_USEC_PER_SEC);
+	/* A wall clock may be set: look again at least every hour. */
+	return loop_boot_usec(loop) + sl_min(left, 3600 * SL_USEC_PER_SEC);
+}
+
 bool cluster_may_move(Item *it, StepResult *ret)
 {
 	int64_t until = INT64_MAX;
 	g_autofree char *text = NULL;
-	if (cluster_window_open(it, WORK_NODES, &until, &text))
-		return way_back_stands(it, ret);
-	*ret = cluster_wait_window(it, until, text);
-	return false;
+	*ret = (StepResult){ 0 };
+	if (!cluster_window_open(it, WORK_NODES, &until, &text)) {
+		*ret = cluster_wait_window(it, until, text);
+		return false;
+	}
+	if (!way_back_stands(it, ret))
+		return false;
+	ret->until_usec = closes_at(it);
+	return true;
 }
