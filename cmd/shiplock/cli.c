@@ -19,6 +19,9 @@ static const struct option options[] = {
 	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ "full", no_argument, NULL, OPT_FULL },
 	{ "anchor", required_argument, NULL, OPT_ANCHOR },
+	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
+	{ "context", required_argument, NULL, OPT_CONTEXT },
+	{ "init", required_argument, NULL, OPT_INIT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
@@ -43,25 +46,36 @@ const Verb *verb_find(const char *name)
 /* Where an option's value goes; the output has rules of its own. */
 static const struct {
 	Opt opt;
-	bool flag;
+	enum { FLAG, TEXT, LIST } kind;
 	size_t at;
 } places[] = {
-	{ OPT_SOCKET, false, offsetof(Args, socket) },
-	{ OPT_REASON, false, offsetof(Args, reason) },
-	{ OPT_YES, false, offsetof(Args, yes) },
-	{ OPT_NODE, false, offsetof(Args, node) },
-	{ OPT_GATE, false, offsetof(Args, gate) },
-	{ OPT_SUBJECT, false, offsetof(Args, subject) },
-	{ OPT_STATE, false, offsetof(Args, state) },
-	{ OPT_JUNIT, false, offsetof(Args, junit) },
-	{ OPT_ANCHOR, false, offsetof(Args, anchor) },
-	{ OPT_FLEET, true, offsetof(Args, fleet) },
-	{ OPT_WAIT, true, offsetof(Args, wait) },
-	{ OPT_REJECT, true, offsetof(Args, reject) },
-	{ OPT_BREAK_GLASS, true, offsetof(Args, break_glass) },
-	{ OPT_STRICT, true, offsetof(Args, strict) },
-	{ OPT_FULL, true, offsetof(Args, full) },
+	{ OPT_SOCKET, TEXT, offsetof(Args, socket) },
+	{ OPT_REASON, TEXT, offsetof(Args, reason) },
+	{ OPT_YES, TEXT, offsetof(Args, yes) },
+	{ OPT_NODE, TEXT, offsetof(Args, node) },
+	{ OPT_GATE, TEXT, offsetof(Args, gate) },
+	{ OPT_SUBJECT, TEXT, offsetof(Args, subject) },
+	{ OPT_STATE, TEXT, offsetof(Args, state) },
+	{ OPT_JUNIT, TEXT, offsetof(Args, junit) },
+	{ OPT_ANCHOR, TEXT, offsetof(Args, anchor) },
+	{ OPT_INIT, TEXT, offsetof(Args, init) },
+	{ OPT_KUBECONFIG, LIST, offsetof(Args, kubeconfigs) },
+	{ OPT_CONTEXT, LIST, offsetof(Args, contexts) },
+	{ OPT_FLEET, FLAG, offsetof(Args, fleet) },
+	{ OPT_WAIT, FLAG, offsetof(Args, wait) },
+	{ OPT_REJECT, FLAG, offsetof(Args, reject) },
+	{ OPT_BREAK_GLASS, FLAG, offsetof(Args, break_glass) },
+	{ OPT_STRICT, FLAG, offsetof(Args, strict) },
+	{ OPT_FULL, FLAG, offsetof(Args, full) },
 };
+
+static bool list_add(ArgList *list, const char *text)
+{
+	if (list->n == ARGS_LIST_MAX)
+		return false;
+	list->items[list->n++] = text;
+	return true;
+}
 
 static bool take(Args *a, int opt)
 {
@@ -73,7 +87,9 @@ static bool take(Args *a, int opt)
 		void *at = (char *)a + places[i].at;
 		if ((int)places[i].opt != opt)
 			continue;
-		if (places[i].flag)
+		if (places[i].kind == LIST)
+			return list_add(at, optarg);
+		if (places[i].kind == FLAG)
 			*(bool *)at = true;
 		else
 			*(const char **)at = optarg;

@@ -17,11 +17,19 @@ enum {
 	EXIT_USAGE = 64,
 };
 
+enum { ARGS_LIST_MAX = 256 };
+/* An option that may be given again and again. */
+typedef struct ArgList {
+	const char *items[ARGS_LIST_MAX];
+	size_t n;
+} ArgList;
+
 /* Borrowed from argv. */
 typedef struct Args {
 	const char *verb;
 	bool json, fleet, wait, strict, full, reject, break_glass;
-	const char *socket, *reason, *yes, *node, *gate, *subject, *state, *junit, *anchor;
+	const char *socket, *reason, *yes, *node, *gate, *subject, *state, *junit, *anchor, *init;
+	ArgList kubeconfigs, contexts;
 	char **rest;
 	size_t n_rest;
 } Args;
@@ -44,6 +52,9 @@ typedef enum {
 	OPT_STRICT = 't',
 	OPT_FULL = 'l',
 	OPT_ANCHOR = 'a',
+	OPT_KUBECONFIG = 'k',
+	OPT_CONTEXT = 'c',
+	OPT_INIT = 'i',
 	OPT_HELP = 'h',
 } Opt;
 
@@ -73,6 +84,7 @@ void cli_print_json(const json_t *v);
 void cli_print_json_line(const json_t *v);
 
 int verb_plan(const Args *a);
+int verb_inspect(const Args *a);
 int verb_run(const Args *a);
 int verb_status(const Args *a);
 int verb_why(const Args *a);

@@ -193,3 +193,15 @@ DocSet *documents_load(char *const *paths, size_t n, GError **err)
 	docset_check(set);
 	return g_steal_pointer(&set);
 }
+
+DocSet *documents_of_text(const char *name, const char *text, GError **err)
+{
+	g_autoptr(DocSet) set = docset_new();
+	g_autoptr(json_t) files = json_array();
+	Loader l = { .set = set, .files = files };
+	add_text(&l, name, text, strlen(text));
+	if (!read_yaml(&l, err))
+		return NULL;
+	docset_check(set);
+	return g_steal_pointer(&set);
+}

@@ -14,6 +14,10 @@ const Verb verbs[] = {
 		"Says what the plan would do now. Reads the clusters, writes nothing; exit 5 when "
 		"a "
 		"cluster is blocked." },
+	{ "inspect", verb_inspect, NULL, "okci", 0, 0,
+		"[--kubeconfig FILE]... [--context CONTEXT]... [--init DIR] [-o text|json]",
+		"What is there, where it could go, what is in the way and what could be undone. "
+		"Needs no plan, no controller and no document, and changes nothing." },
 	{ "run", verb_run, NULL, "osSjtr", 1, -1,
 		"[--state DIR] [--junit FILE] [--strict] [-o text|json] PLAN [PATH...]",
 		"Carries out one plan to its end: by the controller where one listens, else here, "

@@ -164,6 +164,23 @@ static json_t *kubeconfig_doc(Connect *c, const char *text, GError **err)
 	return doc;
 }
 
+json_t *connect_kubeconfig(Connect *c, const char *path, GError **err)
+{
+	g_autoptr(json_t) ref = json_pack("{s:s}", "file", path);
+	if (!ref) {
+		sl_fail(err, SL_ERR_INVALID, "the path of the kubeconfig is not UTF-8");
+		return NULL;
+	}
+	char *text = connect_secret(ref, CONNECT_KUBECONFIG_MAX_BYTES, err);
+	if (!text)
+		return NULL;
+	json_t *doc = kubeconfig_doc(c, text, err);
+	forget(&text);
+	if (!doc)
+		g_prefix_error(err, "%s: ", path);
+	return json_incref(doc);
+}
+
 static char *folder_of(const char *path)
 {
 	if (path)

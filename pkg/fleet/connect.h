@@ -30,6 +30,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connect, connect_free)
  * unreadable changes nothing. */
 FleetConnect connect_fleet(Connect *c);
 
+/* A kubeconfig as JSON. It may hold secrets: show only names and addresses of it. Errors name the
+ * path. New reference. */
+json_t *connect_kubeconfig(Connect *c, const char *path, GError **err) SL_MUST_USE;
+
 /* The text of {"file": PATH}, {"env": NAME} or {"credential": NAME} (a file in
  * $CREDENTIALS_DIRECTORY). INVALID when ref is none of these or the text is longer; NOT_FOUND when
  * there is nothing. Caller frees. */

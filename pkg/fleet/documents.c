@@ -258,13 +258,13 @@ void fleet_submit(Fleet *f, const FleetSubmit *s, FleetReply *reply, void *ud)
 {
 	Request *r = request_new(f, reply, ud);
 	g_autoptr(DocSet) set = s->set;
-	const Doc *plan = only_plan(set, s->plan, &r->err);
-	if (!plan) {
+	const Doc *plan = s->inspect ? NULL : only_plan(set, s->plan, &r->err);
+	if (!plan && !s->inspect) {
 		saga_submit(f->saga, refused, submitted, r);
 		return;
 	}
 	r->c.who = g_strdup(s->who);
-	r->snapshot = plan_snapshot(set, plan, s->commit);
+	r->snapshot = plan ? plan_snapshot(set, plan, s->commit) : inspect_snapshot(set);
 	json_object_set_new(r->snapshot, "repository", json_string(""));
 	if (s->plan_only)
 		json_object_set_new(r->snapshot, "planOnly", json_true());

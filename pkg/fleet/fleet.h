@@ -89,6 +89,7 @@ typedef struct FleetSubmit {
 	const char *plan; /* NULL: the only UpgradePlan of the set */
 	const char *commit, *who;
 	bool plan_only; /* stop after preflight: nothing is written on any target */
+	bool inspect; /* without any plan: every Cluster of the set is looked at, and no more */
 } FleetSubmit;
 void fleet_submit(Fleet *f, const FleetSubmit *s, FleetReply *reply, void *ud);
 
@@ -100,6 +101,7 @@ json_t *fleet_cluster(Fleet *f, const char *cluster); /* its entry of the newest
 json_t *fleet_why(Fleet *f, const char *cluster, const char *node); /* kind Why; NULL: not known */
 json_t *fleet_why_run(Fleet *f, int64_t run_id);
 json_t *fleet_plan_report(Fleet *f, int64_t run_id); /* kind PlanReport, of a plan_only run */
+json_t *fleet_inspect_report(Fleet *f, int64_t run_id); /* kind InspectReport, of an inspection */
 char *fleet_metrics(Fleet *f); /* Prometheus text */
 /* 0-7 of the design's table, by outcome and holds; -1: still going on by itself. strict: skips
  * count as failure 3. */

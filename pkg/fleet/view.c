@@ -299,3 +299,20 @@ json_t *fleet_plan_report(Fleet *f, int64_t id)
 	json_object_set_new(report, "clusters", clusters);
 	return report;
 }
+
+json_t *fleet_inspect_report(Fleet *f, int64_t id)
+{
+	Item *run = fleet_find_run(f, id);
+	if (!run)
+		return NULL;
+	json_t *report = head("InspectReport"), *clusters = json_array();
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		json_t *entry = json_pack("{s:s, s:o}", "name", item_name(c), "lookedAt",
+			time_text(item_since_wall_usec(c)));
+		json_object_update_missing(entry, json_object_get(item_memo(c), "inspect"));
+		json_array_append_new(clusters, entry);
+	}
+	json_object_set_new(report, "clusters", clusters);
+	return report;
+}

@@ -22,6 +22,8 @@ extern const KubeKind kube_cluster_versions, kube_cluster_operators, kube_machin
 #define KUBE_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #define KUBE_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
+#define KUBE_TABLE "application/json;as=Table;g=meta.k8s.io;v=v1"
+
 /* ns NULL: cluster-scoped, or all namespaces; name NULL: the collection; sub NULL: the object
  * itself, else its subresource. Names are escaped and must not be "". */
 char *kube_path(const KubeKind *kind, const char *ns, const char *name, const char *sub);

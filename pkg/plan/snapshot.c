@@ -185,3 +185,21 @@ json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit)
 	json_object_set_new(snapshot, "commit", json_string(commit ? commit : ""));
 	return snapshot;
 }
+
+json_t *inspect_snapshot(const DocSet *set)
+{
+	json_t *clusters = json_array(), *names = json_array();
+	for (size_t i = 0; i < docset_n(set, "Cluster"); i++) {
+		const Doc *d = docset_nth(set, "Cluster", i);
+		json_array_append_new(names, json_string(doc_name(d)));
+		json_array_append_new(clusters,
+			json_pack("{s:s, s:s, s:{}, s:O, s:{}, s:[]}", "name", doc_name(d), "wave",
+				"all", "labels", "spec", doc_spec(d), "policies", "later"));
+	}
+	return json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:{s:{}}}, s:{}, s:{}, s:[{s:s, s:o}], s:o, "
+			 "s:b, s:b}",
+		"apiVersion", DOC_API_VERSION, "kind", "RunSnapshot", "identity", "inspect",
+		"commit", "", "plan", "name", "inspect", "spec", "target", "policies", "approvals",
+		"waves", "name", "all", "clusters", names, "clusters", clusters, "planOnly", 1,
+		"inspect", 1);
+}

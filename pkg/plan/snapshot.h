@@ -21,6 +21,10 @@ char *plan_identity(const DocSet *set, const Doc *plan);
  * other members but the commit: what people approve, whoever made the snapshot. */
 json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit) SL_MUST_USE;
 
+/* What a look at every Cluster of the set is made of, without any plan: the same shape with
+ * "planOnly" and "inspect", an empty target and no policies. New reference. */
+json_t *inspect_snapshot(const DocSet *set) SL_MUST_USE;
+
 /* Fields without effect in this version that the plan, a cluster, or a policy that counts for it
  * uses: "Cluster/a: spec.nodeAccess". A run of that cluster is refused by these names. New
  * reference, empty when there are none. */

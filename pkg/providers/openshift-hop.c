@@ -31,6 +31,15 @@ static const char *next_version(const Item *it, const char *now, int *ret_index,
 	return version;
 }
 
+char *openshift_graph_problem(const json_t *cv)
+{
+	if (strcmp(condition_status(cv, "RetrievedUpdates"), "True") == 0)
+		return NULL;
+	return g_strdup_printf("the cluster could not read its update graph (%s: %s)",
+		condition_reason(cv, "RetrievedUpdates"),
+		condition_message(cv, "RetrievedUpdates"));
+}
+
 static char *edge_problem(
 	const Item *it, const json_t *cv, const char *version, const char **ret_image)
 {
@@ -49,11 +58,10 @@ static char *edge_problem(
 	case CV_EDGE_NONE:
 		break;
 	}
-	if (strcmp(condition_status(cv, "RetrievedUpdates"), "True") != 0)
-		return g_strdup_printf("the cluster could not read its update graph (%s: %s), so "
-				       "nobody knows whether %s is recommended",
-			condition_reason(cv, "RetrievedUpdates"),
-			condition_message(cv, "RetrievedUpdates"), version);
+	g_autofree char *blind = openshift_graph_problem(cv);
+	if (blind)
+		return g_strdup_printf(
+			"%s, so nobody knows whether %s is recommended", blind, version);
 	return g_strdup_printf(
 		"%s is not among the updates that the cluster recommends in channel %s", version,
 		json_path_str(cv, "spec.channel", "(none)"));

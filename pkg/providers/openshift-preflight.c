@@ -25,21 +25,34 @@ const AccessNeed openshift_access[] = {
 	{ "watch", "policy", "poddisruptionbudgets", "", "", false },
 	{ "get", "", "configmaps", "openshift-config-managed", "admin-gates", false },
 	{ "patch", "", "configmaps", "openshift-config", "admin-acks", true },
+	{ "get", "machineconfiguration.openshift.io", "controllerconfigs", "",
+		"machine-config-controller", .spare = true },
+	{ "list", "certificates.k8s.io", "certificatesigningrequests", "", "", .spare = true },
+	{ "list", "apiserver.openshift.io", "apirequestcounts", "", "", .spare = true },
+	{ "get", "apiserver.openshift.io", "apirequestcounts", "", "", .spare = true },
 	{ 0 },
 };
-enum { PATIENCE_SEC = 45 }; /* one read that was lost, and its repetition */
+/* One read that was lost, and its repetition; less while a person waits for the answer. */
+enum { PATIENCE_SEC = 45, LOOK_PATIENCE_SEC = 8 };
 
 /* A request that was lost, or a server that restarts, is asked again for a while. */
 static bool may_pass(const Item *it, const GError *err)
 {
 	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
 		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
-	return !final && item_observed_usec(it) < PATIENCE_SEC * SL_USEC_PER_SEC;
+	int patience = provider_inspects(it) ? LOOK_PATIENCE_SEC : PATIENCE_SEC;
+	return !final && item_observed_usec(it) < patience * SL_USEC_PER_SEC;
 }
 
-/* True once the fact is there or has failed; a failure becomes a finding. */
-static bool settled(
-	Item *it, const FactRow *row, const char *key, const View **ret, json_t *findings)
+/* The server's answer to the path of a kind that it does not know. */
+static bool no_such_kind(const GError *err)
+{
+	return err && g_error_matches(err, SL_ERROR, SL_ERR_INVALID) &&
+	       strstr(err->message, "404 page not found");
+}
+
+bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optional,
+	const View **ret, json_t *findings)
 {
 	*ret = fact(it, row, key);
 	if (*ret)
@@ -47,10 +60,18 @@ static bool settled(
 	const GError *err = fact_error(it, row, key);
 	if (!err || may_pass(it, err))
 		return false;
+	if (optional && no_such_kind(err))
+		return true;
 	finding_add(findings, "block", "unreadable",
 		"check the credentials and the address in the Cluster document",
 		"%s cannot be read: %s", key, err->message);
 	return true;
+}
+
+static bool settled(
+	Item *it, const FactRow *row, const char *key, const View **ret, json_t *findings)
+{
+	return openshift_settled(it, row, key, false, ret, findings);
 }
 
 static bool check_access(Item *it, json_t *findings)
@@ -64,7 +85,7 @@ static bool check_access(Item *it, json_t *findings)
 		if (!settled(it, &fact_access, key, &v, findings))
 			all = false;
 		else if (v && !json_path_bool(v->json, "allowed", false))
-			finding_add(findings, "block", "rbac",
+			finding_add(findings, n->spare ? "warn" : "block", "rbac",
 				"grant it to the user or service account that Shiplock uses on "
 				"this cluster",
 				"not allowed to %s %s%s%s %s", n->verb, n->resource,
@@ -73,15 +94,27 @@ static bool check_access(Item *it, json_t *findings)
 	return all;
 }
 
-static void check_owner(const json_t *cv, const char *actuator, json_t *findings)
+static void version_owner(const json_t *cv, Owner *ret)
 {
 	static const char *const path[] = { "spec", "desiredUpdate", NULL };
 	static const char *const people[] = { OUR_MANAGER, "oc", "kubectl", "kubectl-edit",
 		"kubectl-patch", "Mozilla", "cluster-version-operator", NULL };
+	owner_find(cv, path, people, ret);
+}
+
+char *openshift_version_owner(const json_t *cv)
+{
+	g_auto(Owner) owner = { 0 };
+	version_owner(cv, &owner);
+	return owner.kind == OWNER_NONE ? NULL : owner_text(&owner);
+}
+
+static void check_owner(const json_t *cv, const char *actuator, json_t *findings)
+{
 	if (strcmp(actuator, "direct") != 0)
 		return;
 	g_auto(Owner) owner = { 0 };
-	owner_find(cv, path, people, &owner);
+	version_owner(cv, &owner);
 	g_autofree char *who = owner_text(&owner);
 	if (owner_is_gitops(&owner))
 		finding_add(findings, "block", "owned",
@@ -152,54 +185,99 @@ static void check_nodes(const json_t *list, json_t *findings)
 	}
 }
 
-static void check_upgradeable(Item *it, const json_t *cv, const json_t *hop, json_t *findings)
+static bool planned_ack(const Item *it, const char *key)
 {
-	Version a, b;
-	bool minor = version_parse(json_path_str(hop, "from", ""), &a) &&
-		     version_parse(json_path_str(hop, "to", ""), &b) &&
-		     version_minor_distance(&a, &b) != 0;
-	const char *reason = condition_reason(cv, "Upgradeable");
-	if (minor && strcmp(condition_status(cv, "Upgradeable"), "False") == 0 &&
-		!g_str_has_prefix(reason, "AdminAck"))
-		finding_add(findings, "block", "upgradeable", "clear what the operators name",
-			"Upgradeable=False blocks a minor update (%s): %s", reason,
-			condition_message(cv, "Upgradeable"));
-	if (strcmp(condition_status(cv, "Progressing"), "True") == 0 ||
-		strcmp(condition_status(cv, "Failing"), "True") == 0)
-		finding_add(findings, "block", "in-progress",
-			"wait until the update under way is done, or mend it",
-			"an update is under way: %s", condition_message(cv, "Progressing"));
+	const json_t *given = json_path(item_data(item_parent(it)), "plan.spec.target.acks");
+	size_t i;
+	json_t *a;
+	json_array_foreach (given, i, a)
+		if (strcmp(json_string_value(a), key) == 0)
+			return true;
+	return false;
+}
+
+static bool standing_ack(const json_t *acks, const char *key)
+{
+	const json_t *value = json_object_get(json_object_get(acks, "data"), key);
+	return g_strcmp0(json_string_value(value), "true") == 0;
 }
 
 /* Keys "ack-X.Y-..." apply while the cluster is at X.Y. */
+static char *ack_prefix(const json_t *hop)
+{
+	Version from;
+	if (!version_parse(json_path_str(hop, "from", ""), &from))
+		return g_strdup("ack-");
+	return g_strdup_printf("ack-%d.%d-", from.major, from.minor);
+}
+
 static void check_acks(
 	Item *it, const json_t *gates, const json_t *acks, const json_t *hop, json_t *findings)
 {
-	Version from, to;
-	if (!version_parse(json_path_str(hop, "from", ""), &from) ||
-		!version_parse(json_path_str(hop, "to", ""), &to) ||
-		version_minor_distance(&from, &to) == 0)
-		return;
-	g_autofree char *prefix = g_strdup_printf("ack-%d.%d-", from.major, from.minor);
-	const json_t *given = json_path(item_data(item_parent(it)), "plan.spec.target.acks");
+	g_autofree char *prefix = ack_prefix(hop);
 	const char *key;
 	json_t *text;
 	json_object_foreach (json_object_get((json_t *)gates, "data"), key, text) {
-		const char *have =
-			json_string_value(json_object_get(json_object_get(acks, "data"), key));
-		bool planned = false;
-		size_t i;
-		json_t *a;
-		json_array_foreach (given, i, a)
-			planned = planned || strcmp(json_string_value(a), key) == 0;
-		if (!g_str_has_prefix(key, prefix) || planned ||
-			(have && strcmp(have, "true") == 0))
+		if (!g_str_has_prefix(key, prefix) || planned_ack(it, key) ||
+			standing_ack(acks, key))
 			continue;
 		finding_add(findings, "block", "ack",
 			"add it to spec.target.acks of the plan once it is true",
 			"the administrator's acknowledgement %s is missing: %s", key,
 			json_string_value(text));
 	}
+}
+
+/* An administrator said of this minor version that what goes away may go. */
+static bool acked(Item *it, const json_t *acks, const json_t *hop)
+{
+	g_autofree char *prefix = ack_prefix(hop);
+	const json_t *planned = json_path(item_data(item_parent(it)), "plan.spec.target.acks");
+	const char *key;
+	json_t *value;
+	size_t i;
+	json_array_foreach (planned, i, value)
+		if (g_str_has_prefix(json_string_value(value), prefix))
+			return true;
+	json_object_foreach (json_object_get((json_t *)acks, "data"), key, value)
+		if (g_str_has_prefix(key, prefix) && standing_ack(acks, key))
+			return true;
+	return false;
+}
+
+static bool is_minor(const json_t *hop)
+{
+	Version a, b;
+	return version_parse(json_path_str(hop, "from", ""), &a) &&
+	       version_parse(json_path_str(hop, "to", ""), &b) &&
+	       version_minor_distance(&a, &b) != 0;
+}
+
+/* What stands in the way of another minor version; false: not read yet. */
+static bool check_minor(Item *it, const json_t *cv, const json_t *hop, json_t *findings)
+{
+	const char *reason = condition_reason(cv, "Upgradeable");
+	const View *gates, *acks;
+	if (strcmp(condition_status(cv, "Upgradeable"), "False") == 0 &&
+		!g_str_has_prefix(reason, "AdminAck"))
+		finding_add(findings, "block", "upgradeable", "clear what the operators name",
+			"Upgradeable=False blocks a minor update (%s): %s", reason,
+			condition_message(cv, "Upgradeable"));
+	if (!settled(it, &fact_object, GATES_PATH, &gates, findings) ||
+		!settled(it, &fact_object, ACKS_PATH, &acks, findings))
+		return false;
+	if (gates && acks)
+		check_acks(it, gates->json, acks->json, hop, findings);
+	return openshift_check_removed_apis(it, hop, acks && acked(it, acks->json, hop), findings);
+}
+
+static void check_progress(const json_t *cv, json_t *findings)
+{
+	if (strcmp(condition_status(cv, "Progressing"), "True") == 0 ||
+		strcmp(condition_status(cv, "Failing"), "True") == 0)
+		finding_add(findings, "block", "in-progress",
+			"wait until the update under way is done, or mend it",
+			"an update is under way: %s", condition_message(cv, "Progressing"));
 }
 
 static bool check_hop(Item *it, const json_t *cv, json_t *findings)
@@ -219,14 +297,28 @@ static bool check_hop(Item *it, const json_t *cv, json_t *findings)
 			"choose another hop, accept the risk by name in spec.target.acceptRisks, "
 			"or mend the channel",
 			"%s", why);
-	check_upgradeable(it, cv, hop, findings);
-	const View *gates, *acks;
-	if (!settled(it, &fact_object, GATES_PATH, &gates, findings) ||
-		!settled(it, &fact_object, ACKS_PATH, &acks, findings))
-		return false;
-	if (gates && acks)
-		check_acks(it, gates->json, acks->json, hop, findings);
-	return true;
+	check_progress(cv, findings);
+	return !is_minor(hop) || check_minor(it, cv, hop, findings);
+}
+
+/* Without a target: what would block any update, and what would block the next minor version. */
+static bool look_ahead(Item *it, const json_t *cv, json_t *findings)
+{
+	g_autofree char *blind = openshift_graph_problem(cv), *to = NULL;
+	Version v;
+	if (blind)
+		finding_add(findings, "block", "edge", "mend the channel or the update service",
+			"%s, so nobody knows what is recommended", blind);
+	check_progress(cv, findings);
+	if (!version_parse(cv_current_version(cv), &v))
+		return true;
+	size_t first = json_array_size(findings);
+	to = g_strdup_printf("%d.%d.0", v.major, v.minor + 1);
+	g_autoptr(json_t) hop = json_pack("{s:s, s:s}", "from", cv_current_version(cv), "to", to);
+	bool all = check_minor(it, cv, hop, findings);
+	for (size_t i = first; i < json_array_size(findings); i++)
+		json_object_set_new(json_array_get(findings, i), "only", json_string("minor"));
+	return all;
 }
 
 typedef struct {
@@ -265,15 +357,22 @@ static void check_lists(const Target *t, const Picture *p, json_t *findings)
 		budgets_preflight(t->name, p->pdb->json, p->pods->json, findings);
 }
 
+static bool no_cluster_version(Item *it, const Picture *p)
+{
+	return p->cv ? p->cv->missing : no_such_kind(fact_error(it, &fact_object, CV_PATH));
+}
+
 bool openshift_preflight(Item *it, json_t *findings)
 {
 	Target *t = target_of(it);
 	Picture p = { 0 };
 	bool all = read_picture(it, &p, findings);
 	all = check_access(it, findings) && all;
+	all = openshift_check_certificates(it, findings) && all;
 	if (!all)
 		return false;
-	if (p.cv && p.cv->missing) {
+	if (no_cluster_version(it, &p)) {
+		json_array_clear(findings);
 		finding_add(findings, "block", "provider",
 			"check provider and context in the Cluster document",
 			"there is no ClusterVersion: this is no OpenShift cluster");
@@ -288,5 +387,6 @@ bool openshift_preflight(Item *it, json_t *findings)
 			"end that run, or start the controller with the journal that began it",
 			"%s", claimed);
 	check_owner(p.cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
-	return check_hop(it, p.cv->json, findings);
+	return provider_inspects(it) ? look_ahead(it, p.cv->json, findings)
+				     : check_hop(it, p.cv->json, findings);
 }

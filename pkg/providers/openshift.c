@@ -21,6 +21,7 @@ const Provider provider_openshift = {
 	.abandon = openshift_abandon,
 	.rows = rows,
 	.preflight = openshift_preflight,
+	.inspect = openshift_inspect,
 	.next_hop = openshift_next_hop,
 	.path = openshift_path,
 	.probe = openshift_probe,

@@ -15,6 +15,12 @@
 #define PDB_PATH "/apis/policy/v1/poddisruptionbudgets"
 #define GATES_PATH "/api/v1/namespaces/openshift-config-managed/configmaps/admin-gates"
 #define ACKS_PATH "/api/v1/namespaces/openshift-config/configmaps/admin-acks"
+#define CSR_PATH "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+#define MCC_PATH                                                                                   \
+	"/apis/machineconfiguration.openshift.io/v1/controllerconfigs/machine-config-controller"
+#define API_COUNTS_PATH "/apis/apiserver.openshift.io/v1/apirequestcounts"
+#define THANOS_PATH                                                                                \
+	"/apis/route.openshift.io/v1/namespaces/openshift-monitoring/routes/thanos-querier"
 #define BRAKE_ANNOTATION "shiplock.dev/brake"
 #define OUR_MANAGER "shiplock"
 #define MCO_PREFIX "machineconfiguration.openshift.io/"
@@ -39,6 +45,22 @@ extern const StepOps step_acks, step_channel, step_brake, step_order, step_relea
 extern const AccessNeed openshift_access[];
 extern const WakeRow openshift_wakes[];
 bool openshift_preflight(Item *it, json_t *findings);
+/* True once the fact is there or has failed for good. Then *ret is NULL and a finding says why;
+ * with optional there is none where this server does not know such a kind. */
+bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optional,
+	const View **ret, json_t *findings);
+/* APIs that the hop's version removes and somebody still uses (APIRequestCount); acked: an
+ * administrator said that this may be. False: not read yet. */
+bool openshift_check_removed_apis(Item *it, const json_t *hop, bool acked, json_t *findings);
+/* Certificates of the nodes that end soon, and requests for some that nobody signs. */
+bool openshift_check_certificates(Item *it, json_t *findings);
+bool openshift_inspect(Item *it, json_t *report);
+/* Why the updates that the cluster knows cannot be trusted to be all; NULL: they can. Caller frees.
+ */
+char *openshift_graph_problem(const json_t *cv);
+/* A controller or person beside us who owns the version that is wished for, in words; NULL: nobody.
+ * Caller frees. */
+char *openshift_version_owner(const json_t *cv);
 bool openshift_baseline(Item *it, json_t **ret);
 bool openshift_invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
 bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why);

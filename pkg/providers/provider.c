@@ -24,6 +24,11 @@ void finding_add(json_t *findings, const char *level, const char *code, const ch
 	json_array_append_new(findings, f);
 }
 
+bool provider_inspects(const Item *it)
+{
+	return json_path_bool(item_data(item_parent(it)), "inspect", false);
+}
+
 static char *pivot_name(const Item *it, const char *pivot)
 {
 	return g_strdup_printf("%s:%s", pivot, json_path_str(item_memo(it), "hop.to", ""));

@@ -11,6 +11,9 @@
 void finding_add(json_t *findings, const char *level, const char *code, const char *fix,
 	const char *fmt, ...) SL_PRINTF(5, 6);
 bool findings_block(const json_t *findings);
+/* Nobody wants the cluster anywhere, it is only looked at: what would block the next minor version
+ * is found too. */
+bool provider_inspects(const Item *it);
 
 /* Points of no cheap return, of the hop under way: those of an earlier hop say nothing about this
  * one. */
@@ -30,6 +33,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RollbackOffer, rollback_offer_clear)
 typedef struct AccessNeed {
 	const char *verb, *group, *resource, *namespace, *name;
 	bool write; /* asked as the identity that writes */
+	bool spare; /* without it something is not judged, but nothing fails */
 } AccessNeed;
 
 struct Provider {
@@ -47,6 +51,14 @@ struct Provider {
 
 	/* Everything that can be known beforehand, at once. */
 	bool (*preflight)(Item *it, json_t *findings);
+	/* What somebody asks who knows nothing of the cluster, beside the findings: adds
+	 * "provider", "version", "channel", "kubernetes", "nodes", "owner" (null: nobody),
+	 * "updates" (array of
+	 * {"version", "recommended", "risks": [{"name","message","url"}], "applies":
+	 * yes|no|unknown, "askedAt", "rollback": tier}, lowest first), "rollback"
+	 * {"tier","target","how","expires"} (now, of the version that stands), "telemetryUrl". A
+	 * fact that cannot be read leaves its member out. */
+	bool (*inspect)(Item *it, json_t *report);
 	/* The hop to take now: {"from","fromImage","to","image","index","last"}; JSON null when the
 	 * target is reached. ret_why says why there is none although one is needed. */
 	bool (*next_hop)(Item *it, json_t **ret_hop, char **ret_why);

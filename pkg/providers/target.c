@@ -176,6 +176,53 @@ static void read_list(Site *site, const char *key, FactRead *r)
 const FactRow fact_object = { .name = "object", .max_age_sec = 2, .read = read_object };
 const FactRow fact_list = { .name = "list", .max_age_sec = 4, .read = read_list };
 
+static json_t *table_rows(const json_t *table)
+{
+	const json_t *columns = json_object_get(table, "columnDefinitions");
+	json_t *out = json_array(), *row, *column;
+	size_t i, k;
+	json_array_foreach (json_object_get(table, "rows"), i, row) {
+		json_t *o = json_object(), *cells = json_object_get(row, "cells");
+		json_array_foreach (columns, k, column) {
+			json_t *cell = json_array_get(cells, k);
+			if (cell)
+				json_object_set(o, json_path_str(column, "name", ""), cell);
+		}
+		json_array_append_new(out, o);
+	}
+	return out;
+}
+
+static void on_table(const KubeAnswer *a, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	if (a->status == 404 && a->code != SL_ERR_RETRY) /* the server itself, not a proxy */
+		fact_read_done(p->read, view_new_missing(), NULL);
+	else if (!kube_answer_check(a, fact_read_key(p->read), &err))
+		fact_read_done(p->read, NULL, err);
+	else
+		fact_read_done(
+			p->read, view_new(json_pack("{s:o}", "rows", table_rows(a->json))), NULL);
+	pending_done(p);
+}
+
+static void read_table(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	if (broken(p))
+		return;
+	g_autofree char *path = kube_path_query(key, "includeObject", "None", NULL);
+	KubeCall call = { .method = "GET",
+		.path = path,
+		.accept = KUBE_TABLE,
+		.timeout_msec = READ_TIMEOUT_MSEC };
+	p->call = kube_call(t->kube, &call, on_table, p);
+}
+
+const FactRow fact_table = { .name = "table", .max_age_sec = 60, .read = read_table };
+
 static void on_review(const KubeAnswer *a, void *ud)
 {
 	Pending *p = ud;

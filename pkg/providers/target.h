@@ -58,6 +58,9 @@ void target_fail_read(Target *t, FactRead *r);
 /* Facts by API path: an object (missing is a fact), a list (json has "items", large and unused
  * fields cut), and /version. Answers other than these are failures with the server's own words. */
 extern const FactRow fact_object, fact_list;
+/* A collection as the server prints it, by API path: {"rows": [{COLUMN: cell}]}. Missing where the
+ * server does not know the kind. For collections whose objects are too large to read them all. */
+extern const FactRow fact_table;
 /* Key: a PromQL query. json: {"status": ok|noData|error, "why", "values", "oldestUsec", "source",
  * "query", "timeUsec", "digest", "httpStatus"}; always read with fact_since, for a look of its own.
  */

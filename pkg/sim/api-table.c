@@ -91,6 +91,9 @@ static const Column columns[SIM_KINDS][MAX_COLUMNS] = {
 		{ "Paused", "spec.paused" }, { "Machines", "status.machineCount" },
 		{ "Updated machines", "status.updatedMachineCount" },
 		{ "Unavailable", "status.unavailableMachineCount" } },
+	[SIM_APIREQUESTCOUNTS] = { { "RemovedInRelease", "status.removedInRelease" },
+		{ "RequestsInCurrentHour", "status.currentHour.requestCount" },
+		{ "RequestsInLast24h", "status.requestCount" } },
 };
 
 static char *condition_text(const json_t *o, const char *type)
@@ -112,13 +115,21 @@ static char *cell(const Column *c, const json_t *o)
 	return json_is_string(v) ? g_strdup(json_string_value(v)) : tree_text(v);
 }
 
+/* Numbers stay numbers, as with the real server. */
+static json_t *cell_json(const Column *c, const json_t *o)
+{
+	json_t *v = c->text || c->path[0] == '?' ? NULL : tree_get(o, c->path);
+	if (json_is_integer(v))
+		return json_incref(v);
+	g_autofree char *text = cell(c, o);
+	return json_string(text ? text : "");
+}
+
 static json_t *cells(const SimKind *k, const json_t *o, int64_t wall_usec)
 {
 	json_t *list = json_pack("[s]", tree_str(o, "metadata.name"));
-	for (size_t i = 0; i < MAX_COLUMNS && columns[k->id][i].name; i++) {
-		g_autofree char *text = cell(&columns[k->id][i], o);
-		json_array_append_new(list, json_string(text ? text : ""));
-	}
+	for (size_t i = 0; i < MAX_COLUMNS && columns[k->id][i].name; i++)
+		json_array_append_new(list, cell_json(&columns[k->id][i], o));
 	int64_t born = wall_usec;
 	const char *time = tree_str(o, "metadata.creationTimestamp");
 	if (time && !sl_time_parse(time, &born))

@@ -48,6 +48,12 @@ static const SimKind kinds[SIM_KINDS] = {
 		.status = true, .generation = true, .tracked = true),
 	ROW(SIM_MACHINECONFIGS, MACHINE, "machineconfigs", "MachineConfig", .brief = "mc",
 		.generation = true),
+	ROW(SIM_CONTROLLERCONFIGS, MACHINE, "controllerconfigs", "ControllerConfig", .status = true,
+		.generation = true),
+	ROW(SIM_APIREQUESTCOUNTS, "/apis/apiserver.openshift.io/v1", "apirequestcounts",
+		"APIRequestCount", .status = true, .generation = true),
+	ROW(SIM_CSRS, "/apis/certificates.k8s.io/v1", "certificatesigningrequests",
+		"CertificateSigningRequest", .brief = "csr", .status = true, .builtin = true),
 };
 
 const SimKind *sim_kind(SimKindId id)

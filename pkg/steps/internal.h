@@ -17,6 +17,8 @@ ClusterCtx *cluster_ctx(const Item *it);
 /* life.c */
 extern const StepOps step_pending, step_preflight, step_claim, step_baseline, step_evacuate,
 	step_hop, step_undo_marks, step_rolled_back;
+/* inspect.c: the preflight of an item that nobody wants anywhere. */
+StepResult inspect_tick(Item *it, Batch *b);
 /* gates.c */
 extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
 /* The control plane or a verification failed as a whole: why goes into the look. */

@@ -133,6 +133,8 @@ static void only_what_bars_the_way_back(json_t *findings)
 
 static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 {
+	if (provider_inspects(it))
+		return inspect_tick(it, b);
 	const Provider *p = target_of(it)->provider;
 	g_autoptr(json_t) findings = json_array();
 	bool all = p->preflight(it, findings);

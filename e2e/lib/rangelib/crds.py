@@ -1,7 +1,7 @@
 """CustomResourceDefinitions of the OpenShift kinds that the product reads and writes.
 
 Own minimal texts: the fields that matter are typed and checked as the real API does, the rest is
-kept as it comes (x-kubernetes-preserve-unknown-fields). All four are cluster-scoped with a status
+kept as it comes (x-kubernetes-preserve-unknown-fields). All are cluster-scoped with a status
 subresource, MachineConfig excepted, which has no status.
 """
 
@@ -201,6 +201,43 @@ def machine_config():
     )
 
 
+def controller_config():
+    certificate = obj(
+        ["subject", "signer", "bundleFile"],
+        subject=STRING,
+        signer=STRING,
+        notBefore={**TIME, "nullable": True},
+        notAfter={**TIME, "nullable": True},
+        bundleFile=STRING,
+    )
+    return ANY, obj(keep=True, controllerCertificates=array(certificate))
+
+
+def api_request_count():
+    user = obj(keep=True, username=STRING, userAgent=STRING, requestCount=LONG)
+    hour = obj(requestCount=LONG, byNode=array(obj(keep=True, nodeName=STRING, byUser=array(user))))
+    return obj(numberOfUsersToReport=LONG), obj(
+        conditions=CONDITIONS,
+        removedInRelease={"type": "string", "pattern": r"^[0-9][0-9]*\.[0-9][0-9]*$"},
+        requestCount=LONG,
+        currentHour=hour,
+        last24h=array(hour),
+    )
+
+
+def column(name, kind, path):
+    return {"name": name, "type": kind, "jsonPath": path}
+
+
+# What the server prints where a client asks for a table.
+COLUMNS = {
+    "apirequestcounts": [
+        column("RemovedInRelease", "string", ".status.removedInRelease"),
+        column("RequestsInCurrentHour", "integer", ".status.currentHour.requestCount"),
+        column("RequestsInLast24h", "integer", ".status.requestCount"),
+    ]
+}
+
 # plural, singular, kind, group, function that gives (spec, status), short names
 KINDS = (
     (
@@ -235,6 +272,22 @@ KINDS = (
         machine_config,
         ["mc"],
     ),
+    (
+        "controllerconfigs",
+        "controllerconfig",
+        "ControllerConfig",
+        "machineconfiguration.openshift.io",
+        controller_config,
+        [],
+    ),
+    (
+        "apirequestcounts",
+        "apirequestcount",
+        "APIRequestCount",
+        "apiserver.openshift.io",
+        api_request_count,
+        [],
+    ),
 )
 
 
@@ -252,6 +305,8 @@ def definition(plural, singular, kind, group, make, short):
         "storage": True,
         "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
     }
+    if plural in COLUMNS:
+        version["additionalPrinterColumns"] = COLUMNS[plural]
     if status:
         properties["status"] = status
         version["subresources"] = {"status": {}}
@@ -275,7 +330,7 @@ def definition(plural, singular, kind, group, make, short):
 
 
 def definitions():
-    """All four, ready to be created."""
+    """All of them, ready to be created."""
     return [definition(*k) for k in KINDS]
 
 

@@ -36,6 +36,8 @@ RESOURCES = {
     "clusteroperators": ("apis/config.openshift.io/v1", False),
     "machineconfigpools": ("apis/machineconfiguration.openshift.io/v1", False),
     "machineconfigs": ("apis/machineconfiguration.openshift.io/v1", False),
+    "controllerconfigs": ("apis/machineconfiguration.openshift.io/v1", False),
+    "apirequestcounts": ("apis/apiserver.openshift.io/v1", False),
 }
 
 

@@ -20,6 +20,7 @@ PRODUCT_RULES = (
             "discovery.k8s.io",
             "config.openshift.io",
             "machineconfiguration.openshift.io",
+            "apiserver.openshift.io",
         ],
         [
             "nodes",
@@ -53,6 +54,7 @@ PRODUCT_RULES = (
             "clusteroperators",
             "machineconfigpools",
             "machineconfigs",
+            "controllerconfigs",
             "apirequestcounts",
         ],
         READ,
