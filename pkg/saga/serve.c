@@ -2,7 +2,8 @@
 #include "saga/internal.h"
 #include <string.h>
 
-enum { UNREADABLE_AFTER_FAILURES = 5 };
+/* A server that restarts is a delay, no hold: the eighth failure comes after 91 s. */
+enum { REFUSED_AFTER_FAILURES = 5, UNREACHABLE_AFTER_FAILURES = 8 };
 
 static const StepOps *step_at(const Item *it, unsigned step)
 {
@@ -48,9 +49,9 @@ static StepResult unreadable(Item *it)
 		if (!f->err)
 			continue;
 		item_set_reason(it, "reading %s %s: %s", f->row->name, f->key, f->err->message);
-		if (f->n_failures < UNREADABLE_AFTER_FAILURES)
-			continue;
 		bool refused = g_error_matches(f->err, SL_ERROR, SL_ERR_REFUSED);
+		if (f->n_failures < (refused ? REFUSED_AFTER_FAILURES : UNREACHABLE_AFTER_FAILURES))
+			continue;
 		return step_hold(it, refused ? "credentials" : "unreachable",
 			"reading %s %s fails: %s", f->row->name, f->key, f->err->message);
 	}

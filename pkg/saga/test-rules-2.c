@@ -213,13 +213,15 @@ static void test_unknown_unreadable(void)
 		{ "GET", "/a", 4, HTTP_FAULT_NONE, 500, 0 },
 		{ "GET", "/a", 5, HTTP_FAULT_NONE, 500, 0 },
 		{ "GET", "/a", 6, HTTP_FAULT_NONE, 500, 0 },
-		{ "GET", "/a", 7, HTTP_FAULT_NONE, 500, 0 }, { 0 } };
+		{ "GET", "/a", 7, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 8, HTTP_FAULT_NONE, 500, 0 },
+		{ "GET", "/a", 9, HTTP_FAULT_NONE, 500, 0 }, { 0 } };
 	for (int crash = 0; crash < 2; crash++) {
 		Kit *k = kit_new(set_tick);
 		k->target.twists = twists;
 		kit_start(k);
 		kit_add(k, &noted, NULL, "/a");
-		kit_run(k, 25);
+		kit_run(k, 100);
 		g_assert_nonnull(item_find_hold(kit_item(k, "/a"), "unreachable"));
 		g_assert_nonnull(item_open_act(kit_item(k, "/a")));
 		if (crash)
