@@ -37,8 +37,7 @@ static void missing(Checker *c, const json_t *parent, const char *key, const cha
 /* Each {{name}} of a text against a list of names. */
 typedef struct Names {
 	Checker *c;
-	const json_t *parent;
-	const char *key;
+	At at;
 	const char *const *known;
 } Names;
 
@@ -54,19 +53,18 @@ static void found_placeholder(const char *name, void *ud)
 	g_autofree char *all = g_strjoinv(", ", (char **)n->known);
 	g_autofree char *hint = near.best ? g_strdup_printf("did you mean {{%s}}?", near.best)
 					  : g_strdup_printf("known here: %s", all);
-	check_report(n->c,
-		(At){ .parent = n->parent, .key = n->key, .code = CODE_PLACEHOLDER, .hint = hint },
-		"{{%.40s}} is not known", name);
+	At at = n->at;
+	at.hint = hint;
+	check_report(n->c, at, "{{%.40s}} is not known", name);
 }
 
-static void check_placeholders(
-	Checker *c, const json_t *parent, const char *key, const char *const *known)
+/* text NULL: nothing to check. */
+static void check_placeholders(Checker *c, At at, const char *text, const char *const *known)
 {
-	Names n = { c, parent, key, known };
-	const char *text = text_at(parent, key);
+	at.code = CODE_PLACEHOLDER;
+	Names n = { c, at, known };
 	if (text && !doc_placeholders(text, found_placeholder, &n))
-		check_report(c, (At){ .parent = parent, .key = key, .code = CODE_PLACEHOLDER },
-			"{{ is not closed by }}");
+		check_report(c, at, "{{ is not closed by }}");
 }
 
 /* One of the ways to log in, not two; a certificate comes with its key. */
@@ -109,7 +107,8 @@ static void check_software(Checker *c, const json_t *software)
 	static const char *const names[] = { "minor", "version", NULL };
 	const char *method = text_at(software, "method");
 	bool binaries = method && strcmp(method, "binaries") == 0;
-	check_placeholders(c, software, "source", names);
+	check_placeholders(
+		c, (At){ .parent = software, .key = "source" }, text_at(software, "source"), names);
 	if (!method)
 		return;
 	if (binaries && !json_object_get(software, "from"))
@@ -342,20 +341,29 @@ static void check_approval(Checker *c, const json_t *spec)
 }
 
 /* Placeholders in every text of a template. */
-static void check_template(Checker *c, const json_t *v)
+static void check_template(Checker *c, const json_t *v, const char *const *names)
 {
-	static const char *const names[] = { "fleet", "run", "plan", "cluster", "state", "event",
-		"reason", "since", "next", NULL };
 	const char *key;
 	json_t *child;
 	size_t i;
 	json_object_foreach ((json_t *)v, key, child) {
-		check_placeholders(c, v, key, names);
-		check_template(c, child);
+		check_placeholders(
+			c, (At){ .parent = v, .key = key }, json_string_value(child), names);
+		check_template(c, child, names);
 	}
 	json_array_foreach (v, i, child) {
-		check_template(c, child);
+		check_placeholders(c, (At){ .parent = v, .at_item = true, .index = i },
+			json_string_value(child), names);
+		check_template(c, child, names);
 	}
+}
+
+static void check_notify(Checker *c, const json_t *item)
+{
+	static const char *const names[] = { "token", "fleet", "run", "plan", "cluster", "state",
+		"event", "reason", "since", "next", "key", NULL };
+	bool token = json_object_get(item, "token") != NULL;
+	check_template(c, json_object_get(item, "body"), token ? names : names + 1);
 }
 
 static void check_config(Checker *c, const json_t *spec)
@@ -364,7 +372,7 @@ static void check_config(Checker *c, const json_t *spec)
 	const char *state = text_at(spec, "state");
 	size_t i;
 	json_array_foreach (list, i, item) {
-		check_template(c, json_object_get(item, "body"));
+		check_notify(c, item);
 	}
 	if (state && state[0] != '/')
 		check_report(c, (At){ .parent = spec, .key = "state", .code = CODE_VALUE },

@@ -205,11 +205,13 @@ static const Field notify_fields[] = {
 	{ "name", &shape_label, FIELD_REQUIRED | FIELD_UNIQUE, NULL, "name in reports" },
 	{ "url", &shape_secret, FIELD_REQUIRED, NULL,
 		"where it is posted; a secret, as it often is" },
+	{ "token", &shape_secret, 0, NULL,
+		"bearer token; where the body says {{token}} it stands there instead" },
+	{ "ca", &shape_secret, 0, NULL, "PEM; default: the host's authorities" },
 	{ "on", &shape_notify_on, 0, "[\"hold\",\"rollback\",\"end\",\"approval\"]", "events" },
 	{ "body", &shape_any, FIELD_REQUIRED, NULL,
 		"JSON to post; {{fleet}} {{run}} {{plan}} {{cluster}} {{state}} {{event}} "
-		"{{reason}} "
-		"{{since}} {{next}} in its texts are replaced" },
+		"{{reason}} {{since}} {{next}} {{key}} {{token}} in its texts are replaced" },
 	{ 0 },
 };
 static const Field config_fields[] = {
@@ -217,7 +219,7 @@ static const Field config_fields[] = {
 	{ "state", &shape_text, 0, "/var/lib/shiplock", "folder of the journal" },
 	{ "listen", OBJECT(listen_fields), 0, "{}", "where it answers" },
 	{ "roles", OBJECT(role_fields), 0, "{}", "who may do what" },
-	{ "notify", LIST(notify_fields, 0), FIELD_LATER, "[]", "outgoing webhooks" },
+	{ "notify", LIST(notify_fields, 0), 0, "[]", "outgoing webhooks" },
 	{ "idleInterval", &shape_duration, 0, "5m",
 		"how often clusters outside a run are looked at" },
 	{ 0 },

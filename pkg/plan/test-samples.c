@@ -14,6 +14,16 @@ static const char *const samples[] = {
 	"policies/windows.yaml",
 };
 
+/* Each by itself: a ControllerConfig with the receiver of this name. */
+static const struct {
+	const char *file, *receiver;
+} receivers[] = {
+	{ "cmd/shiplockd/notify-email.yaml", "e-mail" },
+	{ "cmd/shiplockd/notify-mattermost.yaml", "mattermost" },
+	{ "cmd/shiplockd/notify-pagerduty.yaml", "pagerduty" },
+	{ "cmd/shiplockd/notify-slack.yaml", "slack" },
+};
+
 static void add_sample(json_t *files, const char *name)
 {
 	g_autoptr(GError) err = NULL;
@@ -95,11 +105,29 @@ static void test_fleet_run(void)
 		"Cluster/ocp-prod: spec.actuator.type");
 }
 
+static void test_receivers(void)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(receivers); i++) {
+		g_autoptr(json_t) files = json_array();
+		add_sample(files, receivers[i].file);
+		g_autoptr(DocSet) set = test_load_files(files);
+		g_autofree char *text = test_findings(set);
+		g_assert_cmpstr(text, ==, "1 document in 1 file is good\n");
+		const json_t *spec = doc_spec(docset_nth(set, "ControllerConfig", 0));
+		g_assert_cmpstr(
+			json_path_str(spec, "notify.0.name", ""), ==, receivers[i].receiver);
+		/* The address is never in the file itself. */
+		g_assert_true(json_is_object(json_path(spec, "notify.0.url")));
+		g_assert_true(json_is_object(json_path(spec, "notify.0.body")));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/samples/good", test_good);
 	g_test_add_func("/samples/first", test_first);
 	g_test_add_func("/samples/fleet-run", test_fleet_run);
+	g_test_add_func("/samples/receivers", test_receivers);
 	return g_test_run();
 }

@@ -129,6 +129,34 @@ static void test_placeholders(void)
 	}
 }
 
+static const char *fill_value(const char *name, void *ud)
+{
+	if (strcmp(name, "a") == 0)
+		return "{{b}}"; /* is not replaced again */
+	return strcmp(name, "b") == 0 ? "B" : NULL;
+}
+
+static void test_fill(void)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "{{b}}", "B" },
+		{ "x{{ b }}y{{b}}z", "xByBz" },
+		{ "{{a}}{{b}}", "{{b}}B" },
+		{ "{{c}} {{b}}", "{{c}} B" },
+		{ "{{b}} {{open", "B {{open" },
+		{ "}} {{}}", "}} {{}}" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_test_message("%s", cases[i].text);
+		g_autofree char *got = doc_fill(cases[i].text, fill_value, NULL);
+		g_assert_cmpstr(got, ==, cases[i].want);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -136,5 +164,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/value/labels", test_labels);
 	g_test_add_func("/value/distance", test_distance);
 	g_test_add_func("/value/placeholders", test_placeholders);
+	g_test_add_func("/value/fill", test_fill);
 	return g_test_run();
 }

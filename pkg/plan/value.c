@@ -96,6 +96,23 @@ bool doc_placeholders(const char *text, PlaceholderFound *found, void *ud)
 	return true;
 }
 
+char *doc_fill(const char *text, PlaceholderValue *value, void *ud)
+{
+	GString *out = g_string_new(NULL);
+	for (const char *p, *end; (p = strstr(text, "{{")) && (end = strstr(p + 2, "}}"));) {
+		g_autofree char *name = g_strndup(p + 2, (size_t)(end - p - 2));
+		const char *v = value(g_strstrip(name), ud);
+		g_string_append_len(out, text, p - text);
+		text = end + 2;
+		if (v)
+			g_string_append(out, v);
+		else
+			g_string_append_len(out, p, text - p);
+	}
+	g_string_append(out, text);
+	return g_string_free(out, FALSE);
+}
+
 static int min3(int a, int b, int c)
 {
 	return MIN(MIN(a, b), c);

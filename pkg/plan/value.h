@@ -20,6 +20,10 @@ int64_t doc_duration_sec(const char *text, int64_t def);
  * {{ is not closed. */
 typedef void PlaceholderFound(const char *name, void *ud);
 bool doc_placeholders(const char *text, PlaceholderFound *found, void *ud);
+/* The text with each {{name}} replaced by value(name); one without a value (NULL) stays as it is.
+ * What was put in is not looked at again. Caller frees. */
+typedef const char *PlaceholderValue(const char *name, void *ud);
+char *doc_fill(const char *text, PlaceholderValue *value, void *ud);
 
 /* Number of single-character changes (insert, delete, replace, swap neighbours) between two texts,
  * case ignored; above limit the result is limit + 1. */
