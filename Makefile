@@ -5,6 +5,7 @@ prefix ?= /usr/local
 bindir = $(prefix)/bin
 mandir = $(prefix)/share/man
 unitdir = $(prefix)/lib/systemd/system
+sharedir = $(prefix)/share/shiplock
 CC ?= gcc
 VERSION ?= 0.1.0
 
@@ -164,13 +165,14 @@ $(B)/man/shiplock.5: $(B)/shiplock
 	$< schema --man >$@
 
 install: all $(B)/man/shiplock.5 ## programs, manual pages and the unit; DESTDIR and prefix are honoured
-	install -d $(addprefix $(DESTDIR),$(bindir) $(unitdir) $(mandir)/man1 $(mandir)/man5 $(mandir)/man8)
+	install -d $(addprefix $(DESTDIR),$(bindir) $(unitdir) $(sharedir) $(mandir)/man1 $(mandir)/man5 $(mandir)/man8)
 	install $(foreach p,$(PROGRAMS),$(B)/$(p)) $(DESTDIR)$(bindir)
 	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(mandir)/man1
 	install -m 644 $(filter %.8,$(MAN_PAGES)) $(DESTDIR)$(mandir)/man8
 	install -m 644 $(B)/man/shiplock.5 $(DESTDIR)$(mandir)/man5
 	sed 's|/usr/local/bin|$(bindir)|' cmd/shiplockd/shiplockd.service >$(DESTDIR)$(unitdir)/shiplockd.service
 	chmod 644 $(DESTDIR)$(unitdir)/shiplockd.service
+	install -m 644 cmd/shiplockd/*.yaml $(DESTDIR)$(sharedir)
 
 bench: deps ## measure, print a table, write $(B)/bench.json
 	@$(MAKE) --no-print-directory -j2 all bench-build

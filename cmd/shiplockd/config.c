@@ -112,3 +112,8 @@ const json_t *config_roles(const Config *c)
 {
 	return json_object_get(c->spec, "roles");
 }
+
+const json_t *config_notify(const Config *c)
+{
+	return json_object_get(c->spec, "notify");
+}

@@ -19,4 +19,5 @@ const char *config_api(const Config *c);
 const char *config_web(const Config *c);
 const json_t *config_repositories(const Config *c);
 const json_t *config_roles(const Config *c);
+const json_t *config_notify(const Config *c); /* array, or NULL: nobody is told */
 int config_idle_sec(const Config *c); /* how often a cluster outside a run is looked at */

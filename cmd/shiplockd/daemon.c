@@ -85,6 +85,7 @@ static void on_hup(void *ud)
 	if (c) {
 		warn_of_restart(d, c);
 		take_config(d, c);
+		fleet_set_notify(d->fleet, config_notify(c));
 		watch_git_set(d->watch, config_repositories(c));
 		watch_git_reload(d->watch);
 		sl_log(d->log, LOG_LEVEL_NOTICE, LOG_NO_FIELDS, "the configuration was read again");
@@ -208,6 +209,7 @@ static bool start_fleet(Daemon *d, GError **err)
 		.connect = connect_fleet(d->connect),
 		.idle_interval_sec = config_idle_sec(d->config),
 		.name = d->config->name,
+		.notify = config_notify(d->config),
 		.listener = on_event,
 		.listener_ud = d };
 	d->fleet = fleet_new(&o);

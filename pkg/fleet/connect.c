@@ -39,8 +39,15 @@ struct Connect {
 	char *worker;
 	GPtrArray *endpoints; /* Endpoint */
 	GPtrArray *parsed; /* Parsed */
+	GPtrArray *receivers; /* Receiver */
 	uint64_t timer;
 };
+
+/* Where notices of one entry of ControllerConfig.notify go. */
+typedef struct Receiver {
+	char *name;
+	HttpEndpoint e;
+} Receiver;
 
 /* ---- secrets ---- */
 
@@ -410,6 +417,64 @@ static const HttpEndpoint *connect_telemetry(
 	return &x->e;
 }
 
+/* ---- receivers of notices ---- */
+
+static void receiver_free(void *p)
+{
+	Receiver *r = p;
+	g_free(r->name);
+	forget(&r->e.base_url);
+	forget(&r->e.bearer);
+	g_free(r->e.ca_pem);
+	g_free(r);
+}
+
+static Receiver *receiver_of(Connect *c, const char *name)
+{
+	for (unsigned i = 0; i < c->receivers->len; i++) {
+		Receiver *r = c->receivers->pdata[i];
+		if (strcmp(r->name, name) == 0)
+			return r;
+	}
+	Receiver *r = g_new0(Receiver, 1);
+	r->name = g_strdup(name);
+	g_ptr_array_add(c->receivers, r);
+	return r;
+}
+
+/* A secret of the entry into *at; what is not named is NULL. The URL is one too: never quoted. */
+static bool put_of_receiver(
+	Receiver *r, const json_t *entry, const char *key, char **at, SecretRole role, GError **err)
+{
+	const json_t *ref = json_object_get(entry, key);
+	bool named = ref && !json_is_null(ref);
+	char *text = named ? read_secret(ref, role, err) : NULL;
+	if (named && !text) {
+		g_prefix_error(err, "%s: ", key);
+		return false;
+	}
+	/* A connection made under another authority is not used again. */
+	if (g_strcmp0(*at, text) != 0 && role == SEC_CA)
+		r->e.generation++;
+	forget(at);
+	*at = text;
+	return true;
+}
+
+static const HttpEndpoint *connect_receiver(void *ud, const json_t *entry, GError **err)
+{
+	Receiver *r = receiver_of(ud, json_path_str(entry, "name", ""));
+	if (!put_of_receiver(r, entry, "url", &r->e.base_url, SEC_TOKEN, err) ||
+		!put_of_receiver(r, entry, "token", &r->e.bearer, SEC_TOKEN, err) ||
+		!put_of_receiver(r, entry, "ca", &r->e.ca_pem, SEC_CA, err))
+		return NULL;
+	if (r->e.base_url && (g_str_has_prefix(r->e.base_url, "https://") ||
+				     g_str_has_prefix(r->e.base_url, "http://")))
+		return &r->e;
+	sl_fail(err, SL_ERR_INVALID, "url: is no address that begins with https:// or http://");
+	return NULL;
+}
+
 Connect *connect_new(const ConnectOptions *o)
 {
 	Connect *c = g_new0(Connect, 1);
@@ -418,6 +483,7 @@ Connect *connect_new(const ConnectOptions *o)
 	c->worker = g_strdup(o->worker);
 	c->endpoints = g_ptr_array_new_with_free_func(endpoint_free);
 	c->parsed = g_ptr_array_new_with_free_func(parsed_free);
+	c->receivers = g_ptr_array_new_with_free_func(receiver_free);
 	return c;
 }
 
@@ -428,6 +494,7 @@ void connect_free(Connect *c)
 	loop_cancel(c->loop, &c->timer);
 	g_ptr_array_unref(c->endpoints);
 	g_ptr_array_unref(c->parsed);
+	g_ptr_array_unref(c->receivers);
 	g_free(c->worker);
 	g_free(c);
 }
@@ -437,6 +504,7 @@ FleetConnect connect_fleet(Connect *c)
 	return (FleetConnect){
 		.creds = connect_creds,
 		.telemetry = connect_telemetry,
+		.receiver = connect_receiver,
 		.ud = c,
 	};
 }

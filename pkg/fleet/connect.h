@@ -27,7 +27,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connect, connect_free)
 /* creds: the kubeconfig is YAML, so this waits for one job of the worker, a few milliseconds; the
  * same text is not read twice. telemetry: the same source of the same cluster gives the same
  * endpoint, whose token and certificates follow their files; a file that went away or became
- * unreadable changes nothing. */
+ * unreadable changes nothing. receiver: its files are read at each call. */
 FleetConnect connect_fleet(Connect *c);
 
 /* A kubeconfig as JSON. It may hold secrets: show only names and addresses of it. Errors name the

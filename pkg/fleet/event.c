@@ -1,6 +1,7 @@
 /* Records told: one line for people, fields for the journal of the host, and the listener of the
  * faces. */
 #include "fleet/internal.h"
+#include "fleet/notice.h"
 #include <string.h>
 
 /* A message id of journald for each kind of record: random numbers, fixed for good. */
@@ -170,11 +171,30 @@ static void count_end(Fleet *f, const json_t *body)
 	g_hash_table_insert(f->ends, g_strdup(end), GUINT_TO_POINTER(n + 1));
 }
 
+static void tell_log(const Fleet *f, const FleetEvent *e)
+{
+	g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, e->record->seq);
+	const char *kind = e->record->kind;
+	sl_log(f->o.log, level_of(kind, e->body),
+		LOG_FIELDS({ "SHIPLOCK_RUN", e->run }, { "SHIPLOCK_CLUSTER", e->cluster },
+			{ "SHIPLOCK_STATE", e->state }, { "SHIPLOCK_SEQ", seq },
+			{ "MESSAGE_ID", message_id(kind) }),
+		"%s%s%s", e->cluster, *e->cluster ? ": " : "", e->text);
+}
+
+/* Of an item, or of a record that names run and cluster itself. */
+static void place(FleetEvent *e, const Item *it)
+{
+	const Item *run = it ? ancestor(it, &run_kind) : NULL;
+	const Item *cluster = it ? ancestor(it, &cluster_kind) : NULL;
+	e->run = run ? item_name(run) : json_path_str(e->body, "run", "");
+	e->cluster = cluster ? item_name(cluster) : json_path_str(e->body, "cluster", "");
+	e->state = cluster ? item_state_name(cluster) : "";
+}
+
 void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay)
 {
 	const Item *it = saga_find(f->saga, (uint64_t)json_path_int(body, "item", 0));
-	const Item *run = it ? ancestor(it, &run_kind) : NULL,
-		   *cluster = it ? ancestor(it, &cluster_kind) : NULL;
 	if (strcmp(r->kind, "end") == 0) {
 		count_end(f, body);
 		if (!replay)
@@ -183,23 +203,16 @@ void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay)
 	}
 	if (replay && !f->o.listener)
 		return;
-	g_autofree char *text = record_text(r, body);
-	g_autofree char *seq = g_strdup_printf("%" G_GINT64_FORMAT, r->seq);
-	FleetEvent e = {
-		.record = r,
-		.body = body,
-		.run = run ? item_name(run) : json_path_str(body, "run", ""),
-		.cluster = cluster ? item_name(cluster) : json_path_str(body, "cluster", ""),
-		.state = cluster ? item_state_name(cluster) : "",
-		.text = text,
-		.replay = replay,
-	};
+	FleetEvent e = { .record = r, .body = body, .replay = replay };
+	g_autofree char *said = record_text(r, body), *text = NULL;
+	place(&e, it);
+	if (it && item_kind(it) == &notice_kind) {
+		e.cluster = ""; /* its site is no cluster */
+		text = g_strdup_printf("notice %s: %s", item_name(it), said);
+	}
+	e.text = text ? text : said;
 	if (!replay)
-		sl_log(f->o.log, level_of(r->kind, body),
-			LOG_FIELDS({ "SHIPLOCK_RUN", e.run }, { "SHIPLOCK_CLUSTER", e.cluster },
-				{ "SHIPLOCK_STATE", e.state }, { "SHIPLOCK_SEQ", seq },
-				{ "MESSAGE_ID", message_id(r->kind) }),
-			"%s%s%s", e.cluster, *e.cluster ? ": " : "", text);
+		tell_log(f, &e);
 	if (f->o.listener)
 		f->o.listener(&e, f->o.listener_ud);
 }

@@ -1,4 +1,5 @@
 #include "fleet/internal.h"
+#include "fleet/notice.h"
 #include "providers/wake.h"
 #include "providers/watches.h"
 #include <string.h>
@@ -55,8 +56,11 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 		rest_target(f, t, (uint64_t)json_path_int(body, "item", 0));
 	bool run =
 		strcmp(r->kind, "item") == 0 && strcmp(json_path_str(body, "kind", ""), "run") == 0;
-	if (run)
+	if (run) {
 		fleet_know_clusters(f, json_object_get(body, "data"));
+		g_ptr_array_add(
+			f->runs, saga_find(f->saga, (uint64_t)json_path_int(body, "item", 0)));
+	}
 	bool starts = strcmp(r->kind, "move") == 0 &&
 		      strcmp(json_path_str(body, "from", ""), "pending") == 0 &&
 		      strcmp(json_path_str(body, "to", ""), "preflight") == 0;
@@ -66,13 +70,14 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 			 &cluster_kind) /* from here on with the document of its own snapshot */
 		fleet_know_cluster(f, cluster_entry(c));
 	wake_runs(f, r, body);
+	notices_applied(f->notices, r, body, replay);
 	fleet_tell(f, r, body, replay);
 }
 
 static const ItemKind *kind_by_name(const char *name, void *ud)
 {
 	static const ItemKind *const kinds[] = { &run_kind, &cluster_kind, &drain_node_kind,
-		&drain_pod_kind };
+		&drain_pod_kind, &notice_kind };
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
 			return kinds[i];
@@ -81,7 +86,10 @@ static const ItemKind *kind_by_name(const char *name, void *ud)
 
 static Site *site_by_name(const char *name, void *ud)
 {
+	const Fleet *f = ud;
 	Target *t = fleet_target(ud, name);
+	if (strcmp(name, NOTICE_SITE) == 0)
+		return notices_site(f->notices);
 	return t ? t->site : NULL;
 }
 
@@ -95,8 +103,12 @@ static const ActRow *find_row(const ActRow *const *rows, const char *name)
 
 static const ActRow *row_by_name(const char *name, void *ud)
 {
-	const ActRow *row = find_row(provider_openshift.rows, name);
-	return row ? row : find_row(drain_rows, name);
+	static const ActRow *const own[] = { &act_notice, NULL };
+	const ActRow *const *const tables[] = { provider_openshift.rows, drain_rows, own };
+	const ActRow *row = NULL;
+	for (size_t i = 0; !row && i < G_N_ELEMENTS(tables); i++)
+		row = find_row(tables[i], name);
+	return row;
 }
 
 static void stopped(const GError *err, void *ud)
@@ -236,6 +248,10 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->saga = saga_new(o->loop, o->store, &hooks, f);
 	f->writable = true;
 	f->idle = idle_new(f, o->idle_interval_sec);
+	f->runs = g_ptr_array_new();
+	f->notices = notices_new(f);
+	notices_set(f->notices, o->notify);
+	f->o.notify = NULL;
 	return f;
 }
 
@@ -247,7 +263,9 @@ void fleet_free(Fleet *f)
 	g_ptr_array_free(
 		f->targets, TRUE); /* their completions go before the engine that waits for them */
 	g_ptr_array_free(f->credentials, TRUE);
+	notices_free(f->notices);
 	saga_free(f->saga);
+	g_ptr_array_free(f->runs, TRUE);
 	g_ptr_array_free(f->repositories, TRUE);
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);
@@ -257,7 +275,15 @@ void fleet_free(Fleet *f)
 
 bool fleet_start(Fleet *f, GError **err)
 {
-	return saga_start(f->saga, err);
+	if (!saga_start(f->saga, err))
+		return false;
+	notices_start(f->notices);
+	return true;
+}
+
+void fleet_set_notify(Fleet *f, const json_t *receivers)
+{
+	notices_set(f->notices, receivers);
 }
 
 Fleet *fleet_of(const Item *it)
@@ -284,12 +310,12 @@ void fleet_time_lost(Fleet *f, int64_t usec)
 
 size_t fleet_n_runs(const Fleet *f)
 {
-	return item_n_children(saga_root(f->saga));
+	return f->runs->len;
 }
 
 Item *fleet_nth_run(const Fleet *f, size_t i)
 {
-	return item_child(saga_root(f->saga), i);
+	return g_ptr_array_index(f->runs, i);
 }
 
 int64_t run_id(const Item *run)

@@ -22,6 +22,10 @@ typedef struct FleetConnect {
 	const HttpEndpoint *(*telemetry)(
 		void *ud, const json_t *cluster, const json_t *source, GError **err);
 	void *ud;
+	/* Where one entry of ControllerConfig.notify is posted; asked before each try, so that a
+	 * changed file counts at once. Owned by the callee until the fleet is freed, and not
+	 * changed before the next such call. NULL: nobody can be told. */
+	const HttpEndpoint *(*receiver)(void *ud, const json_t *notify, GError **err);
 } FleetConnect;
 
 /* What people and programs follow: one durable record, told. Borrowed. */
@@ -42,6 +46,8 @@ typedef struct FleetOptions {
 	FleetConnect connect;
 	int idle_interval_sec; /* how often a cluster outside a run is looked at; 0 = never */
 	const char *name; /* of the fleet, in claims: ControllerConfig metadata.name */
+	const json_t *notify; /* spec.notify of the ControllerConfig with its defaults; may be NULL:
+				 nobody is told; borrowed for fleet_new */
 	FleetListener *listener; /* may be NULL */
 	void *listener_ud;
 } FleetOptions;
@@ -51,6 +57,10 @@ void fleet_free(Fleet *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fleet, fleet_free)
 /* Replays the journal and goes on where it ended. */
 bool fleet_start(Fleet *f, GError **err) SL_MUST_USE;
+
+/* Other receivers than FleetOptions.notify from now on. One that is new hears of what happens from
+ * here; what waits for one that is gone is dropped. */
+void fleet_set_notify(Fleet *f, const json_t *receivers);
 
 /* The documents that are in force, checked and without errors (docset_ok). repository is its name
  * in the ControllerConfig. Active plans without a run begin one; `state` of the others counts from

@@ -17,6 +17,7 @@ typedef struct Repository {
 } Repository;
 
 typedef struct Idle Idle;
+typedef struct Notices Notices;
 
 struct Fleet {
 	FleetOptions o;
@@ -28,6 +29,8 @@ struct Fleet {
 	GPtrArray *requests; /* submissions under way: they go with the fleet */
 	GHashTable *ends; /* "RolledBack" ... -> count, for the metrics; shown sorted */
 	Idle *idle;
+	Notices *notices;
+	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
 	bool writable;
 	bool looking; /* documents are to be looked at again in the next turn */
 };
@@ -46,6 +49,9 @@ Item *fleet_newest_of(
 int64_t run_id(const Item *run);
 bool run_is_live(const Item *run);
 const char *run_outcome(const Item *run);
+/* The cluster that a person names to answer for the run: the next one, or one rolled back; "". */
+const char *run_pending_name(const Item *run);
+const char *run_rolled_back_name(const Item *run);
 const char *run_repository(const Item *run);
 
 Target *fleet_know_cluster(Fleet *f, const json_t *entry);

@@ -1,4 +1,5 @@
 #include "fleet/internal.h"
+#include "fleet/notice.h"
 #include <string.h>
 
 static void label(GString *s, const char *text)
@@ -142,6 +143,7 @@ char *fleet_metrics(Fleet *f)
 	header(s, "shiplock_git_age_seconds", "gauge",
 		"Seconds since the repository was last read well.");
 	add_git(f, s);
+	notices_metrics(f->notices, s);
 	header(s, "shiplock_journal_writable", "gauge", "1 while the journal takes records.");
 	g_string_append_printf(s, "shiplock_journal_writable %d\n", f->writable);
 	header(s, "shiplock_build_info", "gauge", "The version that runs.");

@@ -264,6 +264,46 @@ static void test_credential(void)
 	bed_down(&b);
 }
 
+static json_t *receiver_entry(const Bed *b, const char *more)
+{
+	g_autofree char *url = bed_path(b, "url"), *token = bed_path(b, "token");
+	json_t *e = json_pack("{s:s,s:{s:s},s:{s:s}}", "name", "chat", "url", "file", url, "token",
+		"file", token);
+	g_autoptr(json_t) extra = json_loads(more, 0, NULL);
+	json_object_update(e, extra);
+	return e;
+}
+
+static void test_receiver(void)
+{
+	Bed b;
+	bed_up(&b);
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) entry = receiver_entry(&b, "{}");
+	g_assert_null(b.fc.receiver(b.fc.ud, entry, &err)); /* there is no such file yet */
+	g_assert_true(g_str_has_prefix(err->message, "url: "));
+	g_clear_error(&err);
+	bed_write(&b, "url", "https://hooks.example/T/B/x\n");
+	bed_write(&b, "token", "one\n");
+	const HttpEndpoint *e = b.fc.receiver(b.fc.ud, entry, &err);
+	g_assert_no_error(err);
+	g_assert_cmpstr(e->base_url, ==, "https://hooks.example/T/B/x");
+	g_assert_cmpstr(e->bearer, ==, "one");
+	unsigned generation = e->generation;
+	bed_write(&b, "token", "two");
+	g_assert_true(b.fc.receiver(b.fc.ud, entry, &err) == e);
+	g_assert_cmpstr(e->bearer, ==, "two");
+	g_assert_cmpuint(e->generation, ==, generation);
+	/* No secret in an error, also where the address is none. */
+	bed_write(&b, "url", "S3cret");
+	g_assert_null(b.fc.receiver(b.fc.ud, entry, &err));
+	g_assert_cmpstr(
+		err->message, ==, "url: is no address that begins with https:// or http://");
+	bed_remove(&b, "url");
+	bed_remove(&b, "token");
+	bed_down(&b);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "yaml") == 0)
@@ -274,5 +314,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/connect/telemetry-follows-files", test_telemetry_follows_files);
 	g_test_add_func("/connect/telemetry-errors", test_telemetry_errors);
 	g_test_add_func("/connect/credential", test_credential);
+	g_test_add_func("/connect/receiver", test_receiver);
 	return g_test_run();
 }

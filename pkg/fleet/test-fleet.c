@@ -10,6 +10,19 @@
 	"---\napiVersion: shiplock.dev/v1alpha1\nkind: UpgradePlan\nmetadata: {name: up}\n"        \
 	"spec:\n  target: {version: 4.21.10}\n  waves: " waves "\n"
 
+/* One text of YAML documents, checked; an error in them fails the test. */
+static DocSet *rig_documents(const char *yaml)
+{
+	g_autoptr(json_t) files = json_pack("[{s:s, s:s}]", "name", "test.yaml", "text", yaml);
+	DocSet *set = test_load_files(files);
+	if (!docset_ok(set)) {
+		g_autofree char *text =
+			findings_text(docset_findings(set), docset_n_documents(set), 1);
+		g_error("%s", text);
+	}
+	return set;
+}
+
 static bool at_rest(void *ud)
 {
 	Rig *r = ud;

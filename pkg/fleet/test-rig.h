@@ -19,6 +19,8 @@ typedef struct Rig {
 	HttpEndpoint endpoints[2 * RIG_MAX];
 	size_t n_endpoints;
 	int idle_sec;
+	void (*tune)(FleetOptions *o, void *ud); /* NULL, or has the last word */
+	void *tune_ud;
 	int64_t run; /* of the last submission */
 	char *says;
 	GError *err;
@@ -76,6 +78,8 @@ static inline void rig_start(Rig *r)
 		.listener = rig_listen,
 		.listener_ud = r,
 	};
+	if (r->tune)
+		r->tune(&o, r->tune_ud);
 	r->fleet = fleet_new(&o);
 	g_assert_true(fleet_start(r->fleet, &err));
 	g_assert_no_error(err);
@@ -135,16 +139,3 @@ static inline void rig_free(Rig *r)
 	g_free(r);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
-
-/* One text of YAML documents, checked; an error in them fails the test. */
-static inline DocSet *rig_documents(const char *yaml)
-{
-	g_autoptr(json_t) files = json_pack("[{s:s, s:s}]", "name", "test.yaml", "text", yaml);
-	DocSet *set = test_load_files(files);
-	if (!docset_ok(set)) {
-		g_autofree char *text =
-			findings_text(docset_findings(set), docset_n_documents(set), 1);
-		g_error("%s", text);
-	}
-	return set;
-}

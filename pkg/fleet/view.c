@@ -2,6 +2,7 @@
  * at any time. */
 #include "base/num.h"
 #include "fleet/internal.h"
+#include "fleet/notice.h"
 #include "objects/time.h"
 #include "plan/doc.h"
 #include <string.h>
@@ -148,7 +149,7 @@ static void need_of_cluster(const Fleet *f, Item *c, json_t *list)
 	}
 }
 
-static const char *pending_name(const Item *run)
+const char *run_pending_name(const Item *run)
 {
 	for (size_t i = 0; i < item_n_children(run); i++)
 		if (item_state(item_child(run, i)) == CL_PENDING)
@@ -156,12 +157,12 @@ static const char *pending_name(const Item *run)
 	return "";
 }
 
-static const char *rolled_back_name(const Item *run)
+const char *run_rolled_back_name(const Item *run)
 {
 	for (size_t i = 0; i < item_n_children(run); i++)
 		if (g_strcmp0(cluster_outcome(item_child(run, i)), "RolledBack") == 0)
 			return item_name(item_child(run, i));
-	return pending_name(run);
+	return run_pending_name(run);
 }
 
 static void need_of_run(const Fleet *f, Item *run, json_t *list)
@@ -170,17 +171,21 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 		   *halt = item_find_hold(run, "fleet-stopped");
 	Question q;
 	if (approval && run_question(run, &q)) {
-		g_autofree char *type = g_strdup_printf("shiplock approve %s", pending_name(run));
+		g_autofree char *type =
+			g_strdup_printf("shiplock approve %s", run_pending_name(run));
 		g_autofree char *stands = question_stands(&q), *name = question_name(&q);
 		g_autofree char *text =
 			g_strdup_printf("%s %s waits for %s, %s", q.subject, q.about, name, stands);
-		need(list, pending_name(run), since_sec(f, approval->since_wall_usec), text, type);
+		need(list, run_pending_name(run), since_sec(f, approval->since_wall_usec), text,
+			type);
 	}
 	if (halt) {
 		g_autofree char *text =
 			g_strdup_printf("%s stands: %s", item_name(run), halt->reason);
-		g_autofree char *type = g_strdup_printf("shiplock why %s", rolled_back_name(run));
-		need(list, rolled_back_name(run), since_sec(f, halt->since_wall_usec), text, type);
+		g_autofree char *type =
+			g_strdup_printf("shiplock why %s", run_rolled_back_name(run));
+		need(list, run_rolled_back_name(run), since_sec(f, halt->since_wall_usec), text,
+			type);
 	}
 	for (size_t i = 0; i < item_n_children(run); i++)
 		if (!item_ended(item_child(run, i)))
@@ -209,6 +214,23 @@ static void need_of_brakes(Fleet *f, const Target *t, json_t *list)
 	}
 }
 
+static void need_of_notices(Fleet *f, json_t *list)
+{
+	g_autoptr(json_t) receivers = notices_json(f->notices);
+	size_t i;
+	json_t *r;
+	json_array_foreach (receivers, i, r) {
+		int64_t sec = json_path_int(r, "oldestSeconds", 0);
+		int waiting = (int)json_path_int(r, "waiting", 0);
+		if (sec < NOTICE_LATE_SEC)
+			continue;
+		g_autofree char *text = g_strdup_printf("%d notice%s to %s cannot be delivered: %s",
+			waiting, waiting == 1 ? "" : "s", json_path_str(r, "receiver", ""),
+			json_path_str(r, "error", "no answer yet"));
+		need(list, "", sec, text, "journalctl -u shiplockd");
+	}
+}
+
 static json_t *needs_you(Fleet *f)
 {
 	json_t *list = json_array();
@@ -223,6 +245,7 @@ static json_t *needs_you(Fleet *f)
 	}
 	for (unsigned i = 0; i < f->targets->len; i++)
 		need_of_brakes(f, g_ptr_array_index(f->targets, i), list);
+	need_of_notices(f, list);
 	return list;
 }
 
@@ -257,6 +280,7 @@ json_t *fleet_status(Fleet *f)
 	json_object_set_new(s, "runs", fleet_runs(f));
 	json_object_set_new(s, "inventory", idle_json(f->idle));
 	json_object_set_new(s, "repositories", repositories_json(f));
+	json_object_set_new(s, "notify", notices_json(f->notices));
 	return s;
 }
 

@@ -342,7 +342,10 @@ static StepResult retry(Act *a, const View *v, int64_t now, Batch *b)
 		add_result(a, "foreign", it->reason ? it->reason : "not ours to change", b);
 		return dealt();
 	}
-	add_result(a, "absent", "a read says so; written again, which fences the first", b);
+	add_result(a, "absent",
+		a->row->fact ? "a read says so; written again, which fences the first"
+			     : "nothing tells; sent again, which does no harm",
+		b);
 	add_intent(it, a->row, a->key, &req,
 		(IntentArgs){
 			a->undoes, a->fences, a->attempt + 1, a->row->effect != EFFECT_BY_UID },

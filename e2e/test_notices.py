@@ -1,0 +1,155 @@
+"""Telling people: webhooks whose receiver misbehaves while the daemon is killed."""
+
+import glob
+import http.server
+import json
+import os
+import threading
+import time
+
+from rangelib import product
+from rangelib.harness import check, equal, test
+from rangelib.upgrade import Journal, SimFleet
+from rangelib.wait import wait_for
+
+SIM = ["binaries:shiplockd,shiplock-sim,shiplock-worker,shiplock"]
+SECRET_PATH, TOKEN = "T0PS3CRET-path", "T0PS3CRET-token"
+
+
+class Receiver:
+    """A webhook receiver; mode: ok, down (hangs up), slow, error, redirect, forgets (its answer)."""
+
+    def __init__(self, t):
+        self.mode, self.got, self.elsewhere = "ok", [], 0
+        self.lock = threading.Lock()
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.take(self)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        t.defer(self.server.shutdown)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/{SECRET_PATH}"
+
+    def take(self, h):
+        body = h.rfile.read(int(h.headers.get("Content-Length", 0)))
+        mode = self.mode
+        accepted = mode in ("ok", "slow", "forgets")
+        with self.lock:
+            if h.path != f"/{SECRET_PATH}":
+                self.elsewhere += 1
+            else:
+                self.got.append((h.headers["Idempotency-Key"], accepted, time.time(),
+                                 h.headers.get("Authorization"), json.loads(body)))
+        if mode in ("down", "forgets"):
+            h.close_connection = True
+            return
+        if mode == "slow":
+            threading.Event().wait(1.5)
+        h.send_response({"error": 500, "redirect": 307}.get(mode, 204))
+        if mode == "redirect":
+            h.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+        h.send_header("Content-Length", "0")
+        h.end_headers()
+
+    def keys(self, accepted=False):
+        with self.lock:
+            return [g[0] for g in self.got if g[1] or not accepted]
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+def daemon_with(t, f, receiver):
+    """A daemon (not started) that tells the receiver everything."""
+    d = f.daemon = f.daemon_for(f.names, os.path.join(t.folder, "daemon"))
+    with open(d.config, encoding="utf-8") as x:
+        config = json.load(x)
+    config["spec"]["notify"] = [{
+        "name": "chat",
+        "url": {"file": write(os.path.join(d.folder, "url"), receiver.url + "\n")},
+        "token": {"file": write(os.path.join(d.folder, "token"), TOKEN + "\n")},
+        "body": {"text": "{{event}} {{cluster}}: {{reason}}", "event": "{{event}}", "run": "{{run}}"},
+    }]
+    write(d.config, json.dumps(config))
+    t.defer(d.stop)
+    return d
+
+
+def causes(journal):
+    """Numbers of the records that people must hear of."""
+    seqs = [r["seq"] for r in journal.find("end")]
+    seqs += [r["seq"] for r in journal.find("hold") if r.get("cluster") != "@notify"]
+    seqs += [r["seq"] for r in journal.find("move")
+             if r["to"] == "rollback" and r["from"] != "rollback"]
+    return sorted(seqs)
+
+
+def nothing_secret(d):
+    """Neither journal nor logs nor what is shown holds where and how it is posted."""
+    for path in glob.glob(os.path.join(d.state, "journal.db*")) + [d.process.log]:
+        with open(path, "rb") as f:
+            check(b"T0PS3CRET" not in f.read(), f"a secret in {path}")
+    shown = json.dumps(d.call("GET", "/v1/status")) + d.get_web("/metrics")[1]
+    shown += json.dumps(d.call("GET", "/v1/audit?after=0"))
+    check("T0PS3CRET" not in shown, "a secret is shown")
+    check('shiplock_notice_total{receiver="chat",result="sent"}' in shown, "metric")
+
+
+@test(
+    "notices: a receiver that misbehaves and a daemon that is killed: each once under its key, "
+    "none lost, no secret anywhere",
+    needs=SIM,
+    timeout=180,
+)
+def test_notices(t):
+    f = SimFleet(t, faults=["error-rate-rise@1"])
+    receiver = Receiver(t)
+    receiver.mode = "down"
+    d = daemon_with(t, f, receiver)
+    d.start()
+    name = f.names[0]
+    f.wait_state(name, "control-plane", 60)
+    equal(d.order(f"/v1/clusters/{name}/pause", {"reason": "look"})[0], 200, "pause")
+    wait_for("the hold is told", lambda: receiver.keys(), 20)
+    for mode in ("error", "redirect", "forgets"):
+        receiver.mode, before = mode, len(receiver.keys())
+        wait_for(f"tried again while it {mode}s", lambda n=before: len(receiver.keys()) > n, 30)
+        d.crash()
+        d.start()
+    receiver.mode = "slow"
+    wait_for("the slow one has it", lambda: "waiting\": 0" in json.dumps(
+        d.call("GET", "/v1/status")[1]["notify"]), 30)
+    receiver.mode = "error"
+    equal(d.order(f"/v1/clusters/{name}/resume")[0], 200, "resume")
+    f.wait_rest(90)
+    equal(f.outcomes(), {name: "RolledBack"}, "outcome, with nobody listening")
+    d.crash()
+    d.start()
+    receiver.mode = "ok"
+    want = causes(Journal(d.state))
+    wait_for("everybody heard of everything", lambda: len(set(receiver.keys(True))) == len(want), 60)
+    seqs = sorted(int(k.split(".")[1]) for k in set(receiver.keys()))
+    equal(seqs, want, "one key for each cause, and no other")
+    check(len(want) >= 3, f"{want}")
+    wait_for("all is stored", lambda: d.call("GET", "/v1/status")[1]["notify"][0]["sent"]
+             == len(want), 10)
+    done = len(receiver.keys())
+    d.stop()
+    d.start()
+    equal(d.order("/v1/pause", {"reason": "one more"})[0], 200, "pause of the fleet")
+    wait_for("the next is told", lambda: len(receiver.keys()) > done, 20)
+    equal(len(receiver.keys()), done + 1, "nothing is sent after its stored 2xx")
+    equal({g[3] for g in receiver.got}, {f"Bearer {TOKEN}"}, "the token")
+    equal({g[4]["event"] for g in receiver.got}, {"hold", "rollback", "end"}, "events")
+    equal(receiver.elsewhere, 0, "requests to where it was redirected")
+    nothing_secret(d)
