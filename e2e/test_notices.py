@@ -1,18 +1,23 @@
-"""Telling people: webhooks whose receiver misbehaves while the daemon is killed."""
+"""Telling people: webhooks whose receiver misbehaves while the daemon is killed, and the alerts that
+are shipped for a Prometheus beside the daemon."""
 
 import glob
 import http.server
 import json
 import os
+import resource
+import subprocess
 import threading
 import time
 
 from rangelib import product
+from rangelib.prom import Prometheus, fetch
 from rangelib.harness import check, equal, test
 from rangelib.upgrade import Journal, SimFleet
 from rangelib.wait import wait_for
 
 SIM = ["binaries:shiplockd,shiplock-sim,shiplock-worker,shiplock"]
+RULES = os.path.join(product.REPO, "cmd", "shiplockd", "prometheus-rules.yaml")
 SECRET_PATH, TOKEN = "T0PS3CRET-path", "T0PS3CRET-token"
 
 
@@ -153,3 +158,67 @@ def test_notices(t):
     equal({g[4]["event"] for g in receiver.got}, {"hold", "rollback", "end"}, "events")
     equal(receiver.elsewhere, 0, "requests to where it was redirected")
     nothing_secret(d)
+
+
+# Each alert: a series that raises it, when it does not fire yet, when it does, and its labels.
+ALERTS = [
+    ("ShiplockControllerDown", 'up{job="shiplock"}', "1x4 0x20", "9m", "10m",
+     {"severity": "critical", "job": "shiplock"}),
+    ("ShiplockJournalNotWritable", "shiplock_journal_writable", "1x4 0x20", "4m", "5m",
+     {"severity": "critical"}),
+    ("ShiplockHoldTooLong", 'shiplock_hold_seconds{cluster="c",cause="gate"}', "0+60x60", "31m",
+     "32m", {"severity": "warning", "cluster": "c", "cause": "gate"}),
+    ("ShiplockNoticesNotDelivered", 'shiplock_notice_waiting{receiver="chat"}', "1x60", "14m",
+     "15m", {"severity": "warning", "receiver": "chat"}),
+    ("ShiplockRepositoryStale", 'shiplock_git_age_seconds{repository="r"}', "0+60x60", "16m", "17m",
+     {"severity": "warning", "repository": "r"}),
+]
+
+
+def rule_tests():
+    """For promtool: every alert fires when it should, and not a minute sooner."""
+    tests = []
+    for alert, series, values, before, at, labels in ALERTS:
+        inputs = [{"series": series, "values": values},
+                  {"series": "shiplock_build_info", "values": "1x120"}]
+        all_labels = {"alertname": alert, "alertstate": "firing", **labels}
+        series = ",".join(f'{k}="{v}"' for k, v in all_labels.items())
+        expr = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+        found = [{"labels": f"ALERTS{{{series}}}", "value": 1}]
+        tests.append({
+            "interval": "1m", "input_series": inputs,
+            "promql_expr_test": [
+                {"expr": expr, "eval_time": before, "exp_samples": []},
+                {"expr": expr, "eval_time": at, "exp_samples": found},
+            ],
+        })
+    return {"rule_files": [RULES], "evaluation_interval": "1m", "tests": tests}
+
+
+@test(
+    "the shipped alerts: each fires in its time; a real Prometheus loads them, and tells of a "
+    "journal that cannot be written",
+    needs=SIM + ["prometheus"],
+    timeout=120,
+)
+def test_alerts(t):
+    path = write(os.path.join(t.folder, "rules-test.json"), json.dumps(rule_tests()))
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    p = Prometheus(t.registry, os.path.join(t.folder, "prom"), job="shiplock", rule_files=[RULES])
+    t.defer(p.process.stop)
+    f = SimFleet(t)
+    d = f.start(state="suspended")
+    p.target(d.web)
+    p.wait_query('up{job="shiplock"} == 1')
+    rules = lambda: [r for g in fetch(p.url + "/api/v1/rules")["data"]["groups"] for r in g["rules"]]
+    wait_for("all rules are evaluated", lambda: {r["health"] for r in rules()} == {"ok"}, 20)
+    equal({r["name"] for r in rules()}, {a[0] for a in ALERTS}, "the alerts")
+    firing = lambda: {a["labels"]["alertname"] for a in p.alerts() if a["state"] == "firing"}
+    equal(firing(), set(), "alerts of a good controller")
+    resource.prlimit(d.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))  # as on a full disk
+    d.call("POST", "/v1/pause", {"reason": "a record that cannot be written"})
+    wait_for("the alert fires", lambda: firing() == {"ShiplockJournalNotWritable"}, 30)
+    d.crash()
+    down = lambda: any(a["labels"]["alertname"] == "ShiplockControllerDown" for a in p.alerts())
+    wait_for("the next one is on its way", down, 30)

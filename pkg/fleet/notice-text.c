@@ -47,14 +47,27 @@ static bool is_plan_only(Item *it)
 
 /* ---- is it news? ---- */
 
+static bool is_below_cluster(const Item *it)
+{
+	return item_kind(it) == &drain_node_kind || item_kind(it) == &drain_pod_kind;
+}
+
+/* Else thirty pods would say what their cluster says too. */
+static bool is_own_news(const Item *it, const json_t *body)
+{
+	static const char *const shared[] = { "unreachable", "credentials", "no-target" };
+	if (json_path_bool(body, "person", false))
+		return true;
+	for (size_t i = 0; i < G_N_ELEMENTS(shared); i++)
+		if (strcmp(str(body, "cause"), shared[i]) == 0)
+			return false;
+	return item_kind(it) == &drain_node_kind;
+}
+
 static unsigned hold_events(Fleet *f, const Item *it, const json_t *body)
 {
 	static const char *const questions[] = { "approval", "rollback-wanted" };
-	bool ours = it == saga_root(f->saga) || item_kind(it) == &run_kind ||
-		    item_kind(it) == &cluster_kind;
-	/* Below a cluster only what waits for a person: the rest is the cluster's own hold too, or
-	 * thirty pods saying the same. */
-	if (!ours && (item_kind(it) == &notice_kind || !json_path_bool(body, "person", false)))
+	if (item_kind(it) == &notice_kind || (is_below_cluster(it) && !is_own_news(it, body)))
 		return 0;
 	for (size_t i = 0; i < G_N_ELEMENTS(questions); i++)
 		if (strcmp(str(body, "cause"), questions[i]) == 0)
@@ -127,7 +140,7 @@ static char *reason_text(const Record *r, const json_t *body, const Item *it, co
 		text = end_reason(run, body);
 	else if (strcmp(r->kind, "move") == 0)
 		text = g_strdup(str(body, "why"));
-	else if (item_kind(it) != &cluster_kind && item_kind(it) != &run_kind && item_parent(it))
+	else if (is_below_cluster(it))
 		text = g_strdup_printf("%s: %s", item_name(it), str(body, "reason"));
 	else
 		text = g_strdup(str(body, "reason"));

@@ -119,10 +119,13 @@ class Alertmanager:
 class Prometheus:
     """One Prometheus. Scrape targets come from a file that target() rewrites, rules from rules().
 
-    alertmanager: an Alertmanager or None.
+    alertmanager: an Alertmanager or None; job: name of the scrape job; rule_files: further ones.
     """
 
-    def __init__(self, registry, folder, alertmanager=None, scrape=SCRAPE):
+    def __init__(
+        self, registry, folder, alertmanager=None, scrape=SCRAPE, job="range", rule_files=()
+    ):
+        os.makedirs(folder, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
@@ -144,11 +147,11 @@ class Prometheus:
                     "scrape_timeout": scrape,
                     "evaluation_interval": scrape,
                 },
-                "rule_files": [self.rules_path],
+                "rule_files": [self.rules_path, *rule_files],
                 "alerting": {"alertmanagers": managers},
                 "scrape_configs": [
                     {
-                        "job_name": "range",
+                        "job_name": job,
                         "file_sd_configs": [{"files": [self.sd_path], "refresh_interval": "1s"}],
                     }
                 ],
