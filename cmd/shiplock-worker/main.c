@@ -1,7 +1,7 @@
 /* shiplock-worker VERB: one job for libraries that block or that hostile input may break. Reads one
  * JSON request from stdin, writes one JSON answer to stdout (pkg/job/job-wire.h). */
 #include "codec/json.h"
-#include "git/git.h"
+#include "editor.h"
 #include "job/job-wire.h"
 #include "probe.h"
 #include "sandbox.h"
@@ -14,6 +14,11 @@
 
 enum { EXIT_USAGE = 64, CHUNK_BYTES = 256 << 10 };
 
+static json_t *run_git(const json_t *request, GError **err)
+{
+	return git_verb(request, &worker_editor, err);
+}
+
 static const struct Verb {
 	const char *name, *what;
 	json_t *(*run)(const json_t *request, GError **err);
@@ -23,7 +28,7 @@ static const struct Verb {
 		{ .cpu_sec = 60, .memory_bytes = (size_t)3 << 30, .pure = true } },
 	{ "edit", "change single values of a manifest in place", yaml_edit_verb,
 		{ .cpu_sec = 60, .memory_bytes = (size_t)3 << 30, .pure = true } },
-	{ "git", "fetch and read repositories", git_verb,
+	{ "git", "fetch, read, change and push repositories", run_git,
 		{ .cpu_sec = 600, .file_bytes = (size_t)4 << 30 } },
 	{ "probe", "try what the sandbox of yaml forbids (for its test)", probe_verb,
 		{ .cpu_sec = 1, .memory_bytes = (size_t)256 << 20, .pure = true } },

@@ -17,6 +17,34 @@ const char *git_need(const json_t *request, const char *key, GError **err)
 	return s && *s ? s : NULL;
 }
 
+bool git_branch_ok(const char *branch, GError **err)
+{
+	g_autofree char *as_ref = g_strconcat("refs/heads/", branch, NULL);
+	int valid = 0;
+	return (git_reference_name_is_valid(&valid, as_ref) == 0 && valid) ||
+	       sl_fail(err, SL_ERR_INVALID, "\"%s\" is no name for a branch", branch);
+}
+
+bool git_path_ok(const char *path)
+{
+	enum { PATH_LONGEST = 4096 };
+	if (!g_utf8_validate(path, -1, NULL) || strlen(path) > PATH_LONGEST)
+		return false;
+	g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+	for (char **part = parts; *part; part++)
+		if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0 ||
+			g_ascii_strcasecmp(*part, ".git") == 0)
+			return false;
+	return *parts != NULL;
+}
+
+char *git_oid_hex(const git_oid *id)
+{
+	char hex[GIT_OID_HEXSZ + 1];
+	git_oid_tostr(hex, sizeof hex, id);
+	return g_strdup(hex);
+}
+
 char *git_ref_text(const json_t *ref, const char *what, GError **err)
 {
 	if (!ref || json_is_null(ref))
@@ -125,13 +153,17 @@ static void forget_configuration(void)
 static const struct {
 	const char *name;
 	json_t *(*run)(const json_t *request, GError **err);
+	json_t *(*run_edit)(const json_t *request, const GitEditor *editor, GError **err);
 } ops[] = {
-	{ "fetch", git_op_fetch },
-	{ "tree", git_op_tree },
-	{ "show", git_op_show },
+	{ "fetch", .run = git_op_fetch },
+	{ "tree", .run = git_op_tree },
+	{ "show", .run = git_op_show },
+	{ "edit", .run_edit = git_op_edit },
+	{ "read", .run_edit = git_op_read },
+	{ "write", .run = git_op_write },
 };
 
-json_t *git_verb(const json_t *request, GError **err)
+json_t *git_verb(const json_t *request, const GitEditor *editor, GError **err)
 {
 	const char *op = git_need(request, "op", err), *mirror = NULL;
 	if (op)
@@ -147,7 +179,8 @@ json_t *git_verb(const json_t *request, GError **err)
 			continue;
 		git_libgit2_init();
 		forget_configuration();
-		json_t *answer = ops[i].run(request, err);
+		json_t *answer = ops[i].run ? ops[i].run(request, err)
+					    : ops[i].run_edit(request, editor, err);
 		git_libgit2_shutdown();
 		return answer;
 	}

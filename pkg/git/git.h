@@ -1,7 +1,8 @@
-/* Repositories, read only: fetch one branch into a bare mirror, read files at a commit. Linked into
- * shiplock-worker only: libgit2 1.5 has no network timeouts, so the process is killed at its
- * deadline. No configuration file and no hook counts, nothing is
- * executed; known_hosts of user and machine count only where the request names none.
+/* Repositories: fetch one branch into a bare mirror, read files at a commit, write a wish into
+ * files and push it. Linked into shiplock-worker only: libgit2 1.5 has no network timeouts, so the
+ * process is killed at its deadline. No configuration file of this host counts and no hook, no
+ * program is executed but the editor's; known_hosts of user and machine count only where the
+ * request names none. One job at a time writes to a mirror, the others wait.
  *
  * {"op": "fetch", "mirror": DIR, "url": URL, "branch": NAME (default: the server's HEAD),
  *  "credential": {"username", "secret": REF} or {"agent": true}, "knownHosts": REF, "ca": REF}
@@ -15,8 +16,39 @@
  *       "skipped": [{"name", "why"}]: links and submodules, which are not followed}
  * {"op": "show", "mirror", "commit", "path"} -> {"name", "text" or "base64"}
  *
+ * edit, read and write take mirror, url, branch (needed) and credentials as fetch does.
+ *   FILES: [{"path", "edits": [EDIT...]}], with the EDIT of yaml/edit.h.
+ *   TEXT: "message" (subject, empty line, body; no trailers), "trailers": [[name, value]...],
+ *   "author" and "committer" (default author): {"name", "email"}, "time": seconds, "key": becomes
+ *   the trailer Shiplock-Key, by which the commit is found again. The same request makes the same
+ *   commit id. "base": a commit behind which ours must be (null: the last 10000 are looked at).
+ * {"op": "edit", "files": FILES, TEXT, "base", "hash": what the bytes concerned must be (see read;
+ *  optional), "to": a new branch for a merge request (default: push to branch), "dryRun": bool}
+ *   One commit for one key: a commit with the key on branch or to is answered and not made again. A
+ *   lost race is tried again on the new tip while the bytes concerned are the same. Never forced.
+ *   -> {"outcome": "done", "tip", "how": "new", "found", "standing" (the files say all this and
+ *       nobody committed under this key) or "dryRun", "commit" (standing: the tip; dryRun: null),
+ *       "on": its branch, "attempts": pushes, "merged": it has reached branch,
+ *       found: "stands": the values still are as wished
+ *       others: "files": [{"path", "missing", "edits": [{"at" or "ack", "before", "after", "line",
+ *       "column", "old", "new"}]}], "undo": FILES (null: cannot be undone), "hash": of the bytes
+ *       before}
+ *   -> {"outcome": "raced", "tip", "message", "files": as read, "hash"}: not what was expected
+ *   -> {"outcome": "refused", "tip", "message", "file", "line", "column", "code"}: codes of
+ *       yaml/edit.h, and missingFile, notRegular
+ *   -> {"outcome": "rejected", "tip", "message": the server's words, "commit": not taken}
+ * {"op": "read", "files": FILES, "key" and "base" and "to": optional}
+ *   -> {"outcome": "read", "tip", "time", "hash", "files": [{"path", "missing", "edits": PLACES}],
+ *       "commits": [{"commit", "on", "time", "author", "subject"}] with the key, newest first,
+ *       "toTip": of to, or null}, or refused
+ * {"op": "write", "branch" (an orphan when missing) or "notes": NAME (refs/notes/NAME), TEXT,
+ * "base", "files": [{"path", "text" or "base64"}]}: whole files, the others of the branch stay
+ *   -> {"outcome": "done", "how": new, found or standing, "commit", "on", "attempts"}, or rejected
+ *
  * Errors of fetch: RETRY the server cannot be reached (the mirror stands as it was), NOT_FOUND the
  * branch is not there, REFUSED wrong host key, certificate or credential, or no such repository.
+ * Of edit, read and write also: UNKNOWN_OUTCOME the connection broke during the push (the same
+ * request settles it), RETRY others were faster eight times, REFUSED the push is not allowed.
  * Others: INVALID the request or a file beyond a bound, NOT_FOUND commit or path, CONFLICT the
  * mirror is damaged. */
 #pragma once
@@ -31,4 +63,12 @@ enum {
 	GIT_MAX_FETCH_BYTES = 1 << 30, /* received in one fetch */
 };
 
-json_t *git_verb(const json_t *request, GError **err) SL_MUST_USE;
+/* Who changes a file: request and answer are those of yaml/edit.h. UNKNOWN_OUTCOME when the file
+ * ended its process. */
+typedef struct GitEditor {
+	json_t *(*edit)(const json_t *request, void *ud, GError **err);
+	void *ud;
+} GitEditor;
+
+/* editor: needed by edit and read only. */
+json_t *git_verb(const json_t *request, const GitEditor *editor, GError **err) SL_MUST_USE;

@@ -78,7 +78,7 @@ static void place_end(Place *p)
 
 static json_t *ask(json_t *request, GError **err)
 {
-	json_t *answer = git_verb(request, err);
+	json_t *answer = git_verb(request, NULL, err);
 	json_decref(request);
 	return answer;
 }

@@ -79,17 +79,23 @@ static bool is_excepted(const json_t *request, const char *path)
 }
 
 /* Asks the size before it reads, so that a huge file costs nothing. */
-static bool check_size(Walk *w, const char *path, const git_oid *id, GError **err)
+static bool size_of(
+	git_repository *repo, const char *path, const git_oid *id, size_t *ret_len, GError **err)
 {
 	git_odb *odb = NULL;
-	size_t len = 0;
 	git_object_t type;
-	int rc = git_repository_odb(&odb, w->repo);
+	int rc = git_repository_odb(&odb, repo);
 	if (rc == 0)
-		rc = git_odb_read_header(&len, &type, odb, id);
+		rc = git_odb_read_header(ret_len, &type, odb, id);
 	git_odb_free(odb);
-	if (rc < 0)
-		return git_fail(err, SL_ERR_CONFLICT, path);
+	return rc == 0 || git_fail(err, SL_ERR_CONFLICT, path);
+}
+
+static bool check_size(Walk *w, const char *path, const git_oid *id, GError **err)
+{
+	size_t len = 0;
+	if (!size_of(w->repo, path, id, &len, err))
+		return false;
 	if (len > w->max_file)
 		return sl_fail(
 			err, SL_ERR_INVALID, "%s: is larger than %zu bytes", path, w->max_file);
@@ -254,24 +260,38 @@ json_t *git_op_tree(const json_t *request, GError **err)
 	return answer;
 }
 
-json_t *git_op_show(const json_t *request, GError **err)
+git_blob *git_file_at(git_repository *repo, const git_tree *root, const char *path, size_t max,
+	git_filemode_t *ret_mode, GError **err)
 {
-	const char *path = git_need(request, "path", err);
-	g_autoptr(git_repository) repo = path ? open_read(request, err) : NULL;
-	g_autoptr(git_tree) root = repo ? open_tree(repo, request, err) : NULL;
 	g_autoptr(git_tree_entry) e = NULL;
-	if (!root)
-		return NULL;
+	git_blob *blob = NULL;
+	size_t len = 0;
 	int rc = git_tree_entry_bypath(&e, root, path);
 	if (rc < 0) {
 		git_fail(err, rc == GIT_ENOTFOUND ? SL_ERR_NOT_FOUND : SL_ERR_INVALID, path);
 		return NULL;
 	}
-	git_filemode_t mode = git_tree_entry_filemode(e);
-	if (mode != GIT_FILEMODE_BLOB && mode != GIT_FILEMODE_BLOB_EXECUTABLE) {
+	*ret_mode = git_tree_entry_filemode(e);
+	if (*ret_mode != GIT_FILEMODE_BLOB && *ret_mode != GIT_FILEMODE_BLOB_EXECUTABLE) {
 		sl_fail(err, SL_ERR_INVALID, "%s: is no regular file", path);
 		return NULL;
 	}
-	Walk w = { .repo = repo, .max_file = GIT_MAX_FILE_BYTES, .max_tree = GIT_MAX_TREE_BYTES };
-	return read_blob(&w, path, git_tree_entry_id(e), err);
+	if (!size_of(repo, path, git_tree_entry_id(e), &len, err))
+		return NULL;
+	if (len > max)
+		sl_fail(err, SL_ERR_INVALID, "%s: is larger than %zu bytes", path, max);
+	else if (git_blob_lookup(&blob, repo, git_tree_entry_id(e)) < 0)
+		git_fail(err, SL_ERR_CONFLICT, path);
+	return blob;
+}
+
+json_t *git_op_show(const json_t *request, GError **err)
+{
+	const char *path = git_need(request, "path", err);
+	g_autoptr(git_repository) repo = path ? open_read(request, err) : NULL;
+	g_autoptr(git_tree) root = repo ? open_tree(repo, request, err) : NULL;
+	git_filemode_t mode;
+	g_autoptr(git_blob) blob =
+		root ? git_file_at(repo, root, path, GIT_MAX_FILE_BYTES, &mode, err) : NULL;
+	return blob ? file_object(path, blob) : NULL;
 }
