@@ -91,6 +91,7 @@ int verb_why(const Args *a);
 int verb_watch(const Args *a);
 int verb_order(const Args *a); /* pause resume approve abort retry skip */
 int verb_rollback(const Args *a);
+int verb_takeover(const Args *a);
 int verb_audit(const Args *a);
 int verb_completion(const Args *a);
 int verb_version(const Args *a);

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "objects/time.h"
 #include "plan/doc.h"
+#include "store/holder.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -47,7 +48,8 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 	g_autofree char *journal = g_build_filename(l->state, "journal.db", NULL);
 	l->store = store_sqlite_open(journal, l->loop, err);
 	g_autofree char *id = l->store ? folder_id(l, err) : NULL;
-	if (!id)
+	l->holder = id ? holder_of(journal, l->loop, NULL, err) : NULL;
+	if (!l->holder)
 		return false;
 	l->name = g_strdup_printf("run@%s:%s", g_get_host_name(), id);
 	sd_event *sd = loop_event_sd(l->events);
@@ -58,6 +60,7 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 		.store = store_sqlite_store(l->store),
 		.connect = connect_fleet(l->connect),
 		.name = l->name,
+		.holder = l->holder,
 		.listener = listener,
 		.listener_ud = ud };
 	l->fleet = fleet_new(&o);
@@ -85,6 +88,7 @@ void local_close(Local *l)
 		remove_folder(l->state);
 	g_free(l->state);
 	g_free(l->name);
+	g_free(l->holder);
 }
 
 json_t *local_event(const FleetEvent *e)

@@ -9,7 +9,7 @@ typedef struct Local {
 	LoopEvent *events;
 	Loop loop;
 	Fleet *fleet;
-	char *state, *name;
+	char *state, *name, *holder;
 	bool temporary; /* the folder goes with it */
 	StoreSqlite *store;
 	HttpCurl *http;

@@ -45,6 +45,9 @@ const Verb verbs[] = {
 	{ "skip", verb_order, NULL, "osrng", 1, 1,
 		"[--node NODE | --gate GATE] --reason TEXT CLUSTER",
 		"Leaves out a cluster that was not begun, a node, or a gate that allows it." },
+	{ "takeover", verb_takeover, NULL, "osry", 1, 1, "[--yes CLUSTER] [--reason TEXT] CLUSTER",
+		"Takes a cluster over from a controller whose host or journal is lost; says first "
+		"whose it is and asks." },
 	{ "audit", verb_audit, NULL, "osSa", 1, 2,
 		"show [RUN | FIRST-LAST | RUN:FIRST-LAST]\n"
 		"       shiplock audit verify [--state DIR] [--anchor SEQ:HASH] [FILE]\n"

@@ -74,6 +74,57 @@ static void show_newer(const json_t *s, const Term *t, GString *out)
 		show_pushed(json_object_get(run, "newer"), str(run, "name"), t, out);
 }
 
+static char *holder_text(const json_t *c)
+{
+	const char *by = str(c, "by");
+	g_autofree char *since = sl_duration_human(json_path_int(c, "sinceSeconds", 0));
+	if (strcmp(by, "us") != 0)
+		return g_strdup(str(c, "text"));
+	return g_strdup_printf("this controller, run %s, epoch %" JSON_INTEGER_FORMAT
+			       ", in %s for %s",
+		str(c, "run"), (json_int_t)json_path_int(c, "epoch", 0), str(c, "state"), since);
+}
+
+static void show_claims(const json_t *s, const Term *t, GString *out)
+{
+	const json_t *list = json_object_get(s, "claims");
+	g_autoptr(Table) table = table_new(2);
+	size_t i;
+	json_t *c;
+	if (json_array_size(list) == 0)
+		return;
+	json_array_foreach (list, i, c) {
+		g_autofree char *text = holder_text(c);
+		const char *cells[] = { str(c, "cluster"), text };
+		table_row(table, strcmp(str(c, "by"), "us") == 0 ? PAINT_NONE : PAINT_RED, cells);
+	}
+	g_string_append(out, "\n");
+	paint(out, t, PAINT_BOLD, "HELD BY");
+	g_string_append(out, "\n");
+	table_print(table, t, "  ", out);
+}
+
+/* What waits for a person stands below, with what to type. */
+static void show_waits(const json_t *s, const Term *t, GString *out)
+{
+	g_autoptr(Table) table = table_new(3);
+	size_t i, n = 0;
+	json_t *w;
+	json_array_foreach (json_object_get(s, "waits"), i, w) {
+		const char *cells[] = { str(w, "who"), str(w, "for"), str(w, "text") };
+		if (strcmp(str(w, "for"), "a person") == 0)
+			continue;
+		table_row(table, PAINT_NONE, cells);
+		n++;
+	}
+	if (n == 0)
+		return;
+	g_string_append(out, "\n");
+	paint(out, t, PAINT_BOLD, "WAITS FOR");
+	g_string_append(out, "\n");
+	table_print(table, t, "  ", out);
+}
+
 static void show_needs(const json_t *s, const Term *t, GString *out)
 {
 	const json_t *list = json_object_get(s, "needsYou");
@@ -226,6 +277,8 @@ void show_status(const json_t *s, const Term *t, GString *out)
 {
 	show_head(s, t, out);
 	show_broken(s, t, out);
+	show_claims(s, t, out);
+	show_waits(s, t, out);
 	show_needs(s, t, out);
 	show_live(s, t, out);
 	show_newer(s, t, out);

@@ -47,7 +47,8 @@ static int bash(void)
 	}
 	puts("\t\tesac\n"
 	     "\t\tcase ${COMP_WORDS[1]} in\n"
-	     "\t\twhy | watch | pause | resume | approve | abort | rollback | retry | skip)\n"
+	     "\t\twhy | watch | pause | resume | approve | abort | rollback | retry | skip | "
+	     "takeover)\n"
 	     "\t\t\twords=\"$words $(_shiplock_names)\" ;;\n"
 	     "\t\tesac\n"
 	     "\tfi\n"

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NAME_MAX_BYTES = 256 };
+
 char *order_path(const char *verb, const char *cluster)
 {
 	if (!cluster)
@@ -34,6 +36,18 @@ json_t *order_body(const Args *a, const json_t *seen)
 		json_object_set_new(body, "expect",
 			json_pack("{s:s}", "state", json_path_str(seen, "state", "")));
 	return body;
+}
+
+bool order_confirmed(const Args *a)
+{
+	char line[NAME_MAX_BYTES] = "";
+	if (a->yes)
+		return strcmp(a->yes, a->rest[0]) == 0;
+	if (!isatty(STDIN_FILENO))
+		return false;
+	printf("Type the cluster's name to go on: ");
+	fflush(stdout);
+	return fgets(line, sizeof line, stdin) && strcmp(g_strstrip(line), a->rest[0]) == 0;
 }
 
 int order_give(const Args *a, Client *c, const char *cluster, const json_t *body)

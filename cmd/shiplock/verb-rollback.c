@@ -4,9 +4,6 @@
 #include "order.h"
 #include "show.h"
 #include <string.h>
-#include <unistd.h>
-
-enum { NAME_MAX_BYTES = 256 };
 
 typedef struct Wait {
 	const char *cluster;
@@ -29,19 +26,6 @@ static int print_cost(const Args *a, Client *c, json_t **ret_seen, GError **err)
 	if (!a->json)
 		term_put(&t, stdout, out);
 	return EXIT_SUCCEEDED;
-}
-
-/* The name typed, or given by --yes. */
-static bool confirmed(const Args *a)
-{
-	char line[NAME_MAX_BYTES] = "";
-	if (a->yes)
-		return strcmp(a->yes, a->rest[0]) == 0;
-	if (!isatty(STDIN_FILENO))
-		return false;
-	printf("Type the cluster's name to go on: ");
-	fflush(stdout);
-	return fgets(line, sizeof line, stdin) && strcmp(g_strstrip(line), a->rest[0]) == 0;
 }
 
 static void each(const json_t *event, void *ud)
@@ -129,7 +113,7 @@ int verb_rollback(const Args *a)
 	g_autoptr(json_t) status = c ? client_get(c, "/v1/status", &err) : NULL;
 	if (!status || print_cost(a, c, &seen, &err) != EXIT_SUCCEEDED)
 		return client_fail(a, err);
-	if (!confirmed(a)) {
+	if (!order_confirmed(a)) {
 		g_autofree char *hint =
 			g_strdup_printf("shiplock rollback --yes %s %s", a->rest[0], a->rest[0]);
 		return cli_fail(

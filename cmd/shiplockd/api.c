@@ -172,6 +172,8 @@ static bool lacks_something(Call *c, const char *verb, const char *cluster)
 		text = "the reason is too long";
 	else if (strcmp(verb, "rollback") == 0 && g_strcmp0(text_of(c, "confirm"), cluster) != 0)
 		text = "rollback needs the cluster's name in \"confirm\"";
+	else if (strcmp(verb, "takeover") == 0 && g_strcmp0(text_of(c, "confirm"), cluster) != 0)
+		text = "takeover needs the cluster's name in \"confirm\"";
 	else if (strcmp(verb, "skip") == 0 && (!reason || !*reason))
 		text = "skip needs a \"reason\"";
 	else if ((json_path_bool(c->body, "reject", false) ||
@@ -185,7 +187,7 @@ static bool lacks_something(Call *c, const char *verb, const char *cluster)
 
 static void give_order(Call *c, const char *verb, const char *cluster)
 {
-	if (is_stale(c, cluster) || lacks_something(c, verb, cluster))
+	if (lacks_something(c, verb, cluster))
 		return;
 	g_autofree char *who = roles_login(web_peer(c->r));
 	FleetCommand cmd = { .verb = verb,
@@ -214,7 +216,16 @@ static void post_fleet(Call *c)
 
 static void post_cluster(Call *c)
 {
-	give_order(c, c->parts[2], c->parts[1]);
+	if (!is_stale(c, c->parts[1]))
+		give_order(c, c->parts[2], c->parts[1]);
+}
+
+/* Of a cluster that no run of this journal need know. */
+static void post_takeover(Call *c)
+{
+	g_autoptr(json_t) known = fleet_cluster(c->d->fleet, c->parts[1]);
+	if (!known || !is_stale(c, c->parts[1]))
+		give_order(c, c->parts[2], c->parts[1]);
 }
 
 static void post_run(Call *c)
@@ -253,6 +264,7 @@ static const struct Route {
 	{ "POST", "clusters/*/rollback", ROLE_OPERATE, post_cluster },
 	{ "POST", "clusters/*/retry", ROLE_OPERATE, post_cluster },
 	{ "POST", "clusters/*/skip", ROLE_OPERATE, post_cluster },
+	{ "POST", "clusters/*/takeover", ROLE_OPERATE, post_takeover },
 };
 
 static bool path_fits(const Call *c, const char *pattern)

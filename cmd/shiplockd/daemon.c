@@ -1,5 +1,6 @@
 #include "daemon.h"
 #include "loop/listen.h"
+#include "store/holder.h"
 #include <errno.h>
 #include <string.h>
 
@@ -175,6 +176,19 @@ static bool make_state(const char *dir, GError **err)
 	return sl_fail(err, SL_ERR_REFUSED, "%s: cannot be made: %s", dir, g_strerror(errno));
 }
 
+/* A journal that was copied or restored is told apart from the one it was copied from. */
+static bool know_holder(Daemon *d, const char *journal, GError **err)
+{
+	bool moved = false;
+	d->holder = holder_of(journal, d->loop, &moved, err);
+	if (moved)
+		sl_log(d->log, LOG_LEVEL_WARNING, LOG_NO_FIELDS,
+			"%s was restored or copied: it holds no claim any more until a person says "
+			"shiplock takeover CLUSTER",
+			journal);
+	return d->holder != NULL;
+}
+
 static bool open_seams(Daemon *d, GError **err)
 {
 	const char *state = config_state(d->config);
@@ -186,7 +200,7 @@ static bool open_seams(Daemon *d, GError **err)
 	d->started_usec = loop_boot_usec(d->loop);
 	loop_event_on_late(d->events, 0, on_late, d);
 	d->store = store_sqlite_open(journal, d->loop, err);
-	if (!d->store)
+	if (!d->store || !know_holder(d, journal, err))
 		return false;
 	d->http = http_curl_new(loop_event_sd(d->events), d->loop);
 	d->meter = meter_new(http_curl_http(d->http), d->loop);
@@ -209,6 +223,7 @@ static bool start_fleet(Daemon *d, GError **err)
 		.connect = connect_fleet(d->connect),
 		.idle_interval_sec = config_idle_sec(d->config),
 		.name = d->config->name,
+		.holder = d->holder,
 		.notify = config_notify(d->config),
 		.listener = on_event,
 		.listener_ud = d };
@@ -258,6 +273,7 @@ static void daemon_clear(Daemon *d)
 	feed_free(d->feed);
 	orders_free(d->orders);
 	json_decref(d->inventory);
+	g_free(d->holder);
 	roles_free(d->roles);
 	config_free(d->config);
 	loop_event_free(d->events);

@@ -30,6 +30,7 @@ typedef struct Daemon {
 	Feed *feed;
 	Orders *orders;
 	Submissions *submissions;
+	char *holder; /* of the journal, in claims */
 	json_t *inventory; /* repository -> name -> Cluster document, as in force */
 	Web *api, *face;
 	int64_t started_usec; /* boot time */

@@ -226,6 +226,64 @@ static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
 	return true;
 }
 
+/* ---- takeover: the claim that stands there is of a journal that is lost ---- */
+
+static const json_t *entry_of(const json_t *snapshot, const char *cluster)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach (json_object_get(snapshot, "clusters"), i, entry)
+		if (strcmp(json_path_str(entry, "name", ""), cluster) == 0)
+			return entry;
+	return NULL;
+}
+
+/* Only this cluster, and no question of its waves: they were answered before the claim was taken.
+ */
+static json_t *takeover_snapshot(Request *r, const Item *run)
+{
+	json_t *snapshot =
+		run ? fleet_snapshot_again(r->f, run) : fleet_snapshot_with(r->f, r->c.cluster);
+	const json_t *entry = snapshot ? entry_of(snapshot, r->c.cluster) : NULL;
+	if (!entry) {
+		json_decref(snapshot);
+		return NULL;
+	}
+	json_object_set_new(snapshot, "clusters", json_pack("[o]", json_deep_copy(entry)));
+	size_t i;
+	json_t *wave;
+	json_array_foreach (json_object_get(snapshot, "waves"), i, wave)
+		json_object_del(wave, "approval");
+	json_object_del(snapshot, "rollback");
+	json_object_del(snapshot, "retry");
+	json_object_set_new(snapshot, "takeover",
+		json_pack("{s:s, s:s}", "who", r->c.who, "reason", r->c.reason ? r->c.reason : ""));
+	return snapshot;
+}
+
+/* No run of this journal has it in work: a run of its own takes it. */
+static bool take_over(Request *r, Batch *b, Item *cluster)
+{
+	Item *run = cluster ? item_parent(cluster) : NULL;
+	if (cluster && !item_ended(cluster))
+		return sl_fail(&r->err, SL_ERR_REFUSED,
+			"%s is in %s: its claim is not known to be somebody else's", r->c.cluster,
+			item_state_name(cluster));
+	json_t *snapshot = takeover_snapshot(r, run);
+	if (!snapshot)
+		return sl_fail(&r->err, SL_ERR_NOT_FOUND,
+			"no plan in force takes %s, and without one nobody can say what is to run "
+			"there; merge the plan that was under way, then take over",
+			r->c.cluster);
+	r->run = fleet_add_run(r->f, b, snapshot, r->c.who);
+	record(b, cluster ? cluster : saga_root(r->f->saga), &r->c);
+	r->says = g_strdup_printf("a run of its own takes %s over: the epoch of its claim is "
+				  "raised; then it is held, and shiplock why %s says what runs "
+				  "there",
+		r->c.cluster, r->c.cluster);
+	return true;
+}
+
 /* ---- one cluster ---- */
 
 static bool stale(Request *r, const Item *it)
@@ -237,31 +295,45 @@ static bool stale(Request *r, const Item *it)
 	return false;
 }
 
-static bool one_cluster(Request *r, Batch *b)
+static bool unconfirmed(Request *r)
 {
-	Item *it = fleet_newest_of(r->f, r->c.cluster);
-	if (!it)
-		return sl_fail(
-			&r->err, SL_ERR_NOT_FOUND, "no run knows a cluster %s", r->c.cluster);
+	bool asks = strcmp(r->c.verb, "rollback") == 0 || strcmp(r->c.verb, "takeover") == 0;
+	return asks && g_strcmp0(r->c.confirm, r->c.cluster) != 0 &&
+	       !sl_fail(&r->err, SL_ERR_INVALID, "%s of %s needs its name typed to confirm",
+		       r->c.verb, r->c.cluster);
+}
+
+/* In work, or held where it is. */
+static bool known_cluster(Request *r, Batch *b, Item *it)
+{
 	Item *run = item_parent(it);
-	r->run = run_id(run);
-	if (stale(r, it))
-		return false;
 	const char *verb = r->c.verb;
+	bool idle = item_ended(it) || item_state(it) == CL_PENDING;
 	if (strcmp(verb, "retry") == 0)
 		return retry(r, b, run, it);
 	if (strcmp(verb, "approve") == 0)
 		return approve(r, b, run, it);
-	bool idle = item_ended(it) || item_state(it) == CL_PENDING;
 	if (strcmp(verb, "resume") == 0 && idle && item_find_hold(run, "fleet-stopped"))
 		return resume_run(r, b, run);
-	if (strcmp(verb, "rollback") == 0 && g_strcmp0(r->c.confirm, r->c.cluster) != 0)
-		return sl_fail(&r->err, SL_ERR_INVALID,
-			"rollback of %s needs its name typed to confirm", r->c.cluster);
 	if (strcmp(verb, "rollback") == 0 && item_ended(it))
 		return take_back(r, b, run, it);
 	Command c = command_of(r);
 	return cluster_command(it, b, &c, &r->says, &r->err);
+}
+
+static bool one_cluster(Request *r, Batch *b)
+{
+	Item *it = fleet_newest_of(r->f, r->c.cluster);
+	bool takeover = strcmp(r->c.verb, "takeover") == 0;
+	if (!it && !takeover)
+		return sl_fail(
+			&r->err, SL_ERR_NOT_FOUND, "no run knows a cluster %s", r->c.cluster);
+	r->run = it ? run_id(item_parent(it)) : 0;
+	if ((it && stale(r, it)) || unconfirmed(r))
+		return false;
+	if (takeover && (!it || !cluster_past_preflight(it)))
+		return take_over(r, b, it);
+	return known_cluster(r, b, it);
 }
 
 static void build(Batch *b, void *ud)

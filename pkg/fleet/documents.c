@@ -65,6 +65,32 @@ json_t *fleet_snapshot_again(Fleet *f, const Item *run)
 	return json_deep_copy(old);
 }
 
+static bool takes(const json_t *snapshot, const char *cluster)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach (json_object_get(snapshot, "clusters"), i, entry)
+		if (strcmp(json_path_str(entry, "name", ""), cluster) == 0)
+			return true;
+	return false;
+}
+
+json_t *fleet_snapshot_with(Fleet *f, const char *cluster)
+{
+	for (unsigned i = 0; i < f->repositories->len; i++) {
+		const Repository *r = g_ptr_array_index(f->repositories, i);
+		for (size_t k = r->set ? docset_n(r->set, "UpgradePlan") : 0; k > 0; k--) {
+			json_t *s = plan_snapshot(
+				r->set, docset_nth(r->set, "UpgradePlan", k - 1), r->commit);
+			json_object_set_new(s, "repository", json_string(r->name));
+			if (takes(s, cluster))
+				return s;
+			json_decref(s);
+		}
+	}
+	return NULL;
+}
+
 static bool identity_ran(Fleet *f, const char *repository, const char *identity)
 {
 	for (size_t i = 0; i < fleet_n_runs(f); i++) {

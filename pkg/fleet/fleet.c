@@ -202,6 +202,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	}
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
+	t->holder = f->holder;
 	t->assist = drain_assist;
 	t->may_move = cluster_may_move;
 	t->watches = target_watches_new(t);
@@ -240,6 +241,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	Fleet *f = g_new0(Fleet, 1);
 	f->o = *o;
 	f->name = g_strdup(o->name);
+	f->holder = g_strdup(o->holder);
 	f->targets = g_ptr_array_new_with_free_func(forget_target);
 	f->credentials = g_ptr_array_new_with_free_func((GDestroyNotify)creds_free);
 	f->repositories = g_ptr_array_new_with_free_func(repository_free);
@@ -270,6 +272,7 @@ void fleet_free(Fleet *f)
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);
 	g_free(f->name);
+	g_free(f->holder);
 	g_free(f);
 }
 

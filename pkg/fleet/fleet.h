@@ -46,6 +46,7 @@ typedef struct FleetOptions {
 	FleetConnect connect;
 	int idle_interval_sec; /* how often a cluster outside a run is looked at; 0 = never */
 	const char *name; /* of the fleet, in claims: ControllerConfig metadata.name */
+	const char *holder; /* whose journal this is, in claims (store/holder.h); NULL: not told */
 	const json_t *notify; /* spec.notify of the ControllerConfig with its defaults; may be NULL:
 				 nobody is told; borrowed for fleet_new */
 	FleetListener *listener; /* may be NULL */
@@ -73,7 +74,7 @@ void fleet_set_repository(Fleet *f, const char *repository, const char *url, con
 
 /* ---- commands; done comes later, when the intent is durable or refused ---- */
 typedef struct FleetCommand {
-	const char *verb; /* pause resume approve abort rollback retry skip; submit */
+	const char *verb; /* pause resume approve abort rollback retry skip takeover; submit */
 	const char *cluster; /* NULL: the whole fleet (pause, resume) */
 	const char *who, *reason;
 	const char *gate, *node; /* skip; NULL when not given */
@@ -82,7 +83,7 @@ typedef struct FleetCommand {
 	const char *subject, *digest;
 	bool reject, break_glass;
 	int64_t uid; /* of who, by the socket's peer; -1: not known */
-	const char *confirm; /* rollback: the cluster's name, typed */
+	const char *confirm; /* rollback, takeover: the cluster's name, typed */
 	const char *expect_state; /* NULL, or the state that the person saw */
 	int64_t expect_seq; /* 0, or the journal position that the person saw */
 } FleetCommand;

@@ -9,6 +9,8 @@
 
 typedef struct IdleLook {
 	char *cluster, *version, *error, *claim;
+	json_t *foreign; /* a claim that this journal does not hold; NULL: none */
+	char *obstacle; /* why it does not, in words */
 	int64_t looked_usec; /* wall time; 0: not yet */
 	uint64_t call;
 	const KubeClient *asked; /* whose call it is: a renewed target drops its calls */
@@ -33,6 +35,8 @@ static void look_free(void *p)
 	g_free(l->version);
 	g_free(l->error);
 	g_free(l->claim);
+	g_free(l->obstacle);
+	json_decref(l->foreign);
 	g_free(l);
 }
 
@@ -51,8 +55,13 @@ static void on_look(const KubeAnswer *a, void *ud)
 	g_clear_pointer(&l->claim, g_free);
 	g_autoptr(json_t) claim = claim_read(a->json);
 	if (claim)
-		l->claim = g_strdup_printf("fleet %s, run %s", json_path_str(claim, "fleet", "?"),
-			json_path_str(claim, "run", "?"));
+		l->claim = claim_text(claim);
+	const Target *t = fleet_target(l->idle->f, l->cluster);
+	g_clear_pointer(&l->foreign, json_decref);
+	g_free(l->obstacle);
+	l->obstacle = t ? claim_obstacle(t, a->json) : NULL;
+	if (l->obstacle)
+		l->foreign = json_incref(claim);
 }
 
 static const json_t *entry_of(const Fleet *f, const char *cluster, json_t **ret_owned)
@@ -178,4 +187,20 @@ json_t *idle_json(const Idle *idle)
 				l->version, "lookedAt", at, "error", l->error, "claim", l->claim));
 	}
 	return out;
+}
+
+void idle_foreign_claims(const Idle *idle, json_t *list)
+{
+	for (unsigned i = 0; i < idle->looks->len; i++) {
+		const IdleLook *l = g_ptr_array_index(idle->looks, i);
+		if (!l->foreign || in_live_run(idle->f, l->cluster))
+			continue;
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:O*, s:s, s:I, s:s}", "cluster", l->cluster,
+				"by", "other", "fleet", json_path_str(l->foreign, "fleet", "?"),
+				"holder", json_object_get(l->foreign, "holder"), "run",
+				json_path_str(l->foreign, "run", "?"), "epoch",
+				(json_int_t)json_path_int(l->foreign, "epoch", 0), "text",
+				l->obstacle));
+	}
 }

@@ -21,7 +21,7 @@ typedef struct Notices Notices;
 
 struct Fleet {
 	FleetOptions o;
-	char *name;
+	char *name, *holder;
 	Saga *saga;
 	GPtrArray *targets; /* Target, sorted by name */
 	GPtrArray *credentials; /* Creds, of the targets; freed after them */
@@ -61,6 +61,14 @@ Idle *idle_new(Fleet *f, int interval_sec); /* 0: nobody is looked at */
 void idle_free(Idle *idle);
 void idle_inventory(Idle *idle); /* the documents changed */
 json_t *idle_json(const Idle *idle);
+/* Adds the claims of others that were seen on clusters outside a run. */
+void idle_foreign_claims(const Idle *idle, json_t *list);
+
+/* holders.c: arrays of
+ * {"cluster","by","fleet","holder","run","epoch","state","sinceSeconds","text"}, by is us, lost or
+ * other; and of {"who","for","text","sinceSeconds"}. */
+json_t *fleet_claims(Fleet *f);
+json_t *fleet_waits(Fleet *f);
 
 #define STOPPED_BY "stopped by " /* another run; so begins the reason of such a hold */
 /* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
@@ -80,6 +88,8 @@ const json_t *fleet_newer(const Fleet *f, const Item *run);
 /* The run's plan as the repository has it now where its identity is the same, else as it was. New
  * reference. */
 json_t *fleet_snapshot_again(Fleet *f, const Item *run);
+/* Of the newest plan in force that takes the cluster; NULL: none does. New reference. */
+json_t *fleet_snapshot_with(Fleet *f, const char *cluster);
 void fleet_look_at_documents(Fleet *f);
 /* Puts a run into the batch; takes snapshot. */
 /* Returns its id. */

@@ -382,6 +382,12 @@ static StepResult run_tick(Item *run, int64_t now, Batch *b)
 		return create_children(run, b);
 	if (json_path_bool(item_data(run), "planOnly", false))
 		return plan_only_tick(run, b);
+	Item *only = item_child(run, 0);
+	if (cluster_takes_over(only) && item_state(only) == CL_PENDING) {
+		/* It is in work whoever has the slot: its claim says so. */
+		batch_move(b, only, CL_PREFLIGHT, "takeover");
+		return step_wait(run, 0, "%s is taken over", item_name(only));
+	}
 	SchedDecision d = run_decide(run, b);
 	if (d.verb != SCHED_APPROVAL && item_find_hold(run, "approval")) {
 		batch_unhold(b, run, "approval", "it is asked for no more");

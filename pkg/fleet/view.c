@@ -143,9 +143,14 @@ static void need_of_cluster(const Fleet *f, Item *c, json_t *list)
 		g_autofree char *asked = asked_text(c, h);
 		g_autofree char *text = g_strdup_printf(
 			"held %s in %s: %s%s", ago, item_state_name(c), h->reason, asked);
+		bool lost = strcmp(h->cause, "claim") == 0;
 		g_autofree char *type =
 			g_strdup_printf("shiplock %s %s", *asked ? "approve" : "why", item_name(c));
 		need(list, item_name(c), since_sec(f, h->since_wall_usec), text, type);
+		g_autofree char *take = g_strdup_printf("shiplock takeover %s", item_name(c));
+		if (lost)
+			need(list, item_name(c), since_sec(f, h->since_wall_usec),
+				"where that controller is lost for good", take);
 	}
 }
 
@@ -231,6 +236,22 @@ static void need_of_notices(Fleet *f, json_t *list)
 	}
 }
 
+/* Clusters that an unknown controller holds: it may be alive, or lost with its host. */
+static void need_of_claims(Fleet *f, json_t *list)
+{
+	g_autoptr(json_t) claims = json_array();
+	idle_foreign_claims(f->idle, claims);
+	size_t i;
+	json_t *c;
+	json_array_foreach (claims, i, c) {
+		const char *cluster = json_path_str(c, "cluster", "");
+		g_autofree char *text = g_strdup_printf(
+			"%s; where it is lost for good:", json_path_str(c, "text", ""));
+		g_autofree char *type = g_strdup_printf("shiplock takeover %s", cluster);
+		need(list, cluster, 0, text, type);
+	}
+}
+
 static json_t *needs_you(Fleet *f)
 {
 	json_t *list = json_array();
@@ -246,6 +267,7 @@ static json_t *needs_you(Fleet *f)
 	for (unsigned i = 0; i < f->targets->len; i++)
 		need_of_brakes(f, g_ptr_array_index(f->targets, i), list);
 	need_of_notices(f, list);
+	need_of_claims(f, list);
 	return list;
 }
 
@@ -276,6 +298,8 @@ json_t *fleet_status(Fleet *f)
 	json_object_set_new(s, "fleet", json_string(f->name));
 	json_object_set_new(s, "seq", json_integer((json_int_t)fleet_seq(f)));
 	json_object_set_new(s, "journalWritable", json_boolean(f->writable));
+	json_object_set_new(s, "claims", fleet_claims(f));
+	json_object_set_new(s, "waits", fleet_waits(f));
 	json_object_set_new(s, "needsYou", needs_you(f));
 	json_object_set_new(s, "runs", fleet_runs(f));
 	json_object_set_new(s, "inventory", idle_json(f->idle));

@@ -55,6 +55,17 @@ static const char *abort_text(const Item *c)
 	}
 }
 
+/* Preflight refused it because of a claim. */
+static bool is_claimed_by_others(const Item *c)
+{
+	size_t i;
+	json_t *f;
+	json_array_foreach (json_object_get(item_memo(c), "findings"), i, f)
+		if (strcmp(json_path_str(f, "code", ""), "claimed") == 0)
+			return true;
+	return false;
+}
+
 /* The one that the cluster's name stands for: its own, or of the wave it waits in. */
 static bool question_of(Item *c, Question *ret)
 {
@@ -91,6 +102,9 @@ static json_t *you_can(Item *c)
 		hold = hold || item_hold(c, i)->person;
 	if (item_ended(c)) {
 		bool back = g_strcmp0(cluster_outcome(c), "RolledBack") == 0;
+		if (is_claimed_by_others(c))
+			can(out, name, "takeover",
+				"raise the epoch of the claim, where its holder is lost for good");
 		can(out, name, "retry", "a new run in which this cluster may be tried again");
 		if (item_find_hold(item_parent(c), "fleet-stopped"))
 			can(out, name, "resume", "the other clusters of the run go on without it");
@@ -103,6 +117,9 @@ static json_t *you_can(Item *c)
 	if (moved && item_state(c) < CL_DONE)
 		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
 	can_answer(out, c);
+	if (item_find_hold(c, "claim"))
+		can(out, name, "takeover",
+			"raise the epoch of the claim, where its holder is lost for good");
 	if (hold)
 		can(out, name, "resume", "go on, where the cause is cleared");
 	else if (item_state(c) < CL_DONE)

@@ -14,15 +14,28 @@ static bool ours(const Target *t, const json_t *claim)
 	return strcmp(json_path_str(claim, "fleet", ""), t->fleet) == 0;
 }
 
+/* Written by this very journal, as far as the claim tells: older ones name no holder. */
+static bool same_holder(const Target *t, const json_t *claim)
+{
+	const char *holder = json_path_str(claim, "holder", NULL);
+	return !holder || !t->holder || strcmp(holder, t->holder) == 0;
+}
+
+char *claim_text(const json_t *claim)
+{
+	const char *holder = json_path_str(claim, "holder", NULL);
+	return g_strdup_printf("fleet %s%s%s, run %s, epoch %" JSON_INTEGER_FORMAT,
+		json_path_str(claim, "fleet", "?"), holder ? ", held by " : "",
+		holder ? holder : "", json_path_str(claim, "run", "?"),
+		(json_int_t)json_path_int(claim, "epoch", 0));
+}
+
 bool claim_is_ours(Site *site, const View *v, char **ret_who)
 {
+	const Target *t = site_ctx(site);
 	g_autoptr(json_t) claim = claim_read(v->json);
-	*ret_who = claim ? g_strdup_printf("fleet %s, run %s, epoch %" JSON_INTEGER_FORMAT,
-				   json_path_str(claim, "fleet", "?"),
-				   json_path_str(claim, "run", "?"),
-				   (json_int_t)json_path_int(claim, "epoch", 0))
-			 : NULL;
-	return claim && ours(site_ctx(site), claim) &&
+	*ret_who = claim ? claim_text(claim) : NULL;
+	return claim && ours(t, claim) && same_holder(t, claim) &&
 	       json_path_int(claim, "epoch", 0) <= site_epoch(site);
 }
 
@@ -38,11 +51,17 @@ char *claim_obstacle(const Target *t, const json_t *object)
 	if (!ours(t, claim))
 		return g_strdup_printf(
 			"fleet %s holds a claim on %s (run %s): end it there", fleet, t->name, run);
-	if (json_path_int(claim, "epoch", 0) <= site_epoch(t->site))
+	bool known = json_path_int(claim, "epoch", 0) <= site_epoch(t->site);
+	if (known && same_holder(t, claim))
 		return NULL;
-	return g_strdup_printf("%s carries a claim of fleet %s (run %s, epoch %d) that this "
-			       "journal does not know: another state folder holds it",
-		t->name, fleet, run, (int)json_path_int(claim, "epoch", 0));
+	g_autofree char *who = claim_text(claim);
+	if (known)
+		return g_strdup_printf("%s carries a claim (%s) that the journal of another state "
+				       "folder took; this one is a copy or an older backup of it",
+			t->name, who);
+	return g_strdup_printf("%s carries a claim (%s) that this journal does not know: another "
+			       "state folder holds it",
+		t->name, who);
 }
 
 static void patch_annotation(const char *key, const View *v, json_t *value, ActRequest *ret)
@@ -51,6 +70,20 @@ static void patch_annotation(const char *key, const View *v, json_t *value, ActR
 	ret->path = g_strdup(key);
 	ret->body = json_pack("{s:{s:s, s:{s:o}}}", "metadata", "resourceVersion", view_version(v),
 		"annotations", CLAIM_ANNOTATION, value);
+}
+
+/* A person took the cluster over: whose claim stands there was shown, and is overwritten. */
+static bool is_taken_over(const Item *it)
+{
+	return json_path_bool(item_memo(it), "takeover.open", false);
+}
+
+static json_t *new_claim(const Item *it, int64_t epoch)
+{
+	const Target *t = target_of(it);
+	const char *run = item_parent(it) ? item_name(item_parent(it)) : "";
+	return json_pack("{s:s, s:s*, s:s, s:I}", "fleet", t->fleet, "holder", t->holder, "run",
+		run, "epoch", (json_int_t)epoch);
 }
 
 static bool claim_build(
@@ -63,25 +96,27 @@ static bool claim_build(
 	}
 	g_autoptr(json_t) claim = claim_read(v->json);
 	g_autofree char *why = claim_obstacle(t, v->json);
-	if (why) {
+	if (why && !is_taken_over(it)) {
 		item_set_reason(it, "%s", why);
 		return false;
 	}
 	int64_t epoch = sl_max(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;
-	const char *run = item_parent(it) ? item_name(item_parent(it)) : "";
-	g_autoptr(json_t) mine = json_pack(
-		"{s:s, s:s, s:I}", "fleet", t->fleet, "run", run, "epoch", (json_int_t)epoch);
+	g_autoptr(json_t) mine = new_claim(it, epoch);
 	g_autofree char *text = json_canonical(mine);
 	patch_annotation(key, v, json_string(text), ret);
-	ret->want = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+	ret->want = json_pack("{s:I, s:s*}", "epoch", (json_int_t)epoch, "holder", t->holder);
 	return true;
 }
 
+/* Two that raise it at once want the same number: the holder tells them apart. */
 static Class claim_classify(const json_t *want, const View *v)
 {
 	g_autoptr(json_t) claim = claim_read(v->json);
-	return json_path_int(claim, "epoch", 0) == json_path_int(want, "epoch", -1) ? CLASS_DONE
-										    : CLASS_ABSENT;
+	const char *holder = json_path_str(want, "holder", NULL);
+	bool same = json_path_int(claim, "epoch", 0) == json_path_int(want, "epoch", -1);
+	if (holder && strcmp(json_path_str(claim, "holder", ""), holder) != 0)
+		same = false;
+	return same ? CLASS_DONE : CLASS_ABSENT;
 }
 
 static bool release_build(
@@ -125,6 +160,15 @@ const ActRow act_raise_epoch = {
 	.effect = EFFECT_BY_VERSION,
 	.fact = &fact_object,
 	.claim = true,
+	.build = claim_build,
+	.classify = claim_classify,
+};
+const ActRow act_take_over = {
+	.name = "take-over",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.undo = &act_release,
 	.build = claim_build,
 	.classify = claim_classify,
 };

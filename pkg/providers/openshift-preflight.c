@@ -382,10 +382,12 @@ bool openshift_preflight(Item *it, json_t *findings)
 	if (!p.cv)
 		return true;
 	g_autofree char *claimed = claim_obstacle(t, p.cv->json);
+	g_autofree char *hint = g_strdup_printf("end that run, or start the controller with the "
+						"journal that began it; where both are "
+						"lost: shiplock takeover %s",
+		t->name);
 	if (claimed)
-		finding_add(findings, "block", "claimed",
-			"end that run, or start the controller with the journal that began it",
-			"%s", claimed);
+		finding_add(findings, "block", "claimed", hint, "%s", claimed);
 	check_owner(p.cv->json, json_path_str(target_spec(t), "actuator.type", "direct"), findings);
 	return provider_inspects(it) ? look_ahead(it, p.cv->json, findings)
 				     : check_hop(it, p.cv->json, findings);

@@ -76,7 +76,8 @@ static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 {
-	if (observes(it))
+	/* Taken over on its way back, with the brakes let go: they are not set twice. */
+	if (observes(it) || json_path_bool(item_memo(it), "takeover.released", false))
 		return step_done(0);
 	const View *pools = fact(it, &fact_list, MCP_PATH);
 	if (!pools)

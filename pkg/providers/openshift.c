@@ -4,15 +4,16 @@ static const StepOps *const up[] = { &step_acks, &step_channel, &step_brake, &st
 static const StepOps *const nodes[] = { &step_release_pools, NULL };
 static const StepOps *const down[] = { &step_brake_again, &step_order_back, &step_settle_pools,
 	NULL };
-static const ActRow *const rows[] = { &act_claim, &act_release, &act_raise_epoch, &act_set_version,
-	&act_clear_version, &act_set_channel, &act_give_ack, &act_pause_pool, &act_release_pool,
-	NULL };
+static const ActRow *const rows[] = { &act_claim, &act_release, &act_raise_epoch, &act_take_over,
+	&act_set_version, &act_clear_version, &act_set_channel, &act_give_ack, &act_pause_pool,
+	&act_release_pool, NULL };
 
 const Provider provider_openshift = {
 	.name = "openshift",
 	.claim_path = CV_PATH,
 	.claim = &act_claim,
 	.release = &act_release,
+	.take_over = &act_take_over,
 	.access = openshift_access,
 	.wakes = openshift_wakes,
 	.up = up,
@@ -28,6 +29,7 @@ const Provider provider_openshift = {
 	.probe_return = openshift_probe_return,
 	.baseline = openshift_baseline,
 	.invariant = openshift_invariant,
+	.found = openshift_found,
 	.foreign = openshift_foreign,
 	.brakes = openshift_brakes,
 };

@@ -69,4 +69,5 @@ bool openshift_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool openshift_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
 StepResult openshift_abandon(Item *it, int64_t now_usec, Batch *b);
 bool openshift_foreign(Item *it, char **ret_why);
+bool openshift_found(Item *it, int64_t since_usec, Found *ret);
 void openshift_brakes(const Item *it, json_t *standing);

@@ -63,3 +63,24 @@ void rollback_offer_clear(RollbackOffer *o)
 	g_free(o->expires);
 	*o = (RollbackOffer){ 0 };
 }
+
+void found_clear(Found *f)
+{
+	json_decref(f->hop);
+	g_free(f->text);
+	*f = (Found){ 0 };
+}
+
+const char *found_name(FoundClass c)
+{
+	static const char *const names[] = {
+		[FOUND_NOTHING] = "nothing",
+		[FOUND_CONTROL_PLANE] = "control-plane",
+		[FOUND_BEFORE_NODES] = "before-nodes",
+		[FOUND_NODES] = "nodes",
+		[FOUND_DONE] = "done",
+		[FOUND_BACK] = "back",
+		[FOUND_FOREIGN] = "foreign",
+	};
+	return names[c];
+}

@@ -30,6 +30,29 @@ typedef struct RollbackOffer {
 void rollback_offer_clear(RollbackOffer *o);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RollbackOffer, rollback_offer_clear)
 
+/* What somebody who takes a cluster over finds on it. Everything but the last two goes on forward.
+ */
+typedef enum {
+	FOUND_NOTHING, /* no hop was ordered, or the last one is wholly done and another is due */
+	FOUND_CONTROL_PLANE, /* ordered, not done */
+	FOUND_BEFORE_NODES, /* the control plane is done, no worker moved */
+	FOUND_NODES, /* workers move, or some of them are done */
+	FOUND_DONE, /* all is at the target */
+	FOUND_BACK, /* on its way back, or back */
+	FOUND_FOREIGN, /* somebody asks for what the plan does not know */
+} FoundClass;
+
+typedef struct Found {
+	FoundClass class;
+	bool workers_moved;
+	bool released; /* BACK: brakes were let go on the way down already */
+	json_t *hop; /* as next_hop gives it; NULL with NOTHING and FOREIGN */
+	char *text; /* one line for people */
+} Found;
+void found_clear(Found *f);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Found, found_clear)
+const char *found_name(FoundClass c);
+
 typedef struct AccessNeed {
 	const char *verb, *group, *resource, *namespace, *name;
 	bool write; /* asked as the identity that writes */
@@ -39,7 +62,7 @@ typedef struct AccessNeed {
 struct Provider {
 	const char *name;
 	const char *claim_path; /* the object that carries pivot and claim */
-	const ActRow *claim, *release;
+	const ActRow *claim, *release, *take_over;
 	const StepOps *const *up, *const *nodes, *const *down;
 	/* Takes back a request that was never taken up; DONE when there is none. Part of every
 	 * undo. */
@@ -73,6 +96,8 @@ struct Provider {
 	/* Brings {"POOL": "RUN that braked it"} on by what this item did; items of a cluster come
 	 * oldest first. */
 	void (*brakes)(const Item *it, json_t *standing);
+	/* What is there when a cluster is taken over, from reads sent after since_usec. */
+	bool (*found)(Item *it, int64_t since_usec, Found *ret);
 	/* Somebody else's wish stands where ours was: *ret_why says which, else it stays NULL. */
 	bool (*foreign)(Item *it, char **ret_why);
 	/* One look of an invariant gate; ret_evidence is a text for people. */

@@ -29,7 +29,8 @@ typedef struct Target {
 	/* Whether workers may be moved now (a window); false: *ret says what the step returns;
 	 * true: ret->until_usec is when to ask again (boot time; 0: never). NULL: always. */
 	bool (*may_move)(Item *cluster, StepResult *ret);
-	char *fleet; /* the name in our claims, with the holder */
+	char *fleet; /* the name in our claims */
+	const char *holder; /* whose journal it is (store/holder.h), borrowed; NULL: not told */
 	struct Wake *wakes; /* wake.h */
 	struct TargetWatches *watches; /* watches.h; made and freed by the fleet, NULL: none */
 	struct Pending *pending; /* completions under way: they go with the target */

@@ -146,8 +146,8 @@ static void act_is_done(Act *a)
 		mark->state = ACT_UNDONE;
 		for (guint i = 0; mark->row->claim && i < it->acts->len; i++) {
 			Act *older = g_ptr_array_index(it->acts, i);
-			if (older->row == mark->row && older->state == ACT_DONE)
-				older->state = ACT_UNDONE; /* taken again since */
+			if (older->row->undo == mark->row->undo && older->state == ACT_DONE)
+				older->state = ACT_UNDONE; /* taken again since, or over */
 		}
 	}
 	Act *fenced = a->fences ? item_find_act(it, a->fences) : NULL;

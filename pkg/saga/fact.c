@@ -315,6 +315,32 @@ bool site_prove_claim(Item *it, StepResult *ret)
 	return false;
 }
 
+static bool holds_claim(const Item *it)
+{
+	for (guint i = 0; i < it->acts->len; i++) {
+		const Act *a = g_ptr_array_index(it->acts, i);
+		if (a->row->claim && a->row->undo && a->state == ACT_DONE)
+			return true;
+	}
+	return false;
+}
+
+bool site_claim_lost(Item *it, StepResult *ret)
+{
+	Site *site = it->site;
+	if (!site || !site->claimed || !site->ops->claim_fact || !holds_claim(it))
+		return false;
+	const Fact *f = fact_find(site, site->ops->claim_fact, site->ops->claim_key);
+	g_autofree char *who = NULL;
+	if (!f || !f->view || f->err || f->sent_usec == 0 || f->sent_usec < f->min_sent_usec ||
+		site->ops->claim_ok(site, f->view, &who))
+		return false;
+	site->proven = false;
+	*ret = step_hold_person(it, "claim", "the claim on %s is no longer ours: %s", site->name,
+		who ? who : "it is gone");
+	return true;
+}
+
 Site *site_new(Saga *s, const char *name, const SiteOps *ops, void *ctx)
 {
 	Site *site = g_new0(Site, 1);

@@ -79,6 +79,9 @@ void facts_start_reads(Saga *s);
 void item_forget_uses(Item *it);
 bool site_prove_claim(Item *it, StepResult *ret);
 bool site_claim_proven(const Site *site); /* or none is needed */
+/* A read that was made for anything shows the claim of this item's site in other hands: *ret holds
+ * it for a person. */
+bool site_claim_lost(Item *it, StepResult *ret);
 /* batch.c */
 Batch *batch_new(Saga *s);
 void batch_free(Batch *b);

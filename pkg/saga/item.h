@@ -35,6 +35,8 @@ typedef struct StateRow {
 	bool end; /* nothing more happens to the item */
 	bool puts_back; /* takes our own marks away: holds of its parents do not stop that */
 	bool untimed; /* waiting here costs no notes (pending, bake) */
+	bool claimless; /* nothing is written here but the claim itself: that it is lost does not
+			   hold the item */
 } StateRow;
 
 typedef struct ItemKind {

@@ -58,6 +58,13 @@ static StepResult unreadable(Item *it)
 	return step_read(it);
 }
 
+/* Here the claim is taken or given back: the steps look after it themselves. */
+static bool leaves_claim(const Item *it)
+{
+	const StateRow *row = &it->kind->states[it->state];
+	return row->puts_back || row->claimless;
+}
+
 static StepResult decide(Item *it, int64_t now, Batch *b)
 {
 	if (it->site_gone)
@@ -66,6 +73,8 @@ static StepResult decide(Item *it, int64_t now, Batch *b)
 	Act *open = item_open_act(it);
 	if (open) {
 		act_serve(open, now, b, &r);
+	} else if (!leaves_claim(it) && site_claim_lost(it, &r)) {
+		return r;
 	} else if (deadline_left(it, now) <= 0) {
 		r = passed_deadline(it, now, b);
 	} else {

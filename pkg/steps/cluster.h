@@ -1,7 +1,8 @@
 /* The life of a cluster in a run: the state table, what every state does, and what a person's
  * command does in it. The cluster item hangs below its run, whose data is the run's snapshot
- * (plan/snapshot.h), with "planOnly" where nothing but the preflight is wanted. Its own data:
- * {"index": N} into the snapshot's clusters. */
+ * (plan/snapshot.h), with "planOnly" where nothing but the preflight is wanted and "takeover"
+ * {"who","reason"} where it takes a cluster over. Its own data: {"index": N} into the snapshot's
+ * clusters. */
 #pragma once
 #include "providers/provider.h"
 
@@ -9,6 +10,7 @@ typedef enum {
 	CL_PENDING = 1,
 	CL_PREFLIGHT,
 	CL_CLAIM,
+	CL_TAKEOVER,
 	CL_BASELINE,
 	CL_EVACUATE,
 	CL_BACKUP,
@@ -51,6 +53,8 @@ bool cluster_may_move(Item *it, StepResult *ret);
 /* The hop that this run takes back (a rollback of a cluster that had ended); NULL for every other
  * run. */
 const json_t *cluster_takes_back(const Item *it);
+/* This run takes the cluster over from a controller whose journal is lost. */
+bool cluster_takes_over(const Item *it);
 /* "Succeeded", ... once it is decided; NULL before. An end Held leaves the item in its state. */
 const char *cluster_outcome(const Item *it);
 bool cluster_past_preflight(const Item *it); /* and not ended: it has the slot */
@@ -72,7 +76,7 @@ StepResult cluster_failed(Item *it, int64_t now_usec, Batch *b, GateOnFail of_ga
 bool cluster_failing(Item *it, int64_t now_usec, Batch *b, int64_t since_usec, const char *text,
 	StepResult *ret);
 
-/* ---- commands: pause resume approve abort rollback retry skip ---- */
+/* ---- commands: pause resume approve abort rollback retry skip takeover ---- */
 typedef struct Command {
 	const char *verb, *who, *reason;
 	const char *gate, *node; /* skip */

@@ -14,7 +14,7 @@ static bool refuse(GError **err, const char *fmt, ...)
 	return sl_fail(err, SL_ERR_REFUSED, "%s", text);
 }
 
-static void record(Item *it, Batch *b, const Command *c)
+void cluster_record(Item *it, Batch *b, const Command *c)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s}", "verb", c->verb, "who", c->who, "reason",
 		c->reason ? c->reason : "");
@@ -46,7 +46,7 @@ static bool do_pause(Item *it, Batch *b, const Command *c, char **ret_says, GErr
 {
 	if (item_find_hold(it, "pause"))
 		return refuse(err, "%s is paused already", item_name(it));
-	record(it, b, c);
+	cluster_record(it, b, c);
 	g_autofree char *text = g_strdup_printf("paused by %s%s%s", c->who,
 		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
 	batch_hold(b, it, "pause", "person", true, text);
@@ -164,7 +164,7 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	}
 	if (resume_refused(it, n, standing, above, err))
 		return false;
-	record(it, b, c);
+	cluster_record(it, b, c);
 	lift_holds(it, b, c);
 	grant_time(it, b);
 	if (paused && item_find_hold(it, "rollback-wanted"))
@@ -213,7 +213,7 @@ static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GErr
 {
 	unsigned s = item_state(it);
 	if ((s == CL_ROLLBACK || s == CL_ROLLED_BACK) && stuck(it)) {
-		record(it, b, c);
+		cluster_record(it, b, c);
 		clear_holds(it, b, c);
 		end_with(it, b, c, CL_UNDO, "PartiallyRolledBack");
 		*ret_says = g_strdup_printf(
@@ -226,7 +226,7 @@ static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GErr
 	bool running = (s == CL_CONTROL_PLANE && !nothing_begun(it)) || s == CL_NODES;
 	if (running && item_find_hold(it, "abort"))
 		return refuse(err, "%s is aborted already", item_name(it));
-	record(it, b, c);
+	cluster_record(it, b, c);
 	if (running)
 		return ask_instead(it, b, c, ret_says);
 	clear_holds(it, b, c);
@@ -297,7 +297,7 @@ static bool ask_others(Item *it, Batch *b, const Command *c, char **ret_says, GE
 		g_propagate_error(err, g_steal_pointer(&why_not));
 		return false;
 	}
-	record(it, b, c);
+	cluster_record(it, b, c);
 	if (counts && r.state == APPROVAL_GIVEN) {
 		step_down(it, b, c, ret_says);
 		return true;
@@ -330,7 +330,7 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 		return false;
 	if (others_are_asked(it) && strcmp(c->who, "git") != 0)
 		return ask_others(it, b, c, ret_says, err);
-	record(it, b, c);
+	cluster_record(it, b, c);
 	step_down(it, b, c, ret_says);
 	return true;
 }
@@ -384,7 +384,7 @@ static bool skip_gate(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 		return refuse(err,
 			"gate %s of %s may not be skipped: its policy does not say maySkip",
 			c->gate, item_name(it));
-	record(it, b, c);
+	cluster_record(it, b, c);
 	json_t *names = json_deep_copy(json_object_get(item_memo(it), "skippedGates"));
 	if (!names)
 		names = json_array();
@@ -416,7 +416,7 @@ static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GErro
 				"nodes of %s may not be skipped: the DrainPolicy does not say "
 				"nodes.maySkip",
 				item_name(it));
-		record(it, b, c);
+		cluster_record(it, b, c);
 		drain_withdraw(node, b);
 		*ret_says = g_strdup_printf("node %s of %s is left out", c->node, item_name(it));
 		return true;
@@ -425,7 +425,7 @@ static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GErro
 		return refuse(err,
 			"%s is in %s: only a cluster that has not started can be skipped",
 			item_name(it), item_state_name(it));
-	record(it, b, c);
+	cluster_record(it, b, c);
 	end_with(it, b, c, CL_ENDED, "Skipped");
 	*ret_says = g_strdup_printf("%s is left out of this run", item_name(it));
 	return true;
@@ -441,6 +441,7 @@ static const struct {
 	{ "rollback", do_rollback },
 	{ "approve", do_approve },
 	{ "skip", do_skip },
+	{ "takeover", takeover_command },
 };
 
 bool cluster_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)

@@ -403,12 +403,23 @@ static StepResult gates_then(
 	return r;
 }
 
+static StepResult begin_takeover(Item *it, Batch *b)
+{
+	const json_t *who = json_object_get(item_data(item_parent(it)), "takeover");
+	json_t *memo =
+		takeover_memo(json_path_str(who, "who", "?"), json_path_str(who, "reason", ""));
+	batch_move_memo(b, it, CL_TAKEOVER, json_pack("{s:o}", "takeover", memo), "takeover");
+	return (StepResult){ .verb = STEP_ACT };
+}
+
 static StepResult preflight_gates_tick(Item *it, int64_t now, Batch *b)
 {
 	if (cluster_plan_only(it))
 		return step_done(CL_ENDED);
 	if (cluster_takes_back(it))
 		return step_done(CL_CLAIM);
+	if (cluster_takes_over(it))
+		return begin_takeover(it, b);
 	return gates_then(it, now, b, WHEN_PREFLIGHT, 0, CL_CLAIM);
 }
 

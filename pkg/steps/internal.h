@@ -19,6 +19,15 @@ extern const StepOps step_pending, step_preflight, step_claim, step_baseline, st
 	step_hop, step_undo_marks, step_rolled_back;
 /* inspect.c: the preflight of an item that nobody wants anywhere. */
 StepResult inspect_tick(Item *it, Batch *b);
+json_t *cluster_offer_json(const Item *it, const RollbackOffer *o);
+/* takeover.c */
+enum { TAKEOVER_LOOK_USEC = 10000000 };
+extern const StepOps step_raise_claim, step_found;
+json_t *takeover_memo(const char *who, const char *reason);
+void takeover_preflight(Item *it, json_t *findings);
+bool takeover_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
+/* command.c */
+void cluster_record(Item *it, Batch *b, const Command *c);
 /* gates.c */
 extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
 /* The control plane or a verification failed as a whole: why goes into the look. */

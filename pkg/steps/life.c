@@ -49,7 +49,7 @@ static const char *automatic(const Item *it, Tier tier)
 	return r->automatic_t2_after ? "automatic" : "automatic until workers start";
 }
 
-static json_t *offer_json(const Item *it, const RollbackOffer *o)
+json_t *cluster_offer_json(const Item *it, const RollbackOffer *o)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "tier", tier_name(o->tier), "target",
 		o->target ? o->target : "", "how", o->how ? o->how : "", "expires",
@@ -67,7 +67,7 @@ static bool check_rollback(Item *it, const json_t *hop, json_t *findings, json_t
 		finding_add(findings, "block", "rollback",
 			"choose hops that can be taken back, or another RollbackPolicy", "%s",
 			text);
-	*ret_offer = offer_json(it, &offer);
+	*ret_offer = cluster_offer_json(it, &offer);
 	return true;
 }
 
@@ -80,7 +80,7 @@ static bool look_back(Item *it, const json_t *hop, json_t *findings, json_t **re
 	if (offer.tier < TIER_T2)
 		finding_add(findings, "block", "rollback", "see shiplock why for what is left",
 			"%s", offer.how);
-	*ret_offer = offer_json(it, &offer);
+	*ret_offer = cluster_offer_json(it, &offer);
 	return true;
 }
 
@@ -115,16 +115,19 @@ static void end_preflight(Item *it, Batch *b, json_t *memo, const json_t *findin
 	}
 }
 
-/* An unhealthy cluster is why one goes back: what would stop an upgrade does not stop that. */
-static void only_what_bars_the_way_back(json_t *findings)
+/* An unhealthy cluster is why one goes back, or takes it over: what would stop an upgrade does not
+ * stop that. */
+static const char *const bars_the_way_back[] = { "unreadable", "rbac", "claimed", "owned",
+	"provider", "rollback", NULL };
+static const char *const bars_a_takeover[] = { "unreadable", "rbac", "owned", "provider", NULL };
+
+static void only_these_bar(json_t *findings, const char *const *bars)
 {
-	static const char *const bars[] = { "unreadable", "rbac", "claimed", "owned", "provider",
-		"rollback" };
 	size_t i;
 	json_t *f;
 	json_array_foreach (findings, i, f) {
 		bool bar = false;
-		for (size_t k = 0; k < G_N_ELEMENTS(bars); k++)
+		for (size_t k = 0; bars[k]; k++)
 			bar = bar || strcmp(json_path_str(f, "code", ""), bars[k]) == 0;
 		if (!bar && strcmp(json_path_str(f, "level", ""), "block") == 0)
 			json_object_set_new(f, "level", json_string("warn"));
@@ -142,9 +145,13 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	check_gates(it, findings);
 	drain_preflight(it, findings);
 	if (cluster_takes_back(it))
-		only_what_bars_the_way_back(findings);
+		only_these_bar(findings, bars_the_way_back);
+	if (cluster_takes_over(it))
+		only_these_bar(findings, bars_a_takeover);
 	if (!all)
 		return step_read(it);
+	if (cluster_takes_over(it))
+		takeover_preflight(it, findings);
 	json_t *hop = NULL, *offer = NULL, *path = NULL;
 	g_autofree char *version = NULL;
 	json_t *memo = json_pack("{s:O}", "findings", findings);
@@ -152,7 +159,7 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	if (readable && p->path(it, &path, &version)) {
 		json_object_set_new(memo, "path", path);
 		json_object_set_new(memo, "now", json_string(version));
-		if (look_ahead(it, findings, &hop, &offer)) {
+		if (!cluster_takes_over(it) && look_ahead(it, findings, &hop, &offer)) {
 			json_object_set_new(memo, "nextHop", hop);
 			json_object_set_new(memo, "offer", offer);
 		}

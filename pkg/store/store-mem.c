@@ -92,6 +92,16 @@ void store_mem_free(StoreMem *s)
 	g_free(s);
 }
 
+StoreMem *store_mem_copy(const StoreMem *s)
+{
+	StoreMem *copy = store_mem_new(s->sim);
+	for (unsigned i = 0; i < s->records->len; i++) {
+		const Record *r = g_ptr_array_index(s->records, i);
+		g_ptr_array_add(copy->records, record_copy(r, r->seq));
+	}
+	return copy;
+}
+
 Store store_mem_store(StoreMem *s)
 {
 	return (Store){ &mem_ops, s };

@@ -19,6 +19,8 @@ StoreMem *store_mem_new(LoopSim *loop);
 void store_mem_free(StoreMem *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreMem, store_mem_free)
 Store store_mem_store(StoreMem *s);
+/* As a backup taken now and restored elsewhere: the same records, a life of its own. */
+StoreMem *store_mem_copy(const StoreMem *s);
 
 /* Asked before each batch, n counting from 0. crash(ud) is called by the loop, not from inside the
  * append, and must end in store_mem_crash. */
