@@ -68,7 +68,8 @@ static inline void rig_start(Rig *r)
 	g_autoptr(GError) err = NULL;
 	g_assert_null(r->fleet);
 	r->proc = loop_sim_proc_new(r->loop);
-	FleetOptions o = { .loop = loop_sim_proc_loop(r->proc),
+	FleetOptions o = {
+		.loop = loop_sim_proc_loop(r->proc),
 		.http = http_sim_http(sim_fleet_transport(r->world)),
 		.store = store_mem_store(r->disk),
 		.connect = { rig_creds, rig_telemetry, r },
