@@ -5,6 +5,7 @@ import glob
 import http.server
 import json
 import os
+import re
 import resource
 import subprocess
 import threading
@@ -222,3 +223,35 @@ def test_alerts(t):
     d.crash()
     down = lambda: any(a["labels"]["alertname"] == "ShiplockControllerDown" for a in p.alerts())
     wait_for("the next one is on its way", down, 30)
+
+
+@test(
+    "what a run did: report, outages and notice, from the controller and from its journal alike",
+    needs=SIM,
+    timeout=120,
+)
+def test_report(t):
+    f = SimFleet(t)
+    d = f.start()
+    f.wait_rest(90)
+    ask = lambda *args: product.cli("audit", *args, env={"SHIPLOCK_SOCKET": d.api})
+    report = ask("report", "1")
+    equal(report.returncode, 0, report.stderr)
+    check(re.match(r"# Run \S+#1: Succeeded\n", report.stdout), report.stdout)
+    check(re.search(r"\| cp-soak \| PASS \| \d+ \| sha256:[0-9a-f]{64} \|", report.stdout),
+          report.stdout)
+    outages = ask("outages", "--url", "https://status.example/x", "1")
+    check(re.fullmatch(
+        r'- url: "https://status\.example/x"\n  timeframes:\n(    - from: "\S+Z"\n      until: "\S+Z"\n'
+        r'      affected_services: \["\S+"\]\n)+', outages.stdout), outages.stdout)
+    notice = ask("notice", "1").stdout
+    check("upgrade to OpenShift" in notice and "completed" in notice, notice)
+    asked = json.loads(ask("report", "-o", "json", "1").stdout)
+    equal(asked["kind"], "RunReport", "kind")
+    d.stop()
+    read = json.loads(ask("report", "-o", "json", "--state", d.state).stdout)
+    equal({**read, "fleet": ""}, {**asked, "fleet": ""}, "the journal alone says the same")
+    for args, code in ((("report",), 64), (("report", "x"), 64), (("outages", "1", "2"), 64),
+                       (("report", "--state", d.state, "77"), 1),
+                       (("notice", "--state", d.state, "1", "none"), 1)):
+        equal(ask(*args).returncode, code, f"{args}")

@@ -28,7 +28,8 @@ typedef struct ArgList {
 typedef struct Args {
 	const char *verb;
 	bool json, fleet, wait, strict, full, reject, break_glass;
-	const char *socket, *reason, *yes, *node, *gate, *subject, *state, *junit, *anchor, *init;
+	const char *socket, *reason, *yes, *node, *gate, *subject, *state, *junit, *anchor, *url,
+		*init;
 	ArgList kubeconfigs, contexts;
 	char **rest;
 	size_t n_rest;
@@ -52,6 +53,7 @@ typedef enum {
 	OPT_STRICT = 't',
 	OPT_FULL = 'l',
 	OPT_ANCHOR = 'a',
+	OPT_URL = 'u',
 	OPT_KUBECONFIG = 'k',
 	OPT_CONTEXT = 'c',
 	OPT_INIT = 'i',

@@ -48,11 +48,13 @@ const Verb verbs[] = {
 	{ "takeover", verb_takeover, NULL, "osry", 1, 1, "[--yes CLUSTER] [--reason TEXT] CLUSTER",
 		"Takes a cluster over from a controller whose host or journal is lost; says first "
 		"whose it is and asks." },
-	{ "audit", verb_audit, NULL, "osSa", 1, 2,
+	{ "audit", verb_audit, NULL, "osSau", 1, 3,
 		"show [RUN | FIRST-LAST | RUN:FIRST-LAST]\n"
 		"       shiplock audit verify [--state DIR] [--anchor SEQ:HASH] [FILE]\n"
-		"       shiplock audit backup [--state DIR] FILE",
-		"Records of the journal, their proof, a copy." },
+		"       shiplock audit backup [--state DIR] FILE\n"
+		"       shiplock audit report | outages [--url URL] | notice [--state DIR] RUN "
+		"[WAVE]",
+		"Records of the journal, their proof, a copy; what a run did." },
 	{ "completion", verb_completion, NULL, "", 1, 1, "bash | zsh",
 		"Prints the completions for a shell." },
 	{ "version", verb_version, NULL, "os", 0, 0, "[-o text|json]",

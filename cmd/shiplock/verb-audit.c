@@ -4,6 +4,7 @@
 #include "records.h"
 #include "store/audit.h"
 #include "term.h"
+#include "verb-report.h"
 #include <string.h>
 
 #define DEFAULT_STATE "/var/lib/shiplock"
@@ -143,9 +144,13 @@ int verb_audit(const Args *a)
 		{ "show", audit_show },
 		{ "verify", audit_verify_verb },
 		{ "backup", audit_backup_verb },
+		{ "report", audit_report },
+		{ "outages", audit_report },
+		{ "notice", audit_report },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(subs); i++)
 		if (strcmp(subs[i].name, a->rest[0]) == 0)
 			return subs[i].run(a);
-	return cli_fail(a, EXIT_USAGE, "takes show, verify or backup", "shiplock audit --help");
+	return cli_fail(a, EXIT_USAGE, "takes show, verify, backup, report, outages or notice",
+		"shiplock audit --help");
 }

@@ -66,6 +66,11 @@ static void get_run_why(Call *c)
 	answer(c, fleet_why_run(c->d->fleet, number(c->parts[1], -1)), "run", c->parts[1]);
 }
 
+static void get_run_report(Call *c)
+{
+	answer(c, fleet_report(c->d->fleet, number(c->parts[1], -1)), "run", c->parts[1]);
+}
+
 static void get_cluster(Call *c)
 {
 	answer(c, fleet_cluster(c->d->fleet, c->parts[1]), "cluster", c->parts[1]);
@@ -247,6 +252,7 @@ static const struct Route {
 	{ "GET", "runs", ROLE_READ, get_runs },
 	{ "GET", "runs/*", ROLE_READ, get_run },
 	{ "GET", "runs/*/why", ROLE_READ, get_run_why },
+	{ "GET", "runs/*/report", ROLE_READ, get_run_report },
 	{ "GET", "clusters/*", ROLE_READ, get_cluster },
 	{ "GET", "clusters/*/why", ROLE_READ, get_cluster_why },
 	{ "GET", "clusters/*/nodes/*/why", ROLE_READ, get_node_why },

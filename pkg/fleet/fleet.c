@@ -1,5 +1,6 @@
 #include "fleet/internal.h"
 #include "fleet/notice.h"
+#include "fleet/report.h"
 #include "providers/wake.h"
 #include "providers/watches.h"
 #include <string.h>
@@ -70,6 +71,7 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 			 &cluster_kind) /* from here on with the document of its own snapshot */
 		fleet_know_cluster(f, cluster_entry(c));
 	wake_runs(f, r, body);
+	report_add(f->report, r, body);
 	notices_applied(f->notices, r, body, replay);
 	fleet_tell(f, r, body, replay);
 }
@@ -251,6 +253,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->writable = true;
 	f->idle = idle_new(f, o->idle_interval_sec);
 	f->runs = g_ptr_array_new();
+	f->report = report_new(f->name);
 	f->notices = notices_new(f);
 	notices_set(f->notices, o->notify);
 	f->o.notify = NULL;
@@ -268,6 +271,7 @@ void fleet_free(Fleet *f)
 	notices_free(f->notices);
 	saga_free(f->saga);
 	g_ptr_array_free(f->runs, TRUE);
+	report_free(f->report);
 	g_ptr_array_free(f->repositories, TRUE);
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);
@@ -310,6 +314,11 @@ void fleet_time_lost(Fleet *f, int64_t usec)
 }
 
 /* ---- runs ---- */
+
+json_t *fleet_report(Fleet *f, int64_t id)
+{
+	return report_run(f->report, id);
+}
 
 size_t fleet_n_runs(const Fleet *f)
 {

@@ -113,6 +113,8 @@ json_t *fleet_why(Fleet *f, const char *cluster, const char *node); /* kind Why;
 json_t *fleet_why_run(Fleet *f, int64_t run_id);
 json_t *fleet_plan_report(Fleet *f, int64_t run_id); /* kind PlanReport, of a plan_only run */
 json_t *fleet_inspect_report(Fleet *f, int64_t run_id); /* kind InspectReport, of an inspection */
+/* kind RunReport: what it did so far (fleet/report.h); NULL: no such run. */
+json_t *fleet_report(Fleet *f, int64_t run_id);
 char *fleet_metrics(Fleet *f); /* Prometheus text */
 /* 0-7 of the design's table, by outcome and holds; -1: still going on by itself. strict: skips
  * count as failure 3. */

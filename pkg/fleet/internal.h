@@ -18,6 +18,7 @@ typedef struct Repository {
 
 typedef struct Idle Idle;
 typedef struct Notices Notices;
+typedef struct Report Report;
 
 struct Fleet {
 	FleetOptions o;
@@ -30,6 +31,7 @@ struct Fleet {
 	GHashTable *ends; /* "RolledBack" ... -> count, for the metrics; shown sorted */
 	Idle *idle;
 	Notices *notices;
+	Report *report; /* of all runs */
 	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
 	bool writable;
 	bool looking; /* documents are to be looked at again in the next turn */

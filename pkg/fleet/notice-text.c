@@ -75,6 +75,12 @@ static unsigned hold_events(Fleet *f, const Item *it, const json_t *body)
 	return NOTICE_HOLD;
 }
 
+/* Somebody went past those who had to say yes: they hear of it at once. */
+static bool is_broken_glass(const Record *r, const json_t *body)
+{
+	return strcmp(r->kind, "approval") == 0 && json_path_bool(body, "breakGlass", false);
+}
+
 unsigned notice_events(Fleet *f, const Record *r, const json_t *body)
 {
 	Item *it = item_of(f, body);
@@ -84,6 +90,8 @@ unsigned notice_events(Fleet *f, const Record *r, const json_t *body)
 		return hold_events(f, it, body);
 	if (strcmp(r->kind, "end") == 0)
 		return NOTICE_END;
+	if (is_broken_glass(r, body))
+		return NOTICE_APPROVAL;
 	bool back = strcmp(r->kind, "move") == 0 && item_kind(it) == &cluster_kind &&
 		    strcmp(str(body, "to"), "rollback") == 0 &&
 		    strcmp(str(body, "from"), "rollback") != 0;
@@ -140,6 +148,8 @@ static char *reason_text(const Record *r, const json_t *body, const Item *it, co
 		text = end_reason(run, body);
 	else if (strcmp(r->kind, "move") == 0)
 		text = g_strdup(str(body, "why"));
+	else if (is_broken_glass(r, body))
+		text = record_text(r, body);
 	else if (is_below_cluster(it))
 		text = g_strdup_printf("%s: %s", item_name(it), str(body, "reason"));
 	else

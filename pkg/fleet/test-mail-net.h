@@ -111,7 +111,7 @@ static inline void mail_free(Mail *m)
 
 static inline bool mail_is_cause(const Record *x, const json_t *body)
 {
-	if (strcmp(x->kind, "end") == 0)
+	if (strcmp(x->kind, "end") == 0 || json_path_bool(body, "breakGlass", false))
 		return true;
 	if (strcmp(x->kind, "hold") == 0)
 		return strcmp(json_path_str(body, "cluster", ""), NOTICE_SITE) != 0;

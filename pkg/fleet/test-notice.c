@@ -5,18 +5,22 @@
  * all. */
 #include "fleet/test-mail-net.h"
 
-#define DOCUMENTS                                                                                  \
+#define DOCUMENTS_WITH(approval)                                                                   \
 	HEAD("GatePolicy", "few")                                                                  \
 	"spec:\n  gates:\n"                                                                        \
 	"    - {name: operators, when: [cp-verify, verify], invariant: clusterOperators}\n"        \
 	"    - {name: errors, when: [cp-soak], onFail: rollback, interval: 20s, query: "           \
 	"'sum(rate(haproxy_backend_http_responses_total{code=\"5xx\"}[15m])) / "                   \
 	"sum(rate(haproxy_backend_http_responses_total[15m]))', pass: {atMost: 0.01}, fail: "      \
-	"{above: 0.05}, count: 3}\n" HEAD("ApprovalPolicy", "yes") "spec: {}\n" CLUSTER("a")       \
+	"{above: 0.05}, count: 3}\n" HEAD("ApprovalPolicy", "yes") approval CLUSTER("a")           \
 		PLAN_WITH("up",                                                                    \
 			"[{name: one, clusters: {names: [a]}, cpSoak: 10m, soak: 30s, "            \
 			"approval: yes}]",                                                         \
 			"  policies: {gates: few}\n")
+#define DOCUMENTS DOCUMENTS_WITH("spec: {}\n")
+#define GLASS                                                                                      \
+	DOCUMENTS_WITH("spec: {quorum: 2, groups: [{name: p, users: [ann, bob], need: 2}], "       \
+		       "breakGlass: {groups: [p]}}\n")
 #define CHAT                                                                                       \
 	"[{\"name\": \"chat\", \"url\": {\"env\": \"U\"}, \"on\": [\"hold\", \"rollback\", "       \
 	"\"end\", \"approval\"], \"body\": {\"text\": \"{{event}} {{cluster}} in {{state}} of "    \
@@ -34,7 +38,7 @@ typedef struct Trial {
 	Mail *mail;
 	Point point;
 	bool faulty;
-	bool paused, submitted;
+	bool paused, glass;
 	unsigned n_crashes;
 	uint64_t n_batches, n_requests;
 	GArray *lens; /* records on the disk before each batch */
@@ -57,7 +61,7 @@ static void people(void *ud)
 	if (!f)
 		return;
 	if (fleet_n_runs(f) == 0) {
-		story_submit(t->r, DOCUMENTS);
+		story_submit(t->r, t->glass ? GLASS : DOCUMENTS);
 		return;
 	}
 	Item *run = fleet_nth_run(f, 0), *a = item_find_child(run, "a");
@@ -65,7 +69,7 @@ static void people(void *ud)
 	bool stands = a && item_find_hold(a, "pause");
 	t->paused |= stands;
 	if (item_find_hold(run, "approval"))
-		c.verb = "approve";
+		c.verb = "approve", c.break_glass = t->glass;
 	else if (stands)
 		c.verb = "resume";
 	else if (!t->paused && a && item_state(a) >= CL_CONTROL_PLANE &&
@@ -242,6 +246,25 @@ static void test_who_wants_what(void)
 		g_assert_cmpstr(got->str, ==, cases[i].events);
 		trial_free(t);
 	}
+}
+
+/* Who goes past those who had to say yes is told of, too. */
+static void test_broken_glass(void)
+{
+	g_autoptr(json_t) notify = receivers(CHAT);
+	Trial *t = trial_new(notify);
+	t->glass = true;
+	play(t);
+	unsigned n = 0;
+	g_autofree char *wrong = mail_wrong(t->mail, &n);
+	g_assert_cmpstr(wrong, ==, NULL);
+	g_assert_cmpuint(n, ==, N_CAUSES + 1);
+	const MailKey *k = t->mail->keys->pdata[1];
+	g_test_message("%s", k->body);
+	g_assert_true(g_str_has_prefix(k->body,
+		"{\"text\":\"approval a in active of up#1: GLASS BROKEN: wave one let through by "
+		"ann: <&\\\"test"));
+	trial_free(t);
 }
 
 /* ---- receivers that do not behave ---- */
@@ -437,6 +460,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/notice/words", test_words);
 	g_test_add_func("/notice/who-wants-what", test_who_wants_what);
+	g_test_add_func("/notice/broken-glass", test_broken_glass);
 	g_test_add_func("/notice/bad-receivers", test_bad_receivers);
 	g_test_add_func("/notice/poison", test_poison);
 	g_test_add_func("/notice/configured-later", test_configured_later);
