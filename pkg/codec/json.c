@@ -1,4 +1,5 @@
 #include "codec/json.h"
+#include "codec/read.h"
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -83,7 +84,10 @@ char *json_digest(const json_t *v)
 json_t *json_parse(const char *text, size_t len, GError **err)
 {
 	json_error_t e;
-	json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	json_t *v = json_read_quick(text, len);
+	if (v)
+		return v;
+	v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
 	if (!v)
 		sl_fail(err, SL_ERR_INVALID, "line %d, column %d: %s", e.line, e.column, e.text);
 	return v;

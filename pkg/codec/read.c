@@ -1,0 +1,295 @@
+#include "codec/read.h"
+#include "codec/json.h"
+#include <math.h>
+#include <string.h>
+
+enum { INTEGER_DIGITS = 18, REAL_BYTES = 64 };
+
+typedef struct Reader {
+	const char *p, *end;
+	unsigned depth;
+	GString *plain; /* the text of a string that holds escapes */
+} Reader;
+
+typedef struct Text {
+	const char *start;
+	size_t len;
+} Text;
+
+static json_t *read_value(Reader *r);
+
+static void skip_space(Reader *r)
+{
+	while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
+		r->p++;
+}
+
+/* The next character that means something; '\0' at the end. */
+static char peek(Reader *r)
+{
+	skip_space(r);
+	return r->p < r->end ? *r->p : '\0';
+}
+
+static bool take(Reader *r, char c)
+{
+	if (peek(r) != c)
+		return false;
+	r->p++;
+	return true;
+}
+
+/* ---- strings ---- */
+
+#define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* The high bit of every byte that is zero, and perhaps of bytes above such a one. */
+static uint64_t zero_bytes(uint64_t v)
+{
+	return (v - BYTES(1)) & ~v & BYTES(0x80);
+}
+
+/* True: none of these eight bytes ends a run of plain ASCII. */
+static bool all_plain(const char *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	uint64_t control = (v - BYTES(0x20)) & ~v & BYTES(0x80);
+	return !((v & BYTES(0x80)) | control | zero_bytes(v ^ BYTES('"')) |
+		 zero_bytes(v ^ BYTES('\\')));
+}
+
+/* Goes over bytes that stand for themselves; ret_wide: some are not ASCII. */
+static void skip_plain(Reader *r, bool *ret_wide)
+{
+	for (;;) {
+		while (r->end - r->p >= 8 && all_plain(r->p))
+			r->p += 8;
+		if (r->p == r->end)
+			return;
+		unsigned char c = (unsigned char)*r->p;
+		if (c < 0x20 || c == '"' || c == '\\')
+			return;
+		*ret_wide = *ret_wide || c >= 0x80;
+		r->p++;
+	}
+}
+
+/* Behind a backslash. Of \u only what is one byte of ASCII. */
+static bool take_escape(Reader *r, char *ret)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	if (r->p == r->end)
+		return false;
+	char c = *r->p++;
+	const char *at = c ? strchr(from, c) : NULL;
+	if (at) {
+		*ret = to[at - from];
+		return true;
+	}
+	if (c != 'u' || r->end - r->p < 4 || r->p[0] != '0' || r->p[1] != '0')
+		return false;
+	int high = g_ascii_xdigit_value(r->p[2]), low = g_ascii_xdigit_value(r->p[3]);
+	if (high < 0 || high > 7 || low < 0 || (high == 0 && low == 0))
+		return false;
+	r->p += 4;
+	*ret = (char)(high * 16 + low);
+	return true;
+}
+
+static bool take_escaped(Reader *r, const char *start, bool wide, Text *ret)
+{
+	if (!r->plain)
+		r->plain = g_string_new(NULL);
+	g_string_truncate(r->plain, 0);
+	for (;;) {
+		char c;
+		g_string_append_len(r->plain, start, r->p - start);
+		if (r->p == r->end || *r->p == '"')
+			break;
+		if (*r->p++ != '\\' || !take_escape(r, &c))
+			return false;
+		g_string_append_c(r->plain, c);
+		start = r->p;
+		skip_plain(r, &wide);
+	}
+	*ret = (Text){ r->plain->str, r->plain->len };
+	return r->p < r->end && r->p++ &&
+	       (!wide || g_utf8_validate_len(ret->start, ret->len, NULL));
+}
+
+/* A string with its quotes. What it gives stands until the next one is taken. */
+static bool take_text(Reader *r, Text *ret)
+{
+	bool wide = false;
+	if (!take(r, '"'))
+		return false;
+	const char *start = r->p;
+	skip_plain(r, &wide);
+	if (r->p == r->end)
+		return false;
+	if (*r->p != '"')
+		return take_escaped(r, start, wide, ret);
+	*ret = (Text){ start, (size_t)(r->p++ - start) };
+	return !wide || g_utf8_validate_len(ret->start, ret->len, NULL);
+}
+
+/* ---- numbers and words ---- */
+
+static size_t take_digits(Reader *r)
+{
+	const char *start = r->p;
+	while (r->p < r->end && g_ascii_isdigit(*r->p))
+		r->p++;
+	return (size_t)(r->p - start);
+}
+
+static bool at_any(const Reader *r, char a, char b)
+{
+	return r->p < r->end && (*r->p == a || *r->p == b);
+}
+
+/* Behind the integer part: fraction and exponent, one of them at least. */
+static bool skip_fraction(Reader *r)
+{
+	if (at_any(r, '.', '.')) {
+		r->p++;
+		if (take_digits(r) == 0)
+			return false;
+	}
+	if (at_any(r, 'e', 'E')) {
+		r->p++;
+		if (at_any(r, '+', '-'))
+			r->p++;
+		if (take_digits(r) == 0)
+			return false;
+	}
+	return true;
+}
+
+static json_t *real_of(const char *start, size_t len)
+{
+	char text[REAL_BYTES];
+	if (len >= sizeof text)
+		return NULL;
+	memcpy(text, start, len);
+	text[len] = '\0';
+	double v = g_ascii_strtod(text, NULL);
+	return isfinite(v) ? json_real(v) : NULL;
+}
+
+static json_t *read_number(Reader *r)
+{
+	const char *start = r->p;
+	bool minus = *r->p == '-';
+	r->p += minus;
+	const char *digits = r->p;
+	size_t n = take_digits(r);
+	if (n == 0 || n > INTEGER_DIGITS || (n > 1 && *digits == '0'))
+		return NULL;
+	if (at_any(r, '.', '.') || at_any(r, 'e', 'E'))
+		return skip_fraction(r) ? real_of(start, (size_t)(r->p - start)) : NULL;
+	json_int_t v = 0;
+	for (; digits < r->p; digits++)
+		v = v * 10 + (*digits - '0');
+	return json_integer(minus ? -v : v);
+}
+
+static json_t *read_word(Reader *r, const char *word, json_t *value)
+{
+	size_t len = strlen(word);
+	if ((size_t)(r->end - r->p) < len || memcmp(r->p, word, len) != 0)
+		return NULL;
+	r->p += len;
+	return value;
+}
+
+/* ---- objects and arrays ---- */
+
+/* One member; a key that is there already is left to jansson, which names it. */
+static bool read_member(Reader *r, json_t *object)
+{
+	Text key;
+	if (!take_text(r, &key))
+		return false;
+	/* The value may need the buffer that the key stands in. */
+	g_autofree char *held =
+		r->plain && key.start == r->plain->str ? g_memdup2(key.start, key.len) : NULL;
+	if (!take(r, ':'))
+		return false;
+	size_t before = json_object_size(object);
+	json_t *value = read_value(r);
+	return value &&
+	       json_object_setn_new_nocheck(object, held ? held : key.start, key.len, value) == 0 &&
+	       json_object_size(object) > before;
+}
+
+static json_t *read_object(Reader *r)
+{
+	g_autoptr(json_t) object = json_object();
+	r->p++;
+	if (take(r, '}'))
+		return g_steal_pointer(&object);
+	do {
+		if (!read_member(r, object))
+			return NULL;
+	} while (take(r, ','));
+	return take(r, '}') ? g_steal_pointer(&object) : NULL;
+}
+
+static json_t *read_array(Reader *r)
+{
+	g_autoptr(json_t) array = json_array();
+	r->p++;
+	if (take(r, ']'))
+		return g_steal_pointer(&array);
+	do {
+		json_t *value = read_value(r);
+		if (!value || json_array_append_new(array, value) != 0)
+			return NULL;
+	} while (take(r, ','));
+	return take(r, ']') ? g_steal_pointer(&array) : NULL;
+}
+
+static json_t *read_deeper(Reader *r)
+{
+	if (r->depth == JSON_QUICK_DEPTH)
+		return NULL;
+	r->depth++;
+	json_t *v = *r->p == '{' ? read_object(r) : read_array(r);
+	r->depth--;
+	return v;
+}
+
+static json_t *read_value(Reader *r)
+{
+	Text text;
+	switch (peek(r)) {
+	case '"':
+		return take_text(r, &text) ? json_stringn_nocheck(text.start, text.len) : NULL;
+	case '{':
+	case '[':
+		return read_deeper(r);
+	case 't':
+		return read_word(r, "true", json_true());
+	case 'f':
+		return read_word(r, "false", json_false());
+	case 'n':
+		return read_word(r, "null", json_null());
+	case '-':
+	case '0' ... '9':
+		return read_number(r);
+	default:
+		return NULL;
+	}
+}
+
+json_t *json_read_quick(const char *text, size_t len)
+{
+	Reader r = { .p = text, .end = text + len };
+	g_autoptr(json_t) value = read_value(&r);
+	skip_space(&r);
+	if (r.plain)
+		g_string_free(r.plain, TRUE);
+	return r.p == r.end ? g_steal_pointer(&value) : NULL;
+}
