@@ -3,18 +3,10 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-enum { KEY_MAX = 255 };
-
 static json_t *step(json_t *at, const char *key, size_t len)
 {
-	if (json_is_object(at)) {
-		char name[KEY_MAX + 1];
-		if (len > KEY_MAX)
-			return NULL;
-		memcpy(name, key, len);
-		name[len] = '\0';
-		return json_object_get(at, name);
-	}
+	if (json_is_object(at))
+		return json_object_getn(at, key, len);
 	if (!json_is_array(at) || len == 0 || len > 9)
 		return NULL;
 	size_t index = 0;
@@ -30,9 +22,9 @@ json_t *json_path(const json_t *root, const char *path)
 {
 	json_t *at = (json_t *)root;
 	while (at && *path) {
-		size_t len = strcspn(path, ".");
-		at = step(at, path, len);
-		path += len + (path[len] == '.');
+		const char *dot = strchrnul(path, '.');
+		at = step(at, path, (size_t)(dot - path));
+		path = *dot ? dot + 1 : dot;
 	}
 	return at;
 }

@@ -42,29 +42,32 @@ static bool take(Reader *r, char c)
 /* ---- strings ---- */
 
 #define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+#define HIGH BYTES(0x80)
 
-/* The high bit of every byte that is zero, and perhaps of bytes above such a one. */
-static uint64_t zero_bytes(uint64_t v)
-{
-	return (v - BYTES(1)) & ~v & BYTES(0x80);
-}
-
-/* True: none of these eight bytes ends a run of plain ASCII. */
-static bool all_plain(const char *p)
+/* Where a run of plain ASCII ends within these eight bytes; 8: not here. A borrow may mark bytes
+ * behind the first that counts, never before it. */
+static unsigned n_plain(const char *p)
 {
 	uint64_t v;
 	memcpy(&v, p, sizeof v);
-	uint64_t control = (v - BYTES(0x20)) & ~v & BYTES(0x80);
-	return !((v & BYTES(0x80)) | control | zero_bytes(v ^ BYTES('"')) |
-		 zero_bytes(v ^ BYTES('\\')));
+	v = GUINT64_FROM_LE(v);
+	uint64_t quote = v ^ BYTES('"'), escape = v ^ BYTES('\\');
+	uint64_t ends = (v | ((v - BYTES(0x20)) & ~v) | ((quote - BYTES(1)) & ~quote) |
+				((escape - BYTES(1)) & ~escape)) &
+			HIGH;
+	return ends ? (unsigned)__builtin_ctzll(ends) / 8 : 8;
 }
 
 /* Goes over bytes that stand for themselves; ret_wide: some are not ASCII. */
 static void skip_plain(Reader *r, bool *ret_wide)
 {
 	for (;;) {
-		while (r->end - r->p >= 8 && all_plain(r->p))
-			r->p += 8;
+		while (r->end - r->p >= 8) {
+			unsigned n = n_plain(r->p);
+			r->p += n;
+			if (n < 8)
+				break;
+		}
 		if (r->p == r->end)
 			return;
 		unsigned char c = (unsigned char)*r->p;
