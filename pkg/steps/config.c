@@ -8,6 +8,7 @@ static void ctx_free(void *p)
 	ClusterCtx *c = p;
 	g_ptr_array_free(c->gates, TRUE);
 	g_ptr_array_free(c->looks, TRUE);
+	g_array_unref(c->due_usec);
 	g_free(c);
 }
 
@@ -65,6 +66,7 @@ ClusterCtx *cluster_ctx(const Item *cit)
 		return c;
 	c = g_new0(ClusterCtx, 1);
 	c->looks = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+	c->due_usec = g_array_new(FALSE, TRUE, sizeof(int64_t));
 	c->gates = g_ptr_array_new_with_free_func((GDestroyNotify)gate_free);
 	size_t i;
 	json_t *g;

@@ -29,6 +29,7 @@ static void read_look(ClusterCtx *c, const json_t *l)
 	if (looks->len == LOOKS_MAX) /* the oldest decided long ago */
 		g_array_remove_index(looks, 0);
 	g_array_append_val(looks, look);
+	g_array_index(c->due_usec, int64_t, g) = 0;
 }
 
 /* The records are read once: a soak of a day has thousands, and a tick looks at all. */
@@ -43,6 +44,8 @@ static void read_looks(const Item *it)
 		g_ptr_array_set_size(c->looks, 0);
 		for (size_t i = 0; i < c->gates->len; i++)
 			g_ptr_array_add(c->looks, g_array_new(FALSE, FALSE, sizeof(Look)));
+		g_array_set_size(c->due_usec, 0);
+		g_array_set_size(c->due_usec, c->gates->len);
 		c->n_looks_read = 0;
 		c->looks_state = item_state(it);
 		c->looks_since_usec = item_since_wall_usec(it);
@@ -172,6 +175,17 @@ static bool skipped(const Item *it, const Gate *g)
 	return false;
 }
 
+/* Since when the look is due, in boot time. Noted once: observed time stands still while a record
+ * is being stored, so that the same instant would come later and later, and a reading sent in time
+ * would look too old. */
+static int64_t due_since(const Item *it, size_t gate, int64_t now, int64_t late_usec)
+{
+	int64_t *at = &g_array_index(cluster_ctx(it)->due_usec, int64_t, gate);
+	if (!*at)
+		*at = now - late_usec;
+	return *at;
+}
+
 /* The gates of one phase while they are judged. */
 typedef struct {
 	const Gate **gates;
@@ -193,7 +207,8 @@ static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t 
 		const Look *looks = looks_of(it, i, &n_looks);
 		GateJudgement j = gate_judge(all[i], looks, n_looks, 0, ends, obs);
 		if (j.next_look_usec <= obs) {
-			take_look(it, all[i], now - (obs - j.next_look_usec), obs, b);
+			int64_t due = due_since(it, i, now, obs - j.next_look_usec);
+			take_look(it, all[i], due, obs, b);
 			r->busy = true;
 		}
 		r->gates[r->n] = all[i];

@@ -8,6 +8,8 @@ typedef struct ClusterCtx {
 	RollbackRules rollback;
 	/* What was read of the item's looks, once each: of this state, since this wall time. */
 	GPtrArray *looks; /* GArray of Look, one for each gate */
+	GArray *due_usec; /* int64_t, one for each gate: boot time since which its next look is
+			     due; 0: not yet */
 	size_t n_looks_read;
 	unsigned looks_state;
 	int64_t looks_since_usec;
