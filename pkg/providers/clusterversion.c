@@ -3,35 +3,54 @@
 #include "objects/version.h"
 #include <string.h>
 
-static const json_t *condition(const json_t *object, const char *type)
+void conditions_find(
+	const json_t *object, const char *const *types, size_t n, const json_t **ret_conditions)
 {
 	size_t i;
 	json_t *c;
-	json_array_foreach (json_path(object, "status.conditions"), i, c)
-		if (strcmp(json_path_str(c, "type", ""), type) == 0)
-			return c;
-	return NULL;
+	for (size_t k = 0; k < n; k++)
+		ret_conditions[k] = NULL;
+	json_array_foreach (
+		json_object_get(json_object_get(object, "status"), "conditions"), i, c) {
+		const char *type = json_string_value(json_object_get(c, "type"));
+		for (size_t k = 0; type && k < n; k++)
+			if (!ret_conditions[k] && strcmp(type, types[k]) == 0)
+				ret_conditions[k] = c;
+	}
+}
+
+const char *condition_text(const json_t *condition, const char *member)
+{
+	const char *text = json_string_value(json_object_get(condition, member));
+	return text ? text : "";
+}
+
+static const json_t *condition(const json_t *object, const char *type)
+{
+	const json_t *c;
+	conditions_find(object, &type, 1, &c);
+	return c;
 }
 
 const char *condition_status(const json_t *object, const char *type)
 {
-	return json_path_str(condition(object, type), "status", "");
+	return condition_text(condition(object, type), "status");
 }
 
 const char *condition_reason(const json_t *object, const char *type)
 {
-	return json_path_str(condition(object, type), "reason", "");
+	return condition_text(condition(object, type), "reason");
 }
 
 const char *condition_message(const json_t *object, const char *type)
 {
-	return json_path_str(condition(object, type), "message", "");
+	return condition_text(condition(object, type), "message");
 }
 
 int64_t condition_since_usec(const json_t *object, const char *type)
 {
 	int64_t usec = 0;
-	sl_time_parse(json_path_str(condition(object, type), "lastTransitionTime", ""), &usec);
+	sl_time_parse(condition_text(condition(object, type), "lastTransitionTime"), &usec);
 	return usec;
 }
 

@@ -10,6 +10,11 @@
 const char *condition_status(const json_t *object, const char *type);
 const char *condition_reason(const json_t *object, const char *type);
 const char *condition_message(const json_t *object, const char *type);
+/* Those of several types in one pass over the conditions, NULL where there is none. Borrowed. */
+void conditions_find(
+	const json_t *object, const char *const *types, size_t n, const json_t **ret_conditions);
+/* A member of one condition, "" where it or the condition is missing. */
+const char *condition_text(const json_t *condition, const char *member);
 /* lastTransitionTime; 0 when missing. */
 int64_t condition_since_usec(const json_t *object, const char *type);
 

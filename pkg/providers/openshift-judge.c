@@ -1,6 +1,5 @@
 /* Invariants: what the API server itself says about health, and the picture taken before the
  * upgrade. */
-#include "base/num.h"
 #include "objects/time.h"
 #include "providers/openshift.h"
 #include <string.h>
@@ -32,17 +31,35 @@ static bool was_bad(const Item *it, const char *group, const char *name)
 	return false;
 }
 
-static bool operator_good(const json_t *co)
+/* What a ClusterOperator says of itself, read in one pass. */
+typedef enum { AVAILABLE, DEGRADED, PROGRESSING, N_OPERATOR_TYPES } OperatorType;
+typedef struct {
+	const json_t *conditions[N_OPERATOR_TYPES];
+	bool bad, good;
+	int64_t since_usec; /* of the youngest of its conditions */
+} OperatorView;
+
+static bool says(const OperatorView *v, OperatorType type, const char *status)
 {
-	return is(co, "Available", "True") && !is(co, "Degraded", "True") &&
-	       !is(co, "Progressing", "True");
+	return strcmp(condition_text(v->conditions[type], "status"), status) == 0;
 }
 
-static int64_t stable_usec(const json_t *co)
+static OperatorView operator_view(const json_t *co)
 {
-	int64_t since =
-		sl_max(condition_since_usec(co, "Available"), condition_since_usec(co, "Degraded"));
-	return sl_max(since, condition_since_usec(co, "Progressing"));
+	static const char *const types[] = {
+		[AVAILABLE] = "Available", [DEGRADED] = "Degraded", [PROGRESSING] = "Progressing"
+	};
+	OperatorView v = { 0 };
+	conditions_find(co, types, N_OPERATOR_TYPES, v.conditions);
+	v.bad = says(&v, AVAILABLE, "False") || says(&v, DEGRADED, "True");
+	v.good = says(&v, AVAILABLE, "True") && !says(&v, DEGRADED, "True") &&
+		 !says(&v, PROGRESSING, "True");
+	for (size_t i = 0; i < N_OPERATOR_TYPES; i++) {
+		int64_t usec = 0;
+		sl_time_parse(condition_text(v.conditions[i], "lastTransitionTime"), &usec);
+		v.since_usec = MAX(v.since_usec, usec);
+	}
+	return v;
 }
 
 typedef struct {
@@ -74,19 +91,22 @@ static bool judge_operators(Item *it, const Gate *g, LookVerdict *ret, char **re
 	size_t i, n_good = 0;
 	json_t *co;
 	json_array_foreach (items, i, co) {
-		youngest = sl_max(youngest, stable_usec(co));
-		bool bad = is(co, "Available", "False") || is(co, "Degraded", "True");
-		if (bad && !was_bad(it, "operators", name_of(co)))
+		OperatorView o = operator_view(co);
+		youngest = MAX(youngest, o.since_usec);
+		if (o.bad && !was_bad(it, "operators", name_of(co))) {
+			bool degraded = says(&o, DEGRADED, "True");
 			return judged(ret, ret_text, LOOK_FAIL,
 				"ClusterOperator %s: Available=%s Degraded=%s: %s", name_of(co),
-				condition_status(co, "Available"), condition_status(co, "Degraded"),
-				is(co, "Degraded", "True") ? condition_message(co, "Degraded")
-							   : condition_message(co, "Available"));
-		n_good += operator_good(co);
-		if (!operator_good(co) && !bad)
+				condition_text(o.conditions[AVAILABLE], "status"),
+				condition_text(o.conditions[DEGRADED], "status"),
+				condition_text(
+					o.conditions[degraded ? DEGRADED : AVAILABLE], "message"));
+		}
+		n_good += o.good;
+		if (!o.good && !o.bad)
 			return judged(ret, ret_text, LOOK_PENDING,
 				"ClusterOperator %s is progressing: %s", name_of(co),
-				condition_message(co, "Progressing"));
+				condition_text(o.conditions[PROGRESSING], "message"));
 	}
 	if (wall - youngest < g->stable_for_sec * SL_USEC_PER_SEC)
 		return judged(ret, ret_text, LOOK_PENDING, "operators are stable for %d s of %d s",
@@ -243,7 +263,7 @@ static json_t *names_where(const json_t *items, bool (*bad)(const json_t *o))
 
 static bool operator_bad(const json_t *o)
 {
-	return is(o, "Available", "False") || is(o, "Degraded", "True");
+	return operator_view(o).bad;
 }
 
 static bool pool_bad(const json_t *o)
