@@ -10,7 +10,8 @@ const Verb verbs[] = {
 		.help = "says all that is wrong with documents" },
 	{ "schema", .raw = verb_schema, .allows = "",
 		.help = "prints JSON Schema of the documents" },
-	{ "plan", verb_plan, NULL, "ol", 1, -1, "[--full] [-o text|json] PLAN [PATH...]",
+	{ "plan", verb_plan, NULL, "olsS", 1, -1,
+		"[--full] [--state DIR] [-o text|json] PLAN [PATH...]",
 		"Says what the plan would do now. Reads the clusters, writes nothing; exit 5 when "
 		"a "
 		"cluster is blocked." },

@@ -1,3 +1,4 @@
+#include "objects/time.h"
 #include "show.h"
 #include <string.h>
 
@@ -34,14 +35,26 @@ static char *if_it_fails(const json_t *cluster)
 	return g_strdup(*how ? how : ready ? "stop and hold" : "-");
 }
 
+/* "1h50m", "4h20m+" where only a lower bound is known, then who is asked. Caller frees. */
+static char *about_text(const json_t *c)
+{
+	const json_t *about = json_object_get(c, "about");
+	bool known = json_is_object(about);
+	const char *approval = str(c, "approval");
+	g_autofree char *time = sl_duration_human(json_path_int(about, "seconds", 0));
+	return g_strdup_printf("%s%s%s%s", known ? time : "-",
+		known && !*str(about, "run") ? "+" : "", *approval ? "  approval " : "", approval);
+}
+
 static void add_cluster(Table *table, const json_t *c, const char *wave)
 {
 	bool ready = strcmp(str(c, "preflight"), "ready") == 0;
 	g_autofree char *hops = hops_text(c);
 	g_autofree char *back = if_it_fails(c);
+	g_autofree char *about = about_text(c);
 	const char *now = json_path_str(c, "now", NULL);
 	const char *cells[] = { wave, str(c, "name"), now && *now ? now : "?", hops,
-		str(c, "preflight"), back };
+		str(c, "preflight"), back, about };
 	table_row(table, ready ? PAINT_GREEN : PAINT_RED, cells);
 }
 
@@ -60,7 +73,7 @@ static void add_bake(Table *table, const json_t *report, const char *wave)
 			bake >= 86400  ? "d"
 			: bake >= 3600 ? "h"
 				       : "m");
-		const char *cells[] = { "", text, "", "", "", "" };
+		const char *cells[] = { "", text, "", "", "", "", "" };
 		table_row(table, PAINT_NONE, cells);
 	}
 }
@@ -68,7 +81,7 @@ static void add_bake(Table *table, const json_t *report, const char *wave)
 static void show_table(const json_t *report, const Term *t, GString *out)
 {
 	static const char *const head[] = { "WAVE", "CLUSTER", "NOW", "HOPS", "PREFLIGHT",
-		"IF IT FAILS" };
+		"IF IT FAILS", "ABOUT" };
 	g_autoptr(Table) table = table_new(G_N_ELEMENTS(head));
 	const json_t *clusters = json_object_get(report, "clusters");
 	const char *last = "";
@@ -84,6 +97,66 @@ static void show_table(const json_t *report, const Term *t, GString *out)
 		last = wave;
 	}
 	table_print(table, t, "", out);
+}
+
+/* "window second-tuesday: Tue 2026-12-08 08:00-17:00 EST (in 18d), no hop after 14:00". */
+static char *window_text(const json_t *w)
+{
+	g_auto(GStrv) parts = g_strsplit(str(w, "text"), ", ", 2);
+	int64_t in = json_path_int(w, "opensInSeconds", 0);
+	g_autofree char *human = sl_duration_human(in);
+	return g_strdup_printf("window %s: %s%s%s%s%s%s", str(w, "policy"),
+		parts[0] ? parts[0] : "", in ? " (in " : "", in ? human : "", in ? ")" : "",
+		parts[0] && parts[1] ? ", " : "", parts[0] && parts[1] ? parts[1] : "");
+}
+
+/* Each window once, with its clusters where not all have it. */
+static void show_windows(const json_t *report, GString *out)
+{
+	const json_t *clusters = json_object_get(report, "clusters");
+	g_autoptr(json_t) by_text = json_object();
+	size_t i;
+	json_t *c, *names;
+	const char *text;
+	json_array_foreach (clusters, i, c) {
+		const json_t *w = json_object_get(c, "window");
+		g_autofree char *line = json_is_object(w) ? window_text(w) : NULL;
+		if (!line)
+			continue;
+		if (!json_object_get(by_text, line))
+			json_object_set_new(by_text, line, json_array());
+		json_array_append(json_object_get(by_text, line), json_object_get(c, "name"));
+	}
+	json_object_foreach (by_text, text, names) {
+		g_string_append_printf(out, "%s", text);
+		if (json_array_size(names) < json_array_size(clusters))
+			json_array_foreach (names, i, c)
+				g_string_append_printf(
+					out, "%s%s", i ? ", " : "   for ", json_string_value(c));
+		g_string_append_c(out, '\n');
+	}
+}
+
+/* Where "about" is from, and what does not fit. */
+static void show_notes(const json_t *report, GString *out)
+{
+	const char *run = NULL;
+	bool bound = false;
+	size_t i;
+	json_t *v;
+	json_array_foreach (json_object_get(report, "clusters"), i, v) {
+		const json_t *about = json_object_get(v, "about");
+		run = json_path_str(about, "run", run);
+		bound = bound || (json_is_object(about) && !*str(about, "run"));
+	}
+	if (run)
+		g_string_append_printf(
+			out, "about: as the cluster's own last upgrade took (%s)\n", run);
+	if (bound)
+		g_string_append(out, "+ at least that: no earlier upgrade of it is known, so it is "
+				     "the usual time and what its disruption budgets allow\n");
+	json_array_foreach (json_object_get(report, "notes"), i, v)
+		g_string_append_printf(out, "note: %s\n", json_string_value(v));
 }
 
 static void show_findings(const json_t *c, GString *out)
@@ -106,10 +179,13 @@ void show_plan(const json_t *report, const Term *t, GString *out)
 	size_t i, blocked = 0;
 	json_t *c;
 	digest = g_str_has_prefix(digest, "sha256:") ? digest + 7 : digest;
-	g_string_append_printf(out, "Plan %s%s%.7s    digest %.8s\nTarget %s%s%s\n\n",
+	g_string_append_printf(out, "Plan %s%s%.7s    digest %.8s\nTarget %s%s%s\n",
 		str(report, "plan"), *commit ? " @ " : "", commit, digest,
 		str(report, "target.version"), *channel ? ", " : "", channel);
+	show_windows(report, out);
+	g_string_append_c(out, '\n');
 	show_table(report, t, out);
+	show_notes(report, out);
 	json_array_foreach (clusters, i, c) {
 		bool ready = strcmp(str(c, "preflight"), "ready") == 0;
 		blocked += !ready;

@@ -1,10 +1,12 @@
 /* shiplock plan: the preflight of a plan, in a controller of its own that writes nothing. */
-#include "cli.h"
+#include "client.h"
 #include "documents.h"
+#include "fleet/past.h"
 #include "local.h"
 #include "plan-set.h"
 #include "plan/schema.h"
 #include "show.h"
+#include "store/audit.h"
 #include <string.h>
 
 enum { PLAN_DEADLINE_SEC = 120, STEP_USEC = 200000 };
@@ -45,11 +47,45 @@ static void add_late(json_t *report, const json_t *run)
 	}
 }
 
-static json_t *make_report(Local *l, DocSet *set, const char *plan, GError **err)
+static bool learn(const Record *r, void *ud)
+{
+	g_autoptr(json_t) body = json_parse(r->body, strlen(r->body), NULL);
+	past_note(ud, r, body);
+	return true;
+}
+
+/* How long earlier upgrades took: by the journal of --state, or by the controller that runs. Who
+ * has neither gets the lower bound. */
+static bool read_lengths(const Args *a, json_t **ret, GError **err)
+{
+	*ret = NULL;
+	if (a->state) {
+		g_autoptr(Past) past = past_new();
+		g_autofree char *path = g_build_filename(a->state, "journal.db", NULL);
+		if (!audit_read(path, 0, learn, past, err))
+			return false;
+		*ret = json_deep_copy(past_lengths(past));
+		return true;
+	}
+	g_autoptr(Client) c = client_open(client_socket(a), NULL);
+	g_autoptr(json_t) answer = c ? client_get(c, "/v1/lengths", NULL) : NULL;
+	*ret = json_incref(json_object_get(answer, "clusters"));
+	return true;
+}
+
+static json_t *make_report(Local *l, DocSet *set, const Args *a, GError **err)
 {
 	Ask ask = { 0 };
+	const char *plan = a->rest[0];
 	g_autofree char *who = local_login();
-	FleetSubmit s = { .set = set, .plan = plan, .who = who, .plan_only = true };
+	g_autoptr(json_t) lengths = NULL;
+	if (!read_lengths(a, &lengths, err)) {
+		docset_free(set);
+		return NULL;
+	}
+	FleetSubmit s = {
+		.set = set, .plan = plan, .who = who, .plan_only = true, .lengths = lengths
+	};
 	fleet_submit(l->fleet, &s, on_reply, &ask);
 	int64_t end = loop_boot_usec(l->loop) + PLAN_DEADLINE_SEC * SL_USEC_PER_SEC;
 	while (!ask.replied && loop_boot_usec(l->loop) < end)
@@ -136,7 +172,7 @@ int verb_plan(const Args *a)
 	Local l;
 	g_autoptr(json_t) report = NULL;
 	if (local_open(&l, NULL, NULL, NULL, &err))
-		report = make_report(&l, set, a->rest[0], &err);
+		report = make_report(&l, set, a, &err);
 	else
 		docset_free(set);
 	code = report ? print_report(a, report) : cli_fail_error(a, err);

@@ -86,6 +86,11 @@ static void get_node_why(Call *c)
 	answer(c, fleet_why(c->d->fleet, c->parts[1], c->parts[3]), "node", c->parts[3]);
 }
 
+static void get_lengths(Call *c)
+{
+	answer(c, json_pack("{s:o}", "clusters", fleet_lengths(c->d->fleet)), "lengths", "");
+}
+
 static void get_version(Call *c)
 {
 	answer(c,
@@ -259,6 +264,7 @@ static const struct Route {
 	{ "GET", "audit", ROLE_READ, get_audit },
 	{ "GET", "events", ROLE_READ, get_events },
 	{ "GET", "orders/*", ROLE_READ, get_order },
+	{ "GET", "lengths", ROLE_READ, get_lengths },
 	{ "GET", "version", ROLE_READ, get_version },
 	{ "POST", "runs", ROLE_OPERATE, post_run },
 	{ "POST", "pause", ROLE_OPERATE, post_fleet },

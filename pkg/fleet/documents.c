@@ -294,5 +294,7 @@ void fleet_submit(Fleet *f, const FleetSubmit *s, FleetReply *reply, void *ud)
 	json_object_set_new(r->snapshot, "repository", json_string(""));
 	if (s->plan_only)
 		json_object_set_new(r->snapshot, "planOnly", json_true());
+	if (s->plan_only && s->lengths)
+		json_object_set(r->snapshot, "lengths", (json_t *)s->lengths);
 	saga_submit(f->saga, submit, submitted, r);
 }

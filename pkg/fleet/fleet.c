@@ -50,6 +50,7 @@ static void wake_runs(Fleet *f, const Record *r, const json_t *body)
 static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 {
 	Fleet *f = ud;
+	past_note(f->past, r, body);
 	bool ended =
 		strcmp(r->kind, "move") == 0 && strcmp(json_path_str(body, "to", ""), "ended") == 0;
 	Target *t = ended ? fleet_target(f, json_path_str(body, "cluster", "")) : NULL;
@@ -129,6 +130,14 @@ static const SagaHooks hooks = {
 	.stopped = stopped,
 };
 
+/* A plan that is only looked at brings the lengths of a journal that is not its own. */
+static const json_t *length_of(Item *cluster)
+{
+	const json_t *given = json_object_get(item_data(item_parent(cluster)), "lengths");
+	const json_t *lengths = given ? given : past_lengths(fleet_of(cluster)->past);
+	return json_object_get(lengths, item_name(cluster));
+}
+
 /* ---- targets ---- */
 
 static void forget_target(void *p)
@@ -207,6 +216,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	t->holder = f->holder;
 	t->assist = drain_assist;
 	t->may_move = cluster_may_move;
+	t->length = length_of;
 	t->watches = target_watches_new(t);
 	t->failing = cluster_failing;
 	g_ptr_array_add(f->targets, t);
@@ -257,6 +267,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->notices = notices_new(f);
 	notices_set(f->notices, o->notify);
 	f->o.notify = NULL;
+	f->past = past_new();
 	return f;
 }
 
@@ -272,6 +283,7 @@ void fleet_free(Fleet *f)
 	saga_free(f->saga);
 	g_ptr_array_free(f->runs, TRUE);
 	report_free(f->report);
+	past_free(f->past);
 	g_ptr_array_free(f->repositories, TRUE);
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);

@@ -101,6 +101,9 @@ typedef struct FleetSubmit {
 	const char *commit, *who;
 	bool plan_only; /* stop after preflight: nothing is written on any target */
 	bool inspect; /* without any plan: every Cluster of the set is looked at, and no more */
+	/* With plan_only: how long earlier upgrades took, of fleet_lengths() of another controller;
+	 * borrowed, NULL: those of this one. */
+	const json_t *lengths;
 } FleetSubmit;
 void fleet_submit(Fleet *f, const FleetSubmit *s, FleetReply *reply, void *ud);
 
@@ -115,6 +118,8 @@ json_t *fleet_plan_report(Fleet *f, int64_t run_id); /* kind PlanReport, of a pl
 json_t *fleet_inspect_report(Fleet *f, int64_t run_id); /* kind InspectReport, of an inspection */
 /* kind RunReport: what it did so far (fleet/report.h); NULL: no such run. */
 json_t *fleet_report(Fleet *f, int64_t run_id);
+/* Of the newest upgrade of each cluster that succeeded, as in past.h. */
+json_t *fleet_lengths(Fleet *f);
 char *fleet_metrics(Fleet *f); /* Prometheus text */
 /* 0-7 of the design's table, by outcome and holds; -1: still going on by itself. strict: skips
  * count as failure 3. */

@@ -1,6 +1,7 @@
 /* What the files of the fleet share. */
 #pragma once
 #include "fleet/fleet.h"
+#include "fleet/past.h"
 #include "fleet/schedule.h"
 #include "policy/window.h"
 #include "steps/cluster.h"
@@ -33,6 +34,7 @@ struct Fleet {
 	Notices *notices;
 	Report *report; /* of all runs */
 	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
+	Past *past;
 	bool writable;
 	bool looking; /* documents are to be looked at again in the next turn */
 };

@@ -323,6 +323,134 @@ static void test_freeze(void)
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 1);
 }
 
+/* ---- how long, against the window ---- */
+
+static json_t *plan(Rig *r, const char *yaml)
+{
+	FleetSubmit s = { .set = story_documents(yaml), .who = "ann", .plan_only = true };
+	int64_t before = r->run;
+	fleet_submit(r->fleet, &s, story_reply, r);
+	while (r->run == before)
+		faults_pass(r, 1);
+	faults_pass(r, 60);
+	return fleet_plan_report(r->fleet, r->run);
+}
+
+static const char *finding(const json_t *report, const char *code)
+{
+	size_t i;
+	json_t *f;
+	json_array_foreach (json_path(report, "clusters.0.findings"), i, f)
+		if (strcmp(json_path_str(f, "code", ""), code) == 0)
+			return json_path_str(f, "message", "");
+	return NULL;
+}
+
+#define SAYS(report, path, want) g_assert_cmpstr(json_path_str(report, path, ""), ==, want)
+
+/* Nothing is known of the cluster: the lower bound, which is longer than what is left today. */
+static void test_too_long(void)
+{
+	static const struct {
+		const char *more, *says;
+	} cases[] = {
+		{ "", "what is not done Mon 2026-09-21 15:00 UTC waits for the next opening" },
+		{ "  atClose: finish\n",
+			"what is not done Mon 2026-09-21 15:00 UTC goes on past the close" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(Rig) r = faults_begin("a", NULL);
+		g_autofree char *yaml = g_strconcat(FAST WINDOW("UTC", MONDAYS, ""), cases[i].more,
+			CLUSTER("a") IN_W(SOAKS, ""), NULL);
+		g_autoptr(json_t) report = plan(r, yaml);
+		SAYS(report, "clusters.0.window.policy", "w");
+		SAYS(report, "clusters.0.window.text", "Mon 2026-09-21 13:00-15:00 UTC");
+		SAYS(report, "clusters.0.window.closesAt", "2026-09-21T15:00:00Z");
+		SAYS(report, "clusters.0.preflight", "ready");
+		SAYS(report, "clusters.0.about.run", "");
+		/* An hour, the soak, three workers one after another; the last soak is no work. */
+		int64_t work = json_path_int(report, "clusters.0.about.workSeconds", 0);
+		g_assert_cmpint(work, >=, 3600 + 1800 + 3 * 300);
+		g_assert_cmpint(work, <, 3600 + 1800 + 3 * 420);
+		g_assert_cmpint(
+			json_path_int(report, "clusters.0.about.seconds", 0), ==, work + 1800);
+		const char *text = finding(report, "window");
+		g_test_message("%s", text);
+		g_assert_nonnull(strstr(text, "of work, but the window is open for 46m"));
+		g_assert_nonnull(strstr(text, cases[i].says));
+	}
+}
+
+/* Notice, and an opening that is long enough: the window that counts is a later one. */
+static void test_fits(void)
+{
+	g_autoptr(Rig) r = faults_begin("a", NULL);
+	g_autoptr(json_t) report = plan(
+		r, FAST WINDOW("America/New_York",
+			   "{weekday: tuesday, nth: 2, start: \"08:00\", end: \"17:00\"}",
+			   "  notice: 10d\n  lastHopStart: 3h\n") CLUSTER("a") IN_W(SOAKS, ""));
+	SAYS(report, "clusters.0.window.text",
+		"Tue 2026-10-13 08:00-17:00 EDT, no hop after 14:00");
+	SAYS(report, "clusters.0.window.opensAt", "2026-10-13T12:00:00Z");
+	g_assert_cmpint(
+		json_path_int(report, "clusters.0.window.opensInSeconds", 0) / 86400, ==, 21);
+	g_assert_null(finding(report, "window"));
+	g_autoptr(json_t) none = plan(r, ONLY_A);
+	g_assert_true(json_is_null(json_path(none, "clusters.0.window")));
+}
+
+#define GO(version)                                                                                \
+	FAST CLUSTER("a") HEAD("UpgradePlan", "up") "spec:\n  target: {version: " version          \
+						    "}\n  waves: " WAVE(                           \
+							    "[a]") "\n  policies: {gates: fast}\n"
+
+/* From its own last upgrade, over a restart; a pause in it does not count. */
+static void test_own_length(void)
+{
+	g_autoptr(Rig) r = faults_begin("a", GO(MID));
+	story_reach(r, "a", "nodes", NULL);
+	faults_command(r, "pause", "a");
+	faults_pass(r, 5 * 3600);
+	faults_command(r, "resume", "a");
+	faults_ends(r, "a", "Succeeded");
+	rig_crash(r);
+	rig_start(r);
+	g_autoptr(json_t) report = plan(r, GO(NEW));
+	SAYS(report, "clusters.0.about.run", "up#1");
+	int64_t about = json_path_int(report, "clusters.0.about.seconds", 0), begin = wall(r);
+	story_submit(r, GO(NEW));
+	faults_pass(r, 10);
+	faults_ends(r, "a", "Succeeded");
+	int64_t took = (wall(r) - begin) / RIG_SEC;
+	g_test_message("about %d s, took %d s", (int)about, (int)took);
+	g_assert_cmpint(about, >, took * 9 / 10);
+	g_assert_cmpint(about, <, took * 11 / 10);
+	/* Another controller brings it along. */
+	g_autoptr(json_t) lengths = fleet_lengths(r->fleet);
+	SAYS(lengths, "a.run", "up#3");
+	g_autoptr(Rig) other = faults_begin("a", NULL);
+	FleetSubmit s = {
+		.set = story_documents(GO(NEW)), .who = "ann", .plan_only = true, .lengths = lengths
+	};
+	fleet_submit(other->fleet, &s, story_reply, other);
+	faults_pass(other, 60);
+	g_autoptr(json_t) brought = fleet_plan_report(other->fleet, 1);
+	SAYS(brought, "clusters.0.about.run", "up#3");
+}
+
+/* Each fits, both do not. */
+static void test_wave_too_long(void)
+{
+	g_autoptr(Rig) r = faults_begin("ab", NULL);
+	g_autoptr(json_t) report = plan(r,
+		FAST WINDOW("UTC", "{weekday: tuesday, start: \"12:00\", end: \"15:00\"}", "")
+			CLUSTER("a") CLUSTER("b") PLAN_WITH(
+				"up", WAVE("[a, b]"), "  policies: {gates: fast, window: w}\n"));
+	g_assert_null(finding(report, "window"));
+	g_assert_nonnull(strstr(json_path_str(report, "notes.0", ""), "wave one: its 2 clusters"));
+	g_assert_nonnull(strstr(json_path_str(report, "notes.0", ""), "its window is 3h"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -334,5 +462,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/last-hop", test_last_hop);
 	g_test_add_func("/windows/notice", test_notice);
 	g_test_add_func("/windows/freeze", test_freeze);
+	g_test_add_func("/windows/too-long", test_too_long);
+	g_test_add_func("/windows/fits", test_fits);
+	g_test_add_func("/windows/own-length", test_own_length);
+	g_test_add_func("/windows/wave-too-long", test_wave_too_long);
 	return g_test_run();
 }

@@ -320,6 +320,62 @@ json_t *fleet_cluster(Fleet *f, const char *cluster)
 	return c ? cluster_json(f, c) : NULL;
 }
 
+json_t *fleet_lengths(Fleet *f)
+{
+	return json_deep_copy(past_lengths(f->past));
+}
+
+/* Clusters of a wave follow one another: the window may be long enough for each, and not for all.
+ */
+static json_t *wave_note(const Item *run, const json_t *wave)
+{
+	const char *name = json_path_str(wave, "name", "");
+	int64_t work = 0, open = INT64_MAX;
+	size_t n = 0;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const json_t *memo = item_memo(item_child(run, i));
+		int64_t from = 0, to = 0;
+		if (strcmp(json_path_str(cluster_entry(item_child(run, i)), "wave", ""), name) != 0)
+			continue;
+		n++;
+		work += json_path_int(memo, "about.workSeconds", 0);
+		if (sl_time_parse(json_path_str(memo, "window.opensAt", ""), &from) &&
+			sl_time_parse(json_path_str(memo, "window.closesAt", ""), &to))
+			open = sl_min(open, (to - from) / SL_USEC_PER_SEC);
+	}
+	if (n < 2 || work <= open || json_path_int(wave, "maxConcurrent", 1) > 1)
+		return NULL;
+	g_autofree char *need = sl_duration_human(work), *have = sl_duration_human(open);
+	return json_sprintf("wave %s: its %zu clusters take about %s one after another, its window "
+			    "is %s long: the rest waits for the next opening",
+		name, n, need, have);
+}
+
+static json_t *report_notes(const Item *run)
+{
+	json_t *out = json_array(), *wave;
+	size_t i;
+	json_array_foreach (json_object_get(item_data(run), "waves"), i, wave) {
+		json_t *note = wave_note(run, wave);
+		if (note)
+			json_array_append_new(out, note);
+	}
+	return out;
+}
+
+static json_t *report_cluster(const Item *c)
+{
+	const json_t *memo = item_memo(c);
+	return json_pack("{s:s, s:s, s:s?, s:O?, s:s, s:O?, s:O?, s:O?, s:O?, s:s?}", "name",
+		item_name(c), "wave", json_path_str(cluster_entry(c), "wave", ""), "now",
+		json_path_str(memo, "now", NULL), "hops", json_object_get(memo, "path"),
+		"preflight", g_strcmp0(cluster_outcome(c), "Refused") == 0 ? "blocked" : "ready",
+		"rollback", json_object_get(memo, "offer"), "findings",
+		json_object_get(memo, "findings"), "about", json_object_get(memo, "about"),
+		"window", json_object_get(memo, "window"), "approval",
+		json_path_str(cluster_wave(c), "approval", NULL));
+}
+
 json_t *fleet_plan_report(Fleet *f, int64_t id)
 {
 	Item *run = fleet_find_run(f, id);
@@ -327,18 +383,9 @@ json_t *fleet_plan_report(Fleet *f, int64_t id)
 		return NULL;
 	json_t *report = head("PlanReport"), *clusters = json_array();
 	const json_t *data = item_data(run);
-	for (size_t i = 0; i < item_n_children(run); i++) {
-		const Item *c = item_child(run, i);
-		const json_t *memo = item_memo(c);
-		json_array_append_new(clusters,
-			json_pack("{s:s, s:s, s:s?, s:O?, s:s, s:O?, s:O?}", "name", item_name(c),
-				"wave", json_path_str(cluster_entry(c), "wave", ""), "now",
-				json_path_str(memo, "now", NULL), "hops",
-				json_object_get(memo, "path"), "preflight",
-				g_strcmp0(cluster_outcome(c), "Refused") == 0 ? "blocked" : "ready",
-				"rollback", json_object_get(memo, "offer"), "findings",
-				json_object_get(memo, "findings")));
-	}
+	for (size_t i = 0; i < item_n_children(run); i++)
+		json_array_append_new(clusters, report_cluster(item_child(run, i)));
+	json_object_set_new(report, "notes", report_notes(run));
 	json_object_set_new(report, "plan", json_string(json_path_str(data, "plan.name", "")));
 	json_object_set_new(report, "commit", json_string(json_path_str(data, "commit", "")));
 	json_object_set_new(report, "digest", json_string(json_path_str(data, "digest", "")));

@@ -205,6 +205,36 @@ static void test_every_hour(void)
 	every_hour("Australia/Lord_Howe", "2026-09-20T00:00:00Z");
 }
 
+static void test_spans(void)
+{
+	static const struct {
+		const char *rules, *now, *text;
+	} spans[] = {
+		{ SECOND_TUESDAY, "2026-11-20T12:00:00Z", "Tue 2026-12-08 08:00-17:00 EST" },
+		{ SECOND_TUESDAY, "2026-12-08T20:00:00Z", "Tue 2026-12-08 08:00-17:00 EST" },
+		{ NIGHT, "2026-11-20T12:00:00Z",
+			"Sat 2026-11-21 22:00 - Sun 2026-11-22 06:00 EST" },
+		{ SUNDAY("00:30", "05:00"), "2026-11-01T04:00:00Z",
+			"Sun 2026-11-01 00:30 EDT-05:00 EST" },
+		{ "{" NY ",\"open\":[{\"weekday\":\"tuesday\",\"start\":\"08:00\",\"end\":"
+		  "\"17:00\"}],\"lastHopStart\":\"3h\"}",
+			"2026-11-20T12:00:00Z",
+			"Tue 2026-11-24 08:00-17:00 EST, no hop after 14:00" },
+		{ "{" NY ",\"open\":[{\"weekday\":\"saturday\",\"start\":\"22:00\",\"end\":"
+		  "\"06:00\"}],\"lastHopStart\":\"3h\"}",
+			"2026-11-20T12:00:00Z",
+			"Sat 2026-11-21 22:00 - Sun 2026-11-22 06:00 EST, no hop after Sun "
+			"2026-11-22 03:00" },
+		{ "{" NY "}", "2026-11-20T12:00:00Z", "open" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(spans); i++) {
+		g_autoptr(WindowRules) r = parse(spans[i].rules, NULL);
+		WindowState s = window_state(r, at(spans[i].now));
+		g_autofree char *text = window_span_text(r, &s);
+		g_assert_cmpstr(text, ==, spans[i].text);
+	}
+}
+
 static void test_bad(void)
 {
 	static const struct {
@@ -244,6 +274,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/window/state", test_state);
 	g_test_add_func("/window/hops", test_hops);
 	g_test_add_func("/window/every-hour", test_every_hour);
+	g_test_add_func("/window/spans", test_spans);
 	g_test_add_func("/window/bad", test_bad);
 	return g_test_run();
 }

@@ -383,16 +383,60 @@ bool window_rollback_outside(const WindowRules *r)
 	return !r || r->rollback_outside;
 }
 
-char *window_clock_text(const WindowRules *r, int64_t usec)
+/* What the wall clock of the zone shows. */
+typedef struct Shown {
+	int64_t day;
+	int minute;
+	const char *zone; /* "EST" */
+	char date[32]; /* "Tue 2026-12-08" */
+	char hour[8]; /* "08:00" */
+} Shown;
+
+static Shown shown(const WindowRules *r, int64_t usec)
 {
+	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
 	int64_t utc = usec / USEC;
 	int interval = g_time_zone_find_interval(r->zone, G_TIME_TYPE_UNIVERSAL, utc);
 	int64_t local = utc + g_time_zone_get_offset(r->zone, interval);
-	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
-	int y, m, d, of_day = (int)(local % DAY_SEC);
-	sl_date_from_days(local / DAY_SEC, &y, &m, &d);
-	return g_strdup_printf("%s %04d-%02d-%02d %02d:%02d %s", days[local / DAY_SEC % 7], y, m, d,
-		of_day / 3600, of_day / 60 % 60, g_time_zone_get_abbreviation(r->zone, interval));
+	Shown s = { .day = local / DAY_SEC,
+		.minute = (int)(local % DAY_SEC) / 60,
+		.zone = g_time_zone_get_abbreviation(r->zone, interval) };
+	int y, m, d;
+	sl_date_from_days(s.day, &y, &m, &d);
+	g_snprintf(s.date, sizeof s.date, "%s %04d-%02d-%02d", days[s.day % 7], y, m, d);
+	g_snprintf(s.hour, sizeof s.hour, "%02d:%02d", s.minute / 60, s.minute % 60);
+	return s;
+}
+
+char *window_clock_text(const WindowRules *r, int64_t usec)
+{
+	Shown s = shown(r, usec);
+	return g_strdup_printf("%s %s %s", s.date, s.hour, s.zone);
+}
+
+/* The zone's name stands once where both ends have it. */
+static char *span(const WindowRules *r, int64_t from_usec, int64_t to_usec)
+{
+	Shown a = shown(r, from_usec), b = shown(r, to_usec);
+	bool one = strcmp(a.zone, b.zone) == 0;
+	if (a.day == b.day)
+		return g_strdup_printf("%s %s%s%s-%s %s", a.date, a.hour, one ? "" : " ",
+			one ? "" : a.zone, b.hour, b.zone);
+	return g_strdup_printf("%s %s%s%s - %s %s %s", a.date, a.hour, one ? "" : " ",
+		one ? "" : a.zone, b.date, b.hour, b.zone);
+}
+
+char *window_span_text(const WindowRules *r, const WindowState *s)
+{
+	if (!r || s->opens_usec == INT64_MAX || s->closes_usec == INT64_MAX)
+		return window_text(r, s);
+	g_autofree char *text = span(r, s->opens_usec, s->closes_usec);
+	if (s->last_hop_usec == s->closes_usec)
+		return g_steal_pointer(&text);
+	Shown begin = shown(r, s->opens_usec), last = shown(r, s->last_hop_usec);
+	bool same = begin.day == last.day;
+	return g_strdup_printf(
+		"%s, no hop after %s%s%s", text, same ? "" : last.date, same ? "" : " ", last.hour);
 }
 
 char *window_text(const WindowRules *r, const WindowState *s)

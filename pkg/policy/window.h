@@ -41,5 +41,8 @@ bool window_rollback_outside(const WindowRules *r);
 
 /* "Tue 2026-12-08 08:00 EST", in the policy's zone. Caller frees. */
 char *window_clock_text(const WindowRules *r, int64_t usec);
+/* "Tue 2026-12-08 08:00-17:00 EST, no hop after 14:00" of the opening that now is in, or the next
+ * one. Caller frees. */
+char *window_span_text(const WindowRules *r, const WindowState *s);
 /* "open until Tue 2026-12-08 17:00 EST" or "opens Tue 2026-12-08 08:00 EST". Caller frees. */
 char *window_text(const WindowRules *r, const WindowState *s);

@@ -27,6 +27,7 @@ const Provider provider_openshift = {
 	.path = openshift_path,
 	.probe = openshift_probe,
 	.probe_return = openshift_probe_return,
+	.bound = openshift_bound,
 	.baseline = openshift_baseline,
 	.invariant = openshift_invariant,
 	.found = openshift_found,

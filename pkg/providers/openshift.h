@@ -61,6 +61,7 @@ char *openshift_graph_problem(const json_t *cv);
 /* A controller or person beside us who owns the version that is wished for, in words; NULL: nobody.
  * Caller frees. */
 char *openshift_version_owner(const json_t *cv);
+bool openshift_bound(Item *it, HopBound *ret);
 bool openshift_baseline(Item *it, json_t **ret);
 bool openshift_invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
 bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why);

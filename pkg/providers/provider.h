@@ -53,6 +53,11 @@ void found_clear(Found *f);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Found, found_clear)
 const char *found_name(FoundClass c);
 
+/* Lower bounds of one hop, in seconds. */
+typedef struct HopBound {
+	double control_plane_sec, nodes_sec;
+} HopBound;
+
 typedef struct AccessNeed {
 	const char *verb, *group, *resource, *namespace, *name;
 	bool write; /* asked as the identity that writes */
@@ -90,6 +95,8 @@ struct Provider {
 	bool (*probe)(Item *it, const json_t *hop, RollbackOffer *ret);
 	/* Could this hop, done earlier, be taken back now? */
 	bool (*probe_return)(Item *it, const json_t *hop, RollbackOffer *ret);
+	/* How long a hop takes at least, where no earlier one of this cluster is known. */
+	bool (*bound)(Item *it, HopBound *ret);
 	/* What is there before the upgrade, so that old faults are not blamed: goes into the memo.
 	 */
 	bool (*baseline)(Item *it, json_t **ret);

@@ -31,6 +31,9 @@ typedef struct Target {
 	bool (*may_move)(Item *cluster, StepResult *ret);
 	char *fleet; /* the name in our claims */
 	const char *holder; /* whose journal it is (store/holder.h), borrowed; NULL: not told */
+	/* How long this cluster's last upgrade took, of past.h of the fleet; borrowed, NULL: not
+	 * known. The function itself may be NULL. */
+	const json_t *(*length)(Item *cluster);
 	struct Wake *wakes; /* wake.h */
 	struct TargetWatches *watches; /* watches.h; made and freed by the fleet, NULL: none */
 	struct Pending *pending; /* completions under way: they go with the target */

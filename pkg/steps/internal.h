@@ -1,6 +1,7 @@
 /* What the files of the steps share. */
 #pragma once
 #include "objects/time.h"
+#include "policy/window.h"
 #include "steps/cluster.h"
 
 typedef struct ClusterCtx {
@@ -30,6 +31,13 @@ void takeover_preflight(Item *it, json_t *findings);
 bool takeover_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
 /* command.c */
 void cluster_record(Item *it, Batch *b, const Command *c);
+/* window.c: of the cluster's policy, NULL: none; and the wall time before which notice lets it not
+ * start. */
+WindowRules *cluster_window_rules(const Item *it);
+int64_t cluster_earliest_start(const Item *it, const WindowRules *rules);
+/* estimate.c: "about" and "window" into the memo, and a finding where the one does not fit the
+ * other. */
+void cluster_estimate(Item *it, size_t n_hops, json_t *memo, json_t *findings);
 /* gates.c */
 extern const StepOps step_preflight_gates, step_cp_verify, step_cp_soak, step_verify, step_soak;
 /* The control plane or a verification failed as a whole: why goes into the look. */

@@ -162,6 +162,8 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 		if (!cluster_takes_over(it) && look_ahead(it, findings, &hop, &offer)) {
 			json_object_set_new(memo, "nextHop", hop);
 			json_object_set_new(memo, "offer", offer);
+			if (!cluster_takes_back(it))
+				cluster_estimate(it, json_array_size(path), memo, findings);
 		}
 	}
 	end_preflight(it, b, memo, findings, hop && json_is_null(hop));

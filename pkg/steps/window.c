@@ -4,7 +4,7 @@
 #include "steps/internal.h"
 #include <string.h>
 
-static WindowRules *rules_of(const Item *it)
+WindowRules *cluster_window_rules(const Item *it)
 {
 	const json_t *policy = cluster_policy(it, "window");
 	if (json_is_null(policy))
@@ -20,9 +20,15 @@ static int64_t notice_until(const Item *it, const WindowRules *rules, ClusterWor
 	return work == WORK_START && !cluster_takes_back(it) ? window_notice_until(rules, seen) : 0;
 }
 
+int64_t cluster_earliest_start(const Item *it, const WindowRules *rules)
+{
+	return sl_max(
+		loop_wall_usec(saga_loop(item_saga(it))), notice_until(it, rules, WORK_START));
+}
+
 bool cluster_window_open(const Item *it, ClusterWork work, int64_t *ret_until_wall, char **ret_text)
 {
-	g_autoptr(WindowRules) rules = rules_of(it);
+	g_autoptr(WindowRules) rules = cluster_window_rules(it);
 	bool back = work == WORK_BACK || cluster_takes_back(it);
 	if (!rules || (back && window_rollback_outside(rules)))
 		return true;
@@ -86,7 +92,7 @@ static bool way_back_stands(Item *it, StepResult *ret)
  */
 static int64_t closes_at(const Item *it)
 {
-	g_autoptr(WindowRules) rules = rules_of(it);
+	g_autoptr(WindowRules) rules = cluster_window_rules(it);
 	Loop loop = saga_loop(item_saga(it));
 	int64_t wall = loop_wall_usec(loop);
 	WindowState s = window_state(rules, wall);
