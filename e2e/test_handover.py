@@ -1,11 +1,14 @@
 """The host is lost in mid-run: another daemon with no journal, or an older backup, takes over."""
 
+import json
 import os
 import shutil
+import subprocess
+import tarfile
 
 from rangelib import product
 from rangelib.harness import check, equal, test
-from rangelib.upgrade import TO, UP_SEC, Journal, RangeFleet, stands_at
+from rangelib.upgrade import TO, UP_SEC, Journal, RangeFleet, SimFleet, stands_at
 from rangelib.wait import wait_for
 from test_upgrade import CV, NEEDS, POOL, our_writes, story
 
@@ -156,3 +159,69 @@ def comes_back(f, first, kept, c):
     equal([r for r in journal.find("command", verb="takeover")], [], "its journal knows no takeover")
     first.stop()
     equal(our_writes(c, since=mark), {}, "written by the one that came back")
+
+
+PLANTED = {
+    "reason": "Bearer planted-in-a-reason",
+    "password": "planted-in-a-url",
+}
+
+
+def unpack(path, folder):
+    """The files of the archive by name, and that its checksums hold."""
+    with tarfile.open(path) as tar:
+        tar.extractall(folder)
+    (top,) = os.listdir(folder)
+    top = os.path.join(folder, top)
+    done = subprocess.run(
+        ["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=top, capture_output=True, text=True
+    )
+    equal(done.returncode, 0, f"sha256sum: {done.stdout}{done.stderr}")
+    files = {}
+    for name in os.listdir(top):
+        with open(os.path.join(top, name), encoding="utf-8") as f:
+            files[name] = f.read()
+    return files
+
+
+@test(
+    "audit bundle: one archive of a run, its checksums hold, no planted secret is in it",
+    needs=["binaries:shiplockd,shiplock-sim,shiplock-worker,shiplock"],
+    timeout=120,
+)
+def test_bundle(t):
+    f = SimFleet(t)
+    (name,) = f.names
+    token = os.path.join(f.folder, "kube", f"{name}.token")
+    check(token in f.texts[name], "its Cluster document names the file of the token")
+    with open(token, encoding="utf-8") as file:
+        planted = {**PLANTED, "token": file.read().strip()}
+    f.start()
+    f.wait(name, "begun", lambda c: order_of(c["state"]) >= order_of("cp-verify"))
+    reason = f"{PLANTED['reason']} https://ann:{PLANTED['password']}@git.example/x"
+    equal(f.cli("pause", "--reason", reason, name).returncode, 0, "pause")
+    check(PLANTED["password"].encode() in f.journal().text(), "the journal holds what was typed")
+    live, again = (os.path.join(t.folder, n) for n in ("live.tar", "offline.tar"))
+    done = f.cli("audit", "bundle", "1", live)
+    equal(done.returncode, 0, f"bundle: {done.stdout}{done.stderr}")
+    equal(f.cli("audit", "bundle", "1", live).returncode, 1, "a file that is there already")
+    equal(f.cli("audit", "bundle", "77", live + "x").returncode, 1, "no such run")
+    done = f.cli("audit", "bundle", "--state", f.daemon.state, "up#1", again)
+    equal(done.returncode, 0, f"bundle offline: {done.stdout}{done.stderr}")
+    files = unpack(live, os.path.join(t.folder, "live"))
+    want = {"README", "SHA256SUMS", "plan.json", "proof.json", "records.jsonl", "run.json"}
+    equal(set(files), want | {"status.json", "version.json", "why.json"}, "the files")
+    records = [json.loads(line) for line in files["records.jsonl"].splitlines()]
+    kinds = {r["kind"] for r in records}
+    check({"item", "move", "intent", "result", "look", "command", "hold"} <= kinds, str(kinds))
+    check(json.loads(files["proof.json"])["records"] >= len(records), "the proof")
+    equal(json.loads(files["plan.json"])["plan"]["name"], "up", "the plan")
+    offline = unpack(again, os.path.join(t.folder, "offline"))
+    equal(set(offline), want - {"run.json"} | {"version.json"}, "the files offline")
+    for archive in (live, again):
+        with open(archive, "rb") as raw:
+            data = raw.read()
+        for what, secret in planted.items():
+            word = secret.split()[-1].encode()
+            check(word not in data, f"the planted {what} is in {archive}")
+        check(b"[redacted]" in data, "nothing was redacted")

@@ -53,9 +53,11 @@ const Verb verbs[] = {
 		"show [RUN | FIRST-LAST | RUN:FIRST-LAST]\n"
 		"       shiplock audit verify [--state DIR] [--anchor SEQ:HASH] [FILE]\n"
 		"       shiplock audit backup [--state DIR] FILE\n"
+		"       shiplock audit bundle [--state DIR] [-o text|json] RUN [FILE]\n"
 		"       shiplock audit report | outages [--url URL] | notice [--state DIR] RUN "
 		"[WAVE]",
-		"Records of the journal, their proof, a copy; what a run did." },
+		"Records of the journal, their proof, a copy, an archive for a support case; what "
+		"a run did." },
 	{ "completion", verb_completion, NULL, "", 1, 1, "bash | zsh",
 		"Prints the completions for a shell." },
 	{ "version", verb_version, NULL, "os", 0, 0, "[-o text|json]",

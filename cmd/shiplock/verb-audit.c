@@ -1,4 +1,5 @@
 /* shiplock audit: the journal from outside. */
+#include "bundle.h"
 #include "client.h"
 #include "objects/time.h"
 #include "records.h"
@@ -135,6 +136,12 @@ static int audit_backup_verb(const Args *a)
 	return EXIT_SUCCEEDED;
 }
 
+static int audit_bundle_verb(const Args *a)
+{
+	g_autofree char *path = journal_path(a);
+	return audit_bundle(a, path);
+}
+
 int verb_audit(const Args *a)
 {
 	static const struct {
@@ -147,10 +154,12 @@ int verb_audit(const Args *a)
 		{ "report", audit_report },
 		{ "outages", audit_report },
 		{ "notice", audit_report },
+		{ "bundle", audit_bundle_verb },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(subs); i++)
 		if (strcmp(subs[i].name, a->rest[0]) == 0)
 			return subs[i].run(a);
-	return cli_fail(a, EXIT_USAGE, "takes show, verify, backup, report, outages or notice",
+	return cli_fail(a, EXIT_USAGE,
+		"takes show, verify, backup, bundle, report, outages or notice",
 		"shiplock audit --help");
 }
