@@ -14,7 +14,7 @@ import time
 from rangelib import product
 from rangelib.prom import Prometheus, fetch
 from rangelib.harness import check, equal, test
-from rangelib.upgrade import Journal, SimFleet
+from rangelib.upgrade import Journal, SimFleet, git
 from rangelib.wait import wait_for
 
 SIM = ["binaries:shiplockd,shiplock-sim,shiplock-worker,shiplock"]
@@ -255,3 +255,61 @@ def test_report(t):
                        (("report", "--state", d.state, "77"), 1),
                        (("notice", "--state", d.state, "1", "none"), 1)):
         equal(ask(*args).returncode, code, f"{args}")
+
+
+def with_results(d):
+    """The daemon's configuration, with results for its repository; returns the bare repository."""
+    with open(d.config, encoding="utf-8") as x:
+        config = json.load(x)
+    config["spec"]["repositories"][0]["results"] = {}
+    write(d.config, json.dumps(config))
+    return config["spec"]["repositories"][0]["url"]
+
+
+def refs(repository):
+    out = git(repository, "for-each-ref", "--format=%(refname) %(objectname)")
+    return dict(line.split() for line in out.splitlines())
+
+
+@test(
+    "the result goes back to Git: one report commit and one note however often the controller is "
+    "killed, the plans branch untouched",
+    needs=SIM,
+    timeout=180,
+)
+def test_results(t):
+    f = SimFleet(t)
+    d = f.daemon = f.daemon_for(f.names, os.path.join(t.folder, "daemon"))
+    repository = with_results(d)
+    t.defer(d.stop)
+    before = refs(repository)
+    d.start()
+    f.wait_state(f.names[0], "soak", 90)
+    journal = Journal(d.state)
+    wait_for("the result is on its way", lambda: journal.find("intent", row="result"), 60, poll=0.002)
+    # Into the fetch, the commit, the push: wherever it is by then.
+    for pause in (0.0, 0.004, 0.01, 0.02, 0.04, 0.08, 0.15):
+        threading.Event().wait(pause)
+        d.crash()
+        d.start()
+    done = lambda: len(journal.find("result", row="result", **{"class": "done"})) == 2
+    wait_for("both are written", done, 60)
+    now = refs(repository)
+    branch, notes = "refs/heads/shiplock/results", "refs/notes/shiplock"
+    equal(set(now) - set(before), {branch, notes}, "new refs")
+    equal({k: now[k] for k in before}, before, "the others")
+    equal(git(repository, "rev-list", "--count", branch).strip(), "1", "report commits")
+    equal(git(repository, "rev-list", "--count", notes).strip(), "1", "notes commits")
+    files = git(repository, "ls-tree", "-r", "--name-only", branch).split()
+    equal({os.path.basename(x) for x in files if "notice-" not in x},
+          {"report.md", "report.json", "outages.yaml"}, "files")
+    plan = git(repository, "rev-parse", "main").strip()
+    note = git(repository, "notes", "--ref", "shiplock", "show", plan)
+    check(note.startswith("shiplock run ") and "Succeeded" in note, note)
+    report = json.loads(git(repository, "show", f"{branch}:{os.path.dirname(files[0])}/report.json"))
+    equal((report["outcome"], report["commit"]), ("Succeeded", plan), "the report")
+    d.stop()
+    d.start()
+    wait_for("the daemon looked around", lambda: d.call("GET", "/v1/status")[0] == 200, 10)
+    equal(d.call("GET", "/v1/status")[1]["results"], [], "nothing is open")
+    equal(refs(repository), now, "and nothing is written again")

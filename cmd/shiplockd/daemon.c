@@ -38,6 +38,43 @@ static void on_repository(void *ud, const char *repository, const char *url, con
 	fleet_set_repository(d->fleet, repository, url, commit, looked_usec, error);
 }
 
+/* ---- fleet to Git ---- */
+
+static const json_t *results_wanted(void *ud, const char *repository)
+{
+	const Daemon *d = ud;
+	size_t i;
+	json_t *r;
+	json_array_foreach (config_repositories(d->config), i, r)
+		if (strcmp(json_path_str(r, "name", ""), repository) == 0)
+			return json_object_get(r, "results");
+	return NULL;
+}
+
+static json_t *results_names(void *ud)
+{
+	const Daemon *d = ud;
+	json_t *names = json_array(), *r;
+	size_t i;
+	json_array_foreach (config_repositories(d->config), i, r)
+		if (json_object_get(r, "results"))
+			json_array_append_new(names, json_string(json_path_str(r, "name", "")));
+	return names;
+}
+
+static uint64_t results_write(void *ud, const char *repository, const json_t *request,
+	JobDone *done, void *done_ud, GError **err)
+{
+	const Daemon *d = ud;
+	return watch_git_write(d->watch, repository, request, done, done_ud, err);
+}
+
+static void results_cancel(void *ud, uint64_t id)
+{
+	Job job = job_worker_job(((const Daemon *)ud)->jobs);
+	job.ops->cancel(job.self, id);
+}
+
 /* ---- signals and lateness ---- */
 
 static void on_end(void *ud)
@@ -89,6 +126,7 @@ static void on_hup(void *ud)
 		fleet_set_notify(d->fleet, config_notify(c));
 		watch_git_set(d->watch, config_repositories(c));
 		watch_git_reload(d->watch);
+		fleet_results_changed(d->fleet);
 		sl_log(d->log, LOG_LEVEL_NOTICE, LOG_NO_FIELDS, "the configuration was read again");
 	} else {
 		sl_log(d->log, LOG_LEVEL_ERROR, LOG_NO_FIELDS,
@@ -225,6 +263,7 @@ static bool start_fleet(Daemon *d, GError **err)
 		.name = d->config->name,
 		.holder = d->holder,
 		.notify = config_notify(d->config),
+		.results = { results_names, results_wanted, results_write, results_cancel, d },
 		.listener = on_event,
 		.listener_ud = d };
 	d->fleet = fleet_new(&o);

@@ -2,6 +2,7 @@
  * faces. */
 #include "fleet/internal.h"
 #include "fleet/notice.h"
+#include "fleet/results.h"
 #include <string.h>
 
 /* A message id of journald for each kind of record: random numbers, fixed for good. */
@@ -206,9 +207,9 @@ void fleet_tell(Fleet *f, const Record *r, const json_t *body, bool replay)
 	FleetEvent e = { .record = r, .body = body, .replay = replay };
 	g_autofree char *said = record_text(r, body), *text = NULL;
 	place(&e, it);
-	if (it && item_kind(it) == &notice_kind) {
+	if (it && (item_kind(it) == &notice_kind || item_kind(it) == &result_kind)) {
 		e.cluster = ""; /* its site is no cluster */
-		text = g_strdup_printf("notice %s: %s", item_name(it), said);
+		text = g_strdup_printf("%s %s: %s", item_kind(it)->name, item_name(it), said);
 	}
 	e.text = text ? text : said;
 	if (!replay)

@@ -1,6 +1,7 @@
 #include "fleet/internal.h"
 #include "fleet/notice.h"
 #include "fleet/report.h"
+#include "fleet/results.h"
 #include "providers/wake.h"
 #include "providers/watches.h"
 #include <string.h>
@@ -74,13 +75,14 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 	wake_runs(f, r, body);
 	report_add(f->report, r, body);
 	notices_applied(f->notices, r, body, replay);
+	results_applied(f->results, r, body);
 	fleet_tell(f, r, body, replay);
 }
 
 static const ItemKind *kind_by_name(const char *name, void *ud)
 {
 	static const ItemKind *const kinds[] = { &run_kind, &cluster_kind, &drain_node_kind,
-		&drain_pod_kind, &notice_kind };
+		&drain_pod_kind, &notice_kind, &result_kind };
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
 			return kinds[i];
@@ -93,6 +95,8 @@ static Site *site_by_name(const char *name, void *ud)
 	Target *t = fleet_target(ud, name);
 	if (strcmp(name, NOTICE_SITE) == 0)
 		return notices_site(f->notices);
+	if (strcmp(name, RESULTS_SITE) == 0)
+		return results_site(f->results);
 	return t ? t->site : NULL;
 }
 
@@ -106,7 +110,7 @@ static const ActRow *find_row(const ActRow *const *rows, const char *name)
 
 static const ActRow *row_by_name(const char *name, void *ud)
 {
-	static const ActRow *const own[] = { &act_notice, NULL };
+	static const ActRow *const own[] = { &act_notice, &act_result_row, NULL };
 	const ActRow *const *const tables[] = { provider_openshift.rows, drain_rows, own };
 	const ActRow *row = NULL;
 	for (size_t i = 0; !row && i < G_N_ELEMENTS(tables); i++)
@@ -264,6 +268,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->idle = idle_new(f, o->idle_interval_sec);
 	f->runs = g_ptr_array_new();
 	f->report = report_new(f->name);
+	f->results = results_new(f);
 	f->notices = notices_new(f);
 	notices_set(f->notices, o->notify);
 	f->o.notify = NULL;
@@ -280,6 +285,7 @@ void fleet_free(Fleet *f)
 		f->targets, TRUE); /* their completions go before the engine that waits for them */
 	g_ptr_array_free(f->credentials, TRUE);
 	notices_free(f->notices);
+	results_free(f->results);
 	saga_free(f->saga);
 	g_ptr_array_free(f->runs, TRUE);
 	report_free(f->report);
@@ -297,7 +303,13 @@ bool fleet_start(Fleet *f, GError **err)
 	if (!saga_start(f->saga, err))
 		return false;
 	notices_start(f->notices);
+	results_start(f->results);
 	return true;
+}
+
+void fleet_results_changed(Fleet *f)
+{
+	results_changed(f->results);
 }
 
 void fleet_set_notify(Fleet *f, const json_t *receivers)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "creds/creds.h"
 #include "http/http.h"
+#include "job/job.h"
 #include "loop/loop.h"
 #include "plan/docset.h"
 #include "store/store.h"
@@ -28,6 +29,19 @@ typedef struct FleetConnect {
 	const HttpEndpoint *(*receiver)(void *ud, const json_t *notify, GError **err);
 } FleetConnect;
 
+/* How the result of a run goes back to the repository of its plan. All NULL: it does not. */
+typedef struct FleetResults {
+	json_t *(*names)(void *ud); /* of the repositories that want it: array, a new reference */
+	/* {"branch", "notes"} of one that does, else NULL. Borrowed. */
+	const json_t *(*wanted)(void *ud, const char *repository);
+	/* Starts the worker's op write (git/git.h) with what is needed to reach the repository. 0:
+	 * err says why it could not be started. */
+	uint64_t (*write)(void *ud, const char *repository, const json_t *request, JobDone *done,
+		void *done_ud, GError **err);
+	void (*cancel)(void *ud, uint64_t id);
+	void *ud;
+} FleetResults;
+
 /* What people and programs follow: one durable record, told. Borrowed. */
 typedef struct FleetEvent {
 	const Record *record;
@@ -49,6 +63,7 @@ typedef struct FleetOptions {
 	const char *holder; /* whose journal this is, in claims (store/holder.h); NULL: not told */
 	const json_t *notify; /* spec.notify of the ControllerConfig with its defaults; may be NULL:
 				 nobody is told; borrowed for fleet_new */
+	FleetResults results;
 	FleetListener *listener; /* may be NULL */
 	void *listener_ud;
 } FleetOptions;
@@ -62,6 +77,9 @@ bool fleet_start(Fleet *f, GError **err) SL_MUST_USE;
 /* Other receivers than FleetOptions.notify from now on. One that is new hears of what happens from
  * here; what waits for one that is gone is dropped. */
 void fleet_set_notify(Fleet *f, const json_t *receivers);
+
+/* Other repositories want results now: as for receivers. */
+void fleet_results_changed(Fleet *f);
 
 /* The documents that are in force, checked and without errors (docset_ok). repository is its name
  * in the ControllerConfig. Active plans without a run begin one; `state` of the others counts from

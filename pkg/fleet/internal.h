@@ -20,6 +20,7 @@ typedef struct Repository {
 typedef struct Idle Idle;
 typedef struct Notices Notices;
 typedef struct Report Report;
+typedef struct Results Results;
 
 struct Fleet {
 	FleetOptions o;
@@ -33,6 +34,7 @@ struct Fleet {
 	Idle *idle;
 	Notices *notices;
 	Report *report; /* of all runs */
+	Results *results;
 	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
 	Past *past;
 	bool writable;

@@ -2,6 +2,7 @@
  * else. */
 #include "fleet/internal.h"
 #include "fleet/notice.h"
+#include "fleet/results.h"
 #include "objects/time.h"
 #include <string.h>
 
@@ -67,7 +68,8 @@ static bool is_own_news(const Item *it, const json_t *body)
 static unsigned hold_events(Fleet *f, const Item *it, const json_t *body)
 {
 	static const char *const questions[] = { "approval", "rollback-wanted" };
-	if (item_kind(it) == &notice_kind || (is_below_cluster(it) && !is_own_news(it, body)))
+	if (item_kind(it) == &notice_kind || item_kind(it) == &result_kind ||
+		(is_below_cluster(it) && !is_own_news(it, body)))
 		return 0;
 	for (size_t i = 0; i < G_N_ELEMENTS(questions); i++)
 		if (strcmp(str(body, "cause"), questions[i]) == 0)

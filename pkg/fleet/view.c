@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "fleet/internal.h"
 #include "fleet/notice.h"
+#include "fleet/results.h"
 #include "objects/time.h"
 #include "plan/doc.h"
 #include <string.h>
@@ -252,6 +253,24 @@ static void need_of_claims(Fleet *f, json_t *list)
 	}
 }
 
+static void need_of_results(Fleet *f, json_t *list)
+{
+	g_autoptr(json_t) open = results_json(f->results);
+	size_t i;
+	json_t *r;
+	json_array_foreach (open, i, r) {
+		int64_t sec = json_path_int(r, "sinceSeconds", 0);
+		if (sec < RESULTS_LATE_SEC)
+			continue;
+		g_autofree char *text =
+			g_strdup_printf("the result of run %d is not in %s of repository %s: %s",
+				(int)json_path_int(r, "run", 0), json_path_str(r, "ref", ""),
+				json_path_str(r, "repository", ""),
+				json_path_str(r, "error", "no answer yet"));
+		need(list, "", sec, text, "journalctl -u shiplockd");
+	}
+}
+
 static json_t *needs_you(Fleet *f)
 {
 	json_t *list = json_array();
@@ -267,6 +286,7 @@ static json_t *needs_you(Fleet *f)
 	for (unsigned i = 0; i < f->targets->len; i++)
 		need_of_brakes(f, g_ptr_array_index(f->targets, i), list);
 	need_of_notices(f, list);
+	need_of_results(f, list);
 	need_of_claims(f, list);
 	return list;
 }
@@ -305,6 +325,7 @@ json_t *fleet_status(Fleet *f)
 	json_object_set_new(s, "inventory", idle_json(f->idle));
 	json_object_set_new(s, "repositories", repositories_json(f));
 	json_object_set_new(s, "notify", notices_json(f->notices));
+	json_object_set_new(s, "results", results_json(f->results));
 	return s;
 }
 

@@ -485,6 +485,27 @@ void watch_git_reload(WatchGit *w)
 	}
 }
 
+uint64_t watch_git_write(
+	WatchGit *w, const char *name, const json_t *request, JobDone *done, void *ud, GError **err)
+{
+	Repo *r = find(w->repos, name);
+	if (!r) {
+		sl_fail(err, SL_ERR_NOT_FOUND, "repository %s is not watched any more", name);
+		return 0;
+	}
+	g_autoptr(json_t) all = json_copy((json_t *)request);
+	json_object_set_new(all, "url", json_string(url_of(r)));
+	g_autofree char *mirror = mirror_path(r);
+	json_object_set_new(all, "mirror", json_string(mirror));
+	if (!add_refs(r, all, err))
+		return 0;
+	g_autofree char *text = json_canonical(all);
+	uint64_t id = w->o.job.ops->start(
+		w->o.job.self, "git", text, strlen(text), WATCH_GIT_WRITE_MSEC, done, ud);
+	explicit_bzero(text, strlen(text));
+	return id;
+}
+
 bool watch_git_settled(const WatchGit *w)
 {
 	for (unsigned i = 0; i < w->repos->len; i++) {

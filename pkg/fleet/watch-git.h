@@ -19,6 +19,7 @@ enum {
 	WATCH_GIT_FETCH_MSEC = 300000,
 	WATCH_GIT_TREE_MSEC = 60000,
 	WATCH_GIT_YAML_MSEC = 60000,
+	WATCH_GIT_WRITE_MSEC = 300000,
 	WATCH_GIT_JITTER_PERCENT = 10, /* of the interval, either way */
 	WATCH_GIT_MIN_INTERVAL_SEC = 1,
 	WATCH_GIT_MAX_FINDINGS = 3, /* told in one line */
@@ -54,6 +55,11 @@ void watch_git_set(WatchGit *w, const json_t *repositories);
 bool watch_git_poke(WatchGit *w, const char *name);
 /* Looks at all now, and takes rewritten branches as they are. */
 void watch_git_reload(WatchGit *w);
+/* Starts the worker's op write on the repository, with its address and credential; request: the
+ * other members (git/git.h). It uses the mirror of the watch, whose refs stay apart. Returns the id
+ * of the job, 0 with err: NOT_FOUND there is none of that name, or its credential. */
+uint64_t watch_git_write(WatchGit *w, const char *name, const json_t *request, JobDone *done,
+	void *ud, GError **err);
 /* Nothing is under way and every repository was looked at since it was named: for tests and for
  * readiness. */
 bool watch_git_settled(const WatchGit *w);

@@ -366,6 +366,15 @@ static void check_notify(Checker *c, const json_t *item)
 	check_template(c, json_object_get(item, "body"), token ? names : names + 1);
 }
 
+static void check_results(Checker *c, const json_t *repository)
+{
+	const json_t *results = json_object_get(repository, "results");
+	const char *branch = text_at(results, "branch"), *plans = text_at(repository, "branch");
+	if (branch && strcmp(branch, plans ? plans : "main") == 0)
+		check_report(c, (At){ .parent = results, .key = "branch", .code = CODE_CONFLICT },
+			"\"%s\" is the branch of the plans; results need one of their own", branch);
+}
+
 static void check_config(Checker *c, const json_t *spec)
 {
 	const json_t *list = json_object_get(spec, "notify"), *item;
@@ -380,6 +389,7 @@ static void check_config(Checker *c, const json_t *spec)
 	list = json_object_get(spec, "repositories");
 	json_array_foreach (list, i, item) {
 		int64_t every = seconds_at(item, "interval");
+		check_results(c, item);
 		if (every >= 0 && every < 5)
 			check_report(c,
 				(At){ .parent = item, .key = "interval", .code = CODE_VALUE },

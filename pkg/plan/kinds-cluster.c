@@ -168,6 +168,13 @@ static const Field webhook_fields[] = {
 		"shared with the Git server, for the HMAC" },
 	{ 0 },
 };
+static const Field results_fields[] = {
+	{ "branch", &shape_text, 0, "shiplock/results",
+		"branch of the reports, made when it is missing; never the branch of the plans" },
+	{ "notes", &shape_text, 0, "shiplock",
+		"the plan's commit gets a note under refs/notes/ and this name" },
+	{ 0 },
+};
 static const Field repository_fields[] = {
 	{ "name", &shape_label, FIELD_REQUIRED | FIELD_UNIQUE, NULL, "name in reports" },
 	{ "url", &shape_text, FIELD_REQUIRED, NULL, "local path, http, https or ssh" },
@@ -179,6 +186,8 @@ static const Field repository_fields[] = {
 	{ "ca", &shape_secret, 0, NULL, "PEM; default: the host's authorities" },
 	{ "knownHosts", &shape_secret, 0, NULL, "ssh: host keys of the server" },
 	{ "webhook", OBJECT(webhook_fields), 0, NULL, "a push is seen at once" },
+	{ "results", OBJECT(results_fields), 0, NULL,
+		"the end of each run is written back; the credential must be allowed to push" },
 	{ 0 },
 };
 static const Field listen_fields[] = {
