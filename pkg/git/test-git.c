@@ -1,80 +1,10 @@
 /* Repositories made with the git program, read through the verb: by path, git daemon, ssh, http and
  * https, all on loopback. */
-#include "base/file.h"
-#include "git/git-util.h"
+#include "git/test-inetd.h"
+#include "git/test-place.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-typedef struct Place {
-	char *dir, *repo, *mirror;
-} Place;
-
-static char *in(const Place *p, const char *name)
-{
-	return g_build_filename(p->dir, name, NULL);
-}
-
-/* Runs a program to its end; it must succeed. */
-static char *run_in(const char *dir, const char *const *argv)
-{
-	char *out = NULL, *said = NULL;
-	int status = -1;
-	g_autoptr(GError) err = NULL;
-	g_spawn_sync(dir, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, &said,
-		&status, &err);
-	g_assert_no_error(err);
-	if (status != 0)
-		g_error("%s %s: %s", argv[0], argv[1], said);
-	g_free(said);
-	return g_strchomp(out);
-}
-#define RUN(dir, ...) g_free(run_in(dir, (const char *const[]){ __VA_ARGS__, NULL }))
-
-static void write_text(const Place *p, const char *name, const char *text, gssize len)
-{
-	g_autofree char *path = g_build_filename(p->repo, name, NULL);
-	g_autofree char *dir = g_path_get_dirname(path);
-	g_assert_cmpint(g_mkdir_with_parents(dir, 0755), ==, 0);
-	g_assert_true(g_file_set_contents(path, text, len, NULL));
-}
-
-/* Commits all there is; the id is the caller's. */
-static char *commit(const Place *p, const char *message)
-{
-	RUN(p->repo, "git", "add", "-A");
-	RUN(p->repo, "git", "commit", "-q", "--allow-empty", "-m", message);
-	return run_in(p->repo, (const char *const[]){ "git", "rev-parse", "HEAD", NULL });
-}
-
-static void place_begin(Place *p)
-{
-	p->dir = g_dir_make_tmp("sl-git-XXXXXX", NULL);
-	p->repo = in(p, "fleet");
-	p->mirror = in(p, "mirror");
-	g_assert_cmpint(g_mkdir_with_parents(p->repo, 0755), ==, 0);
-	RUN(p->repo, "git", "init", "-q", "-b", "main");
-	write_text(p, "plans/a.yaml", "kind: UpgradePlan\n", -1);
-	g_free(commit(p, "first plan"));
-}
-
-static void place_end(Place *p)
-{
-	RUN("/", "rm", "-rf", p->dir);
-	g_free(p->dir);
-	g_free(p->repo);
-	g_free(p->mirror);
-}
 
 static json_t *ask(json_t *request, GError **err)
 {
@@ -92,11 +22,6 @@ static json_t *fetch_request(const Place *p, const char *url, const char *branch
 	if (branch)
 		json_object_set_new(r, "branch", json_string(branch));
 	return r;
-}
-
-static const char *str(const json_t *v, const char *key)
-{
-	return json_string_value(json_object_get(v, key));
 }
 
 static json_t *fetch_ok(json_t *request)
@@ -304,68 +229,6 @@ static void test_show(void)
 	p.mirror = in(&p, "other");
 	expect_error(show_request(&p, id, "plans/a.yaml"), SL_ERR_NOT_FOUND, "other");
 	place_end(&p);
-}
-
-/* A listener that starts a program for each connection, as inetd did; git daemon and sshd know how
- * to live under it, so the kernel can choose the port. */
-typedef struct Inetd {
-	int port;
-	pid_t pid;
-} Inetd;
-
-static int listen_anywhere(int *ret_port)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof at;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	g_assert_cmpint(bind(fd, (struct sockaddr *)&at, sizeof at), ==, 0);
-	g_assert_cmpint(listen(fd, 16), ==, 0);
-	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&at, &len), ==, 0);
-	*ret_port = ntohs(at.sin_port);
-	return fd;
-}
-
-G_NORETURN static void inetd_serve(int fd, const char *const *argv)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGCHLD, SIG_IGN);
-	for (;;) {
-		int conn = accept(fd, NULL, NULL);
-		if (conn >= 0 && fork() == 0) {
-			signal(SIGCHLD, SIG_DFL);
-			dup2(conn, 0);
-			dup2(conn, 1);
-			dup2(open("/dev/null", O_WRONLY), 2);
-			execvp(argv[0], (char **)argv);
-			_exit(127);
-		}
-		close(conn);
-	}
-}
-
-static void inetd_start(Inetd *s, const char *const *argv)
-{
-	int fd = listen_anywhere(&s->port);
-	s->pid = fork();
-	g_assert_cmpint(s->pid, >=, 0);
-	if (s->pid == 0)
-		inetd_serve(fd, argv);
-	close(fd);
-}
-
-static void stop_process(pid_t pid, int signo)
-{
-	kill(pid, signo);
-	g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
-}
-
-/* Its children become ours (PR_SET_CHILD_SUBREAPER), so that none is left behind. */
-static void inetd_stop(Inetd *s)
-{
-	stop_process(s->pid, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0)
-		;
 }
 
 static void test_git_daemon(void)
@@ -673,31 +536,6 @@ static void test_https_other_name(void)
 	}
 	g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
 	g_test_trap_assert_passed();
-}
-
-/* libgit2 1.5.1 as packaged forgets the match data of each regular expression; the worker lives for
- * one job only. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libpcre2\n";
-}
-
-static void set_git_environment(void)
-{
-	static const char *const vars[][2] = {
-		{ "GIT_CONFIG_GLOBAL", "/dev/null" },
-		{ "GIT_CONFIG_SYSTEM", "/dev/null" },
-		{ "GIT_AUTHOR_NAME", "Åsa" },
-		{ "GIT_AUTHOR_EMAIL", "asa@example" },
-		{ "GIT_COMMITTER_NAME", "Åsa" },
-		{ "GIT_COMMITTER_EMAIL", "asa@example" },
-		{ "GIT_AUTHOR_DATE", "1700000000 +0000" },
-		{ "GIT_COMMITTER_DATE", "1700000000 +0000" },
-		{ "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" },
-	};
-	for (size_t i = 0; i < G_N_ELEMENTS(vars); i++)
-		g_setenv(vars[i][0], vars[i][1], true);
 }
 
 int main(int argc, char **argv)
