@@ -107,8 +107,7 @@ static void add_path(Loader *l, const char *path, int depth)
 	if (stat(path, &st) < 0) {
 		docset_add_error(l->set, path, g_strerror(errno));
 	} else if (S_ISDIR(st.st_mode)) {
-		if (named || !g_str_has_suffix(path, "policies/jobs"))
-			add_folder(l, path, depth);
+		add_folder(l, path, depth);
 	} else if (named || g_str_has_suffix(path, ".yaml") || g_str_has_suffix(path, ".yml")) {
 		add_file(l, path);
 	}

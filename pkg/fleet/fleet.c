@@ -4,6 +4,7 @@
 #include "fleet/results.h"
 #include "providers/wake.h"
 #include "providers/watches.h"
+#include "steps/job.h"
 #include <string.h>
 
 static int compare_targets(const void *a, const void *b)
@@ -82,7 +83,7 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 static const ItemKind *kind_by_name(const char *name, void *ud)
 {
 	static const ItemKind *const kinds[] = { &run_kind, &cluster_kind, &drain_node_kind,
-		&drain_pod_kind, &notice_kind, &result_kind };
+		&drain_pod_kind, &job_kind, &notice_kind, &result_kind };
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
 			return kinds[i];
@@ -111,7 +112,8 @@ static const ActRow *find_row(const ActRow *const *rows, const char *name)
 static const ActRow *row_by_name(const char *name, void *ud)
 {
 	static const ActRow *const own[] = { &act_notice, &act_result_row, NULL };
-	const ActRow *const *const tables[] = { provider_openshift.rows, drain_rows, own };
+	const ActRow *const *const tables[] = { provider_openshift.rows, drain_rows, job_rows,
+		own };
 	const ActRow *row = NULL;
 	for (size_t i = 0; !row && i < G_N_ELEMENTS(tables); i++)
 		row = find_row(tables[i], name);

@@ -138,7 +138,10 @@ static void finish(Call *c, HttpOutcome outcome, const char *error)
 static void deliver(void *ud)
 {
 	Call *c = ud;
-	finish(c, HTTP_ANSWERED, NULL);
+	size_t max = c->request.max_bytes;
+	bool whole = !max || !c->answer.body || strlen(c->answer.body) <= max;
+	finish(c, whole ? HTTP_ANSWERED : HTTP_UNKNOWN,
+		whole ? NULL : "simulated: the answer is larger than asked for");
 	call_unref(c);
 }
 

@@ -1,6 +1,7 @@
 #include "plan/docset.h"
 #include "plan/builtin.h"
 #include "plan/check.h"
+#include "plan/jobs.h"
 #include "plan/refs.h"
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct DocSet {
 	GPtrArray *builtin; /* Doc, in the order of builtin_documents (sorted) */
 	GPtrArray *kept; /* json_t: texts and answers that documents point into */
 	Findings *findings;
+	json_t *jobs; /* file -> template of a Job */
 	ZoneCache *zones;
 	size_t n_files;
 	bool checked;
@@ -46,6 +48,7 @@ DocSet *docset_new(void)
 	s->builtin = g_ptr_array_new_with_free_func(free_doc);
 	s->kept = g_ptr_array_new_with_free_func(unref_json);
 	s->findings = findings_new();
+	s->jobs = json_object();
 	s->zones = zone_cache_new();
 	for (const char *const *text = builtin_documents; *text; text++)
 		add_builtin(s, *text);
@@ -60,6 +63,7 @@ void docset_free(DocSet *s)
 	g_ptr_array_free(s->builtin, TRUE);
 	g_ptr_array_free(s->kept, TRUE);
 	findings_free(s->findings);
+	json_decref(s->jobs);
 	zone_cache_free(s->zones);
 	g_free(s);
 }
@@ -85,8 +89,13 @@ static void add_file(DocSet *s, const json_t *asked, const json_t *answer)
 		findings_add(s->findings, &f);
 	}
 	json_array_foreach (json_object_get(answer, "documents"), i, e) {
-		if (json_is_null(json_object_get(e, "json")))
+		json_t *json = json_object_get(e, "json");
+		if (json_is_null(json))
 			continue; /* nothing between two --- */
+		if (jobs_is_template(name)) {
+			json_object_set(s->jobs, strstr(name, JOBS_FOLDER), json);
+			continue;
+		}
 		g_ptr_array_add(s->docs,
 			doc_new(name, e, json_string_value(text), json_string_length(text)));
 	}
@@ -306,4 +315,20 @@ json_t *docset_gates(const DocSet *s, const Doc *policy)
 	json_t *out = json_array();
 	collect_gates(s, policy, out, 0);
 	return out;
+}
+
+json_t *docset_job(const DocSet *s, const char *file, char **ret_why)
+{
+	json_t *shipped = jobs_builtin(file);
+	if (shipped)
+		return shipped;
+	json_t *template = json_object_get(s->jobs, file);
+	g_autofree char *why = template
+				       ? jobs_problem(template)
+				       : g_strdup("is not there; templates lie under " JOBS_FOLDER);
+	if (!why)
+		return json_incref(template);
+	if (ret_why)
+		*ret_why = g_steal_pointer(&why);
+	return NULL;
 }

@@ -54,5 +54,10 @@ json_t *docset_wave_clusters(const DocSet *s, const json_t *wave) SL_MUST_USE;
 const Doc *docset_policy(const DocSet *s, const Doc *plan, const json_t *wave, const Doc *cluster,
 	const char *field);
 
+/* The template of a Job that a policy names: "builtin/etcd-backup", or the path of a file below
+ * policies/jobs/. NULL: there is none, or it is no Job (ret_why, may be NULL, says what is wrong;
+ * caller frees). New reference. */
+json_t *docset_job(const DocSet *s, const char *file, char **ret_why) SL_MUST_USE;
+
 /* The gates of a GatePolicy after include and replacement by name, in order. New reference. */
 json_t *docset_gates(const DocSet *s, const Doc *policy) SL_MUST_USE;

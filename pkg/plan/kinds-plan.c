@@ -161,7 +161,8 @@ static const Field lossy_fields[] = {
 };
 static const Field external_fields[] = {
 	{ "maxAge", &shape_duration, FIELD_REQUIRED, NULL, "older than this does not count" },
-	{ "job", &shape_job, FIELD_REQUIRED, NULL, "prints the time of the last backup" },
+	{ "job", &shape_job, FIELD_REQUIRED, NULL,
+		"its last line is the time of the last backup, as 2026-11-20T08:00:00Z" },
 	{ 0 },
 };
 static const Field backup_fields[] = {
@@ -178,7 +179,7 @@ static const Field rollback_fields[] = {
 	{ "automatic", ENUMS(automatic_tiers), 0, "[\"T0\",\"T1\",\"T2BeforeWorkers\"]",
 		"taken without asking; T3 and T4 never are" },
 	{ "approval", OBJECT(lossy_fields), 0, NULL, "who must say yes, by tier" },
-	{ "backup", &shape_backup, FIELD_LATER, NULL, "before each hop" },
+	{ "backup", &shape_backup, 0, NULL, "before each hop" },
 	{ "stopFleetAfter", &shape_positive, 0, "1",
 		"rollbacks after which no new cluster starts" },
 	{ 0 },

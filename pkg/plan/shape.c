@@ -32,7 +32,8 @@ const Shape shape_secret = {
 
 static const Field job_fields[] = {
 	{ "file", &shape_text, FIELD_REQUIRED, NULL,
-		"template of a Kubernetes Job, a path from the root of the repository" },
+		"template of a Kubernetes Job: a file below policies/jobs/, or "
+		"builtin/etcd-backup" },
 	{ "timeout", &shape_duration, 0, "10m", "the job counts as failed after this" },
 	{ 0 },
 };

@@ -1,4 +1,6 @@
 #include "plan/snapshot.h"
+#include "codec/json.h"
+#include "plan/jobs.h"
 #include "plan/value.h"
 #include <string.h>
 
@@ -39,6 +41,22 @@ static void name_policies(const DocSet *set, const json_t *policies, json_t *out
 			json_string_value(json_object_get(policies, policy_fields[i])), out);
 }
 
+/* Template, or {"problem": TEXT}, of each Job that the policies name. */
+static json_t *snapshot_jobs(const DocSet *set, const json_t *policies)
+{
+	json_t *out = json_object(), *value;
+	g_autoptr(json_t) names = json_object();
+	const char *file;
+	jobs_named(policies, names);
+	json_object_foreach (names, file, value) {
+		g_autofree char *why = NULL;
+		json_t *template = docset_job(set, file, &why);
+		json_object_set_new(
+			out, file, template ? template : json_pack("{s:s}", "problem", why));
+	}
+	return out;
+}
+
 char *plan_identity(const DocSet *set, const Doc *plan)
 {
 	const json_t *written = json_object_get(doc_json(plan), "spec");
@@ -52,7 +70,10 @@ char *plan_identity(const DocSet *set, const Doc *plan)
 		name_doc(set, "ApprovalPolicy",
 			json_string_value(json_object_get(wave, "approval")), named);
 	}
+	g_autoptr(json_t) jobs = snapshot_jobs(set, named);
 	g_autoptr(json_t) all = json_pack("{s:O, s:O}", "spec", spec, "named", named);
+	if (json_object_size(jobs) > 0)
+		json_object_set(all, "jobs", jobs);
 	return json_digest(all);
 }
 
@@ -180,6 +201,9 @@ json_t *plan_snapshot(const DocSet *set, const Doc *plan, const char *commit)
 		"apiVersion", DOC_API_VERSION, "kind", "RunSnapshot", "identity", identity, "plan",
 		"name", doc_name(plan), "spec", spec, "policies", policies, "approvals", approvals,
 		"waves", waves, "clusters", clusters);
+	g_autoptr(json_t) jobs = snapshot_jobs(set, policies);
+	if (json_object_size(jobs) > 0)
+		json_object_set(snapshot, "jobs", jobs);
 	g_autofree char *digest = json_digest(snapshot);
 	json_object_set_new(snapshot, "digest", json_string(digest));
 	json_object_set_new(snapshot, "commit", json_string(commit ? commit : ""));

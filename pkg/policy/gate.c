@@ -228,7 +228,8 @@ void gate_free(Gate *g)
 
 bool gate_supported(const Gate *g)
 {
-	return g->kind == GATE_QUERY || g->kind == GATE_INVARIANT;
+	return g->kind == GATE_QUERY || g->kind == GATE_INVARIANT ||
+	       (g->kind == GATE_JOB && !(g->when & (WHEN_NODE | WHEN_PREFLIGHT)));
 }
 
 GateOnFail gate_consequence(GateOnFail of_gate, GateOnFail of_plan)

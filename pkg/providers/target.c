@@ -162,6 +162,34 @@ static void on_list(const KubeList *l, void *ud)
 	pending_done(p);
 }
 
+static void on_text(const KubeAnswer *a, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	g_autofree char *text = NULL;
+	if (kube_answer_check(a, fact_read_key(p->read), &err)) {
+		text = g_utf8_make_valid(a->text ? a->text : "", -1);
+		fact_read_done(p->read, view_new(json_pack("{s:s}", "text", text)), NULL);
+	} else {
+		fact_read_done(p->read, NULL, err);
+	}
+	pending_done(p);
+}
+
+void target_read_text(Target *t, FactRead *r, const char *path, size_t max_bytes)
+{
+	Pending *p = pending_new(t, r);
+	if (broken(p))
+		return;
+	KubeCall call = { .method = "GET",
+		.path = path,
+		.accept = "text/plain, */*",
+		.raw = true,
+		.timeout_msec = READ_TIMEOUT_MSEC,
+		.max_bytes = max_bytes };
+	p->call = kube_call(t->kube, &call, on_text, p);
+}
+
 static void read_list(Site *site, const char *key, FactRead *r)
 {
 	Target *t = site_ctx(site);

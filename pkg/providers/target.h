@@ -56,6 +56,8 @@ bool target_observes(const Target *t);
  * Caller frees. */
 char *target_freshness_query(const char *query);
 
+/* Reads what a path answers as text ({"text"}), at most max_bytes; more is a failure. */
+void target_read_text(Target *t, FactRead *r, const char *path, size_t max_bytes);
 /* Ends a read of a target that cannot be reached at all, later, with the reason. */
 void target_fail_read(Target *t, FactRead *r);
 

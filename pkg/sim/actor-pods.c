@@ -152,7 +152,7 @@ int64_t replicasets_tick(SimActors *a)
 				json_pack("{s:{s:I, s:I, s:I}}", "status", "replicas", c.have,
 					"readyReplicas", c.ready, "availableReplicas", c.ready));
 	}
-	return INT64_MAX;
+	return jobs_tick(a);
 }
 
 static const SimObj *controller_of(const SimActors *a, const SimObj *pod)
@@ -406,7 +406,8 @@ static int64_t stage_usec(const SimActors *a, const SimObj *p, Stage s)
 	case STAGE_BOUND:
 		return lasts(a, p, "sim/start", a->t.pod_start_usec);
 	case STAGE_RUNNING:
-		return lasts(a, p, "sim/ready", a->t.pod_ready_usec);
+		return lasts(
+			a, p, pod_ends_by_itself(p) ? "sim/run" : "sim/ready", a->t.pod_ready_usec);
 	case STAGE_GOING: {
 		int64_t grace = tree_int(p->json, "metadata.deletionGracePeriodSeconds", 0);
 		return sl_min(lasts(a, p, "sim/exit", a->t.pod_exit_usec), grace * SL_USEC_PER_SEC);
@@ -430,6 +431,8 @@ static int64_t pod_tick(SimActors *a, SimObj *p)
 		return m->due_usec;
 	if (s == STAGE_BOUND)
 		set_running(a, p, false);
+	else if (s == STAGE_RUNNING && pod_ends_by_itself(p))
+		pod_end(a, p);
 	else if (s == STAGE_RUNNING)
 		set_running(a, p, true);
 	else if (s == STAGE_GOING)

@@ -66,6 +66,11 @@ struct SimActors {
 typedef int64_t SimTick(SimActors *a);
 SimTick scheduler_tick, replicasets_tick, pdbs_tick, kubelets_tick, cvo_tick, mco_tick, leases_tick;
 
+/* actor-jobs.c: part of replicasets_tick, and the end of a pod that ends by itself. */
+SimTick jobs_tick;
+bool pod_ends_by_itself(const SimObj *pod);
+void pod_end(SimActors *a, SimObj *pod);
+
 /* Marks the budgets that a change is about. */
 void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj);
 

@@ -55,3 +55,6 @@ HttpSimAnswer api_list(SimApi *a, const HttpRequest *r, const SimPath *p);
 bool api_other(SimApi *a, const HttpRequest *r, HttpSimAnswer *ret);
 void api_on_change(const SimChange *c, SimObj *obj, void *ud);
 void api_end_watches(SimApi *a);
+
+/* A kubelet's answer about the log of a pod, from its annotations (actor-jobs.c). Caller frees. */
+char *sim_pod_log(const json_t *pod, const char *query);

@@ -305,6 +305,16 @@ static HttpSimAnswer get_one(SimApi *a, const HttpRequest *r, const SimPath *p)
 	return api_reply(&out, p->kind);
 }
 
+static HttpSimAnswer get_log(SimApi *a, const SimPath *p)
+{
+	SimObj *o = sim_store_find(a->store, p->kind->id, p->ns, p->name);
+	if (!o)
+		return fail(sim_not_found(p->kind, p->name));
+	return (HttpSimAnswer){
+		.status = 200, .body = sim_pod_log(o->json, p->query), .content_type = "text/plain"
+	};
+}
+
 static HttpSimAnswer handle(SimApi *a, const HttpRequest *r, SimNow now)
 {
 	g_auto(SimPath) p = { 0 };
@@ -319,6 +329,8 @@ static HttpSimAnswer handle(SimApi *a, const HttpRequest *r, SimNow now)
 					     : api_text(404, "404 page not found\n", "text/plain");
 	if (strcmp(r->method, "GET") != 0)
 		return handle_write(a, r, &p, now);
+	if (p.sub == SIM_SUB_LOG)
+		return get_log(a, &p);
 	if (p.sub > SIM_SUB_STATUS)
 		return fail(sim_not_found(p.kind, p.name));
 	return p.name ? get_one(a, r, &p) : api_list(a, r, &p);

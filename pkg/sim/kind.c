@@ -92,7 +92,8 @@ static bool sub_of(const char *text, SimSub *ret)
 {
 	static const char *const names[] = { [SIM_SUB_STATUS] = "status",
 		[SIM_SUB_EVICTION] = "eviction",
-		[SIM_SUB_BINDING] = "binding" };
+		[SIM_SUB_BINDING] = "binding",
+		[SIM_SUB_LOG] = "log" };
 	for (size_t i = SIM_SUB_STATUS; i < G_N_ELEMENTS(names); i++)
 		if (strcmp(text, names[i]) == 0) {
 			*ret = (SimSub)i;

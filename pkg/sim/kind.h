@@ -48,6 +48,7 @@ typedef enum {
 	SIM_SUB_STATUS,
 	SIM_SUB_EVICTION,
 	SIM_SUB_BINDING,
+	SIM_SUB_LOG,
 } SimSub;
 
 /* A path taken apart; all strings are owned. */

@@ -54,8 +54,8 @@ static const StateRow states[CL_MAX] = {
 		.deadline_sec = 4 * HOUR },
 	[CL_BACKUP] = { .name = "backup",
 		.next = TO(CL_CONTROL_PLANE) | TO(CL_SOAK) | HELD_BY_OTHERS,
-		.steps = STEPS(&step_hop),
-		.deadline_sec = 1 * HOUR },
+		.steps = STEPS(&step_backup, &step_hop),
+		.deadline_sec = 24 * HOUR }, /* a Job has its own, shorter one */
 	[CL_CONTROL_PLANE] = { .name = "control-plane",
 		.next = TO(CL_CP_VERIFY) | HELD_BY_OTHERS,
 		.list = up_list,

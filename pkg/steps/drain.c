@@ -1,6 +1,7 @@
 #include "base/num.h"
 #include "kube/request.h"
 #include "steps/drain-internal.h"
+#include "steps/job.h"
 #include <string.h>
 
 #define MCO "machineconfiguration.openshift.io/"
@@ -114,6 +115,8 @@ static void note_causes(NodeSeen *s, const DrainLook *l, const DrainPlan *plan)
 
 void drain_withdraw(Item *child, Batch *b)
 {
+	if (item_kind(child) == &job_kind)
+		job_withdraw(child, b);
 	if (item_kind(child) != &drain_node_kind || item_ended(child))
 		return;
 	if (item_state(child) != DN_UNDO) {

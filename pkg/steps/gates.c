@@ -2,6 +2,7 @@
  * a later turn from the records alone. */
 #include "base/num.h"
 #include "steps/internal.h"
+#include "steps/job.h"
 #include <math.h>
 #include <string.h>
 
@@ -149,11 +150,37 @@ static bool read_invariant(Item *it, const Gate *g, json_t **ret_look, int64_t a
 	return true;
 }
 
+/* A Job of its own for each look: begun when the look is due, and read when it has ended. */
+static bool run_job(
+	Item *it, const Gate *g, size_t n_looks, json_t **ret_look, int64_t at, Batch *b)
+{
+	g_autofree char *purpose = g_strdup_printf("gate-%s-%s-%" G_GINT64_FORMAT "-%zu", g->name,
+		item_state_name(it), item_since_wall_usec(it), n_looks + 1);
+	Look l = { .at_usec = at, .value = NAN };
+	Item *job = job_find(it, purpose);
+	const json_t *result = job ? job_result(job) : NULL;
+	if (!job)
+		job_begin(it, b, purpose, json_object_get(g->json, "job"));
+	if (!result)
+		return false;
+	look_verdict_parse(json_path_str(result, "verdict", "ERROR"), &l.verdict);
+	json_t *code = json_object_get(result, "exitCode");
+	if (json_is_integer(code))
+		l.value = json_number_value(code);
+	*ret_look = look_record(g, &l, json_path_str(result, "text", ""));
+	json_object_set(*ret_look, "evidence", (json_t *)result);
+	return true;
+}
+
 /* A look that is due now; false: facts are missing. */
-static bool take_look(Item *it, const Gate *g, int64_t due_boot, int64_t at, Batch *b)
+static bool take_look(Item *it, size_t gate, int64_t due_boot, int64_t at, Batch *b)
 {
 	json_t *look = NULL;
+	size_t n_all, n_looks;
+	const Gate *g = cluster_gates(it, &n_all)[gate];
+	looks_of(it, gate, &n_looks);
 	bool there = g->kind == GATE_QUERY ? read_query(it, g, due_boot, &look, at)
+		     : g->kind == GATE_JOB ? run_job(it, g, n_looks, &look, at, b)
 					   : read_invariant(it, g, &look, at);
 	if (there)
 		batch_look(b, it, look);
@@ -208,7 +235,7 @@ static void judge_round(Item *it, int64_t now, Batch *b, GateWhen when, int64_t 
 		GateJudgement j = gate_judge(all[i], looks, n_looks, 0, ends, obs);
 		if (j.next_look_usec <= obs) {
 			int64_t due = due_since(it, i, now, obs - j.next_look_usec);
-			take_look(it, all[i], due, obs, b);
+			take_look(it, i, due, obs, b);
 			r->busy = true;
 		}
 		r->gates[r->n] = all[i];

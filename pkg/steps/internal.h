@@ -29,6 +29,7 @@ extern const StepOps step_raise_claim, step_found;
 json_t *takeover_memo(const char *who, const char *reason);
 void takeover_preflight(Item *it, json_t *findings);
 bool takeover_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);
+extern const StepOps step_backup; /* backup.c */
 /* command.c */
 void cluster_record(Item *it, Batch *b, const Command *c);
 /* window.c: of the cluster's policy, NULL: none; and the wall time before which notice lets it not

@@ -3,6 +3,7 @@
 #include "providers/claim.h"
 #include "steps/drain.h"
 #include "steps/internal.h"
+#include "steps/job.h"
 #include <string.h>
 
 /* The move is in the batch; nothing else is decided now. */
@@ -144,6 +145,7 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	check_later(it, findings);
 	check_gates(it, findings);
 	drain_preflight(it, findings);
+	all = job_preflight(it, findings) && all;
 	if (cluster_takes_back(it))
 		only_these_bar(findings, bars_the_way_back);
 	if (cluster_takes_over(it))
