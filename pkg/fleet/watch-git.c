@@ -324,10 +324,9 @@ static void load(Repo *r, const char *commit)
 	g_clear_pointer(&r->files, json_decref);
 	const char *policies = json_path_str(r->spec, "policies", "policies");
 	g_autofree char *mirror = mirror_path(r);
-	g_autoptr(json_t) request =
-		json_pack("{s:s,s:s,s:s,s:[s,s],s:[s,s]}", "op", "tree", "mirror", mirror, "commit",
-			commit, "paths", json_path_str(r->spec, "plans", "plans"), policies,
-			"suffixes", ".yaml", ".yml");
+	g_autoptr(json_t) request = json_pack("{s:s,s:s,s:s,s:[s,s],s:[s,s]}", "op", "tree",
+		"mirror", mirror, "commit", commit, "paths",
+		json_path_str(r->spec, "plans", "plans"), policies, "suffixes", ".yaml", ".yml");
 	start_job(r, "git", request, WATCH_GIT_TREE_MSEC, on_tree);
 }
 

@@ -75,9 +75,24 @@ void docset_add_error(DocSet *s, const char *file, const char *message)
 	s->n_files++;
 }
 
+/* A template counts only where a policy names it: what is wrong with it is said there. */
+static void add_template(DocSet *s, const char *name, const json_t *answer)
+{
+	const char *error = json_path_str(answer, "errors.0.message", NULL);
+	json_t *json = json_path(answer, "documents.0.json");
+	json_object_set_new(s->jobs, strstr(name, JOBS_FOLDER),
+		error ? json_pack("{s:s}", "unreadable", error)
+		      : json_incref(json ? json : json_null()));
+	s->n_files++;
+}
+
 static void add_file(DocSet *s, const json_t *asked, const json_t *answer)
 {
 	const char *name = json_path_str(asked, "name", "");
+	if (jobs_is_template(name)) {
+		add_template(s, name, answer);
+		return;
+	}
 	json_t *text = json_object_get(asked, "text"), *e;
 	size_t i;
 	json_array_foreach (json_object_get(answer, "errors"), i, e) {
@@ -92,10 +107,6 @@ static void add_file(DocSet *s, const json_t *asked, const json_t *answer)
 		json_t *json = json_object_get(e, "json");
 		if (json_is_null(json))
 			continue; /* nothing between two --- */
-		if (jobs_is_template(name)) {
-			json_object_set(s->jobs, strstr(name, JOBS_FOLDER), json);
-			continue;
-		}
 		g_ptr_array_add(s->docs,
 			doc_new(name, e, json_string_value(text), json_string_length(text)));
 	}

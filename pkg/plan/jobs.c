@@ -6,7 +6,7 @@
  * control plane. The last line is the proof: what was written, its hash and when. */
 #define ETCD_BACKUP                                                                                \
 	"set -e\\n"                                                                                \
-	"dir=/home/core/assets/backup\\n"                                                          \
+	"dir=/var/lib/shiplock-backup\\n"                                                          \
 	"chroot /host /usr/local/bin/cluster-backup.sh \\\"$dir\\\"\\n"                            \
 	"file=$(ls -t /host$dir/snapshot_*.db | head -n 1)\\n"                                     \
 	"sum=$(sha256sum \\\"$file\\\" | cut -d ' ' -f 1)\\n"                                      \
@@ -50,6 +50,9 @@ char *jobs_problem(const json_t *template)
 {
 	const char *version = json_path_str(template, "apiVersion", "?"),
 		   *kind = json_path_str(template, "kind", "?");
+	const char *error = json_path_str(template, "unreadable", NULL);
+	if (error)
+		return g_strdup_printf("is not readable: %s", error);
 	if (strcmp(version, "batch/v1") != 0 || strcmp(kind, "Job") != 0)
 		return g_strdup_printf("is %s %s, not batch/v1 Job", version, kind);
 	if (json_array_size(json_path(template, "spec.template.spec.containers")) == 0)

@@ -120,7 +120,7 @@ static void test_kinds(void)
 		{ "{" N "\"alerts\":{}}", GATE_ALERTS, false },
 		{ "{" N "\"burnRate\":{}}", GATE_BURN_RATE, false },
 		{ "{" N "\"compare\":{}}", GATE_COMPARE, false },
-		{ "{" N "\"job\":{}}", GATE_JOB, false },
+		{ "{" N "\"job\":{}}", GATE_JOB, true },
 		{ "{" N "\"http\":{}}", GATE_HTTP, false },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

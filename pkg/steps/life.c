@@ -37,8 +37,9 @@ static void check_gates(const Item *it, json_t *findings)
 		if (!gate_supported(gates[i]))
 			finding_add(findings, "block", "later",
 				"take it out of the policy until it has an effect",
-				"gate %s: gates by %s have no effect in this version",
-				gates[i]->name, gate_kind_name(gates[i]->kind));
+				"gate %s: gates by %s have no effect%s in this version",
+				gates[i]->name, gate_kind_name(gates[i]->kind),
+				gates[i]->kind == GATE_JOB ? " in preflight and for a node" : "");
 }
 
 /* How far the policy lets it begin by itself. */
