@@ -222,14 +222,21 @@ static void show_pods(const json_t *why, const Term *t, GString *out)
 	table_print(table, t, "", out);
 }
 
-static void show_one(const json_t *why, const Term *t, GString *out)
+/* Loud lines about the whole run, below the answer. */
+static void show_loud(const json_t *why, const Term *t, GString *out)
+{
+	show_glass(json_object_get(why, "glass"), t, out);
+	show_pushed(json_object_get(why, "newer"), str(why, "run"), t, out);
+}
+
+static void show_one(const json_t *why, const Term *t, GString *out, bool alone)
 {
 	static const struct {
 		const char *label, *key;
 	} rows[] = { { "Because", "because" }, { "Stands", "stands" }, { "Goes on", "goesOn" } };
 	show_head(why, t, out);
-	show_glass(json_object_get(why, "glass"), t, out);
-	show_pushed(json_object_get(why, "newer"), str(why, "run"), t, out);
+	if (alone)
+		show_loud(why, t, out);
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		if (*str(why, rows[i].key))
 			labelled(out, rows[i].label, str(why, rows[i].key));
@@ -254,8 +261,10 @@ static void show_run(const json_t *why, const Term *t, GString *out)
 	json_t *c;
 	g_string_append_printf(out, "%s %s%s\n", str(why, "run"), outcome ? "ended " : "is ",
 		outcome ? outcome : str(why, "state"));
+	show_loud(why, t, out);
 	if (*str(why, "because"))
 		labelled(out, "Because", str(why, "because"));
+	show_approval(why, out);
 	show_commands(why, out);
 	json_array_foreach (json_object_get(why, "clusters"), i, c) {
 		if (strcmp(str(c, "state"), "pending") == 0) {
@@ -263,7 +272,7 @@ static void show_run(const json_t *why, const Term *t, GString *out)
 			continue;
 		}
 		g_string_append_c(out, '\n');
-		show_one(c, t, out);
+		show_one(c, t, out, false);
 	}
 }
 
@@ -272,7 +281,7 @@ void show_why(const json_t *why, const Term *t, GString *out)
 	if (json_object_get(why, "clusters"))
 		show_run(why, t, out);
 	else
-		show_one(why, t, out);
+		show_one(why, t, out, true);
 }
 
 void show_question(const json_t *why, const Term *t, GString *out)

@@ -78,10 +78,11 @@ static void print_end(Teller *t, const json_t *run, const json_t *why, int code)
 		g_string_append_printf(out, "%s %s %s", i ? "," : "", json_path_str(c, "name", ""),
 			json_path_str(c, "outcome", json_path_str(c, "state", "")));
 	g_string_append_c(out, '\n');
-	show_glass(json_object_get(run, "glass"), &t->term, out);
 	if (code != EXIT_SUCCEEDED && why) {
 		g_string_append_c(out, '\n');
 		show_why(why, &t->term, out);
+	} else {
+		show_glass(json_object_get(run, "glass"), &t->term, out);
 	}
 	term_put(&t->term, stdout, out);
 }

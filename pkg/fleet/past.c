@@ -70,21 +70,30 @@ const json_t *past_lengths(const Past *p)
 	return p->lengths;
 }
 
+static void note_run(Past *p, const json_t *body)
+{
+	g_autofree char *key = g_strdup_printf("%" G_GINT64_FORMAT, json_path_int(body, "item", 0));
+	json_object_set_new(p->runs, key, json_string(json_path_str(body, "name", "")));
+}
+
+static void note_cluster(Past *p, const json_t *body)
+{
+	g_autofree char *run =
+		g_strdup_printf("%" G_GINT64_FORMAT, json_path_int(body, "parent", 0));
+	Live *l = g_new0(Live, 1);
+	l->id = json_path_int(body, "item", 0);
+	l->cluster = g_strdup(json_path_str(body, "name", ""));
+	l->run = g_strdup(json_string_value(json_object_get(p->runs, run)));
+	g_hash_table_replace(p->live, &l->id, l);
+}
+
 static void note_item(Past *p, const json_t *body)
 {
 	const char *kind = json_path_str(body, "kind", "");
-	int64_t id = json_path_int(body, "item", 0), parent = json_path_int(body, "parent", 0);
-	g_autofree char *key = g_strdup_printf("%" G_GINT64_FORMAT, id);
-	g_autofree char *above = g_strdup_printf("%" G_GINT64_FORMAT, parent);
 	if (strcmp(kind, "run") == 0)
-		json_object_set_new(p->runs, key, json_string(json_path_str(body, "name", "")));
-	if (strcmp(kind, "cluster") != 0)
-		return;
-	Live *l = g_new0(Live, 1);
-	l->id = id;
-	l->cluster = g_strdup(json_path_str(body, "name", ""));
-	l->run = g_strdup(json_string_value(json_object_get(p->runs, above)));
-	g_hash_table_replace(p->live, &l->id, l);
+		note_run(p, body);
+	else if (strcmp(kind, "cluster") == 0)
+		note_cluster(p, body);
 }
 
 static Part part_of(const char *state)

@@ -241,10 +241,11 @@ SchedDecision run_decide(Item *run, const Batch *b)
 
 bool run_question(Item *run, Question *ret)
 {
+	if (!run_is_live(run) || json_path_bool(item_data(run), "planOnly", false))
+		return false;
 	SchedDecision d = run_decide(run, NULL);
 	const json_t *wave = json_array_get(json_object_get(item_data(run), "waves"), d.wave);
-	return run_is_live(run) && d.verb == SCHED_APPROVAL &&
-	       question_wave(run, json_path_str(wave, "name", ""), ret);
+	return d.verb == SCHED_APPROVAL && question_wave(run, json_path_str(wave, "name", ""), ret);
 }
 
 /* ---- the tick ---- */

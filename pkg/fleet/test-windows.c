@@ -149,6 +149,10 @@ static void test_mid_drain(void)
 	g_assert_cmpuint(outside_cordoned(r, "a"), ==, 0);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 1);
 	g_assert_nonnull(strstr(story_held(r, "a", "window"), "opens Tue 2026-09-22 13:00 UTC"));
+	g_autoptr(json_t) why = fleet_why(r->fleet, "a", NULL);
+	g_assert_cmpstr(json_path_str(why, "goesOn", ""), ==,
+		"by itself, at the next opening of its window");
+	g_assert_cmpuint(faults_needs(r), ==, 0);
 	rig_crash(r);
 	rig_start(r);
 	faults_pass(r, 12 * 3600);
@@ -160,6 +164,31 @@ static void test_mid_drain(void)
 	faults_ends(r, "a", "Succeeded");
 	g_assert_cmpuint(outside_workers_at(r, "a", NEW), ==, 3);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
+}
+
+/* The controller dies around the close: the operator is stopped as soon as one is up again. */
+static void test_mid_drain_crash(void)
+{
+	for (int after = -2; after < 60; after += 5) {
+		g_autoptr(Rig) r = faults_begin("a", FAST WINDOW("UTC", MONDAYS, "") CLUSTER("a")
+							     IN_W("cpSoak: 34m, soak: 30m", ""));
+		faults_until(r, one_cordoned, r, 5);
+		faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + after);
+		rig_crash(r);
+		faults_pass(r, 5);
+		rig_start(r);
+		story_reach(r, "a", "nodes", "window");
+		unsigned done = outside_workers_at(r, "a", NEW);
+		g_assert_cmpuint(done, >=, 1);
+		g_assert_cmpuint(done, <, 3);
+		g_assert_cmpuint(outside_cordoned(r, "a"), ==, 0);
+		g_assert_cmpuint(outside_paused(r, "a"), ==, 1);
+		faults_pass(r, 3600);
+		g_assert_cmpuint(outside_workers_at(r, "a", NEW), ==, done);
+		faults_ends(r, "a", "Succeeded");
+		g_assert_cmpuint(outside_workers_at(r, "a", NEW), ==, 3);
+		g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
+	}
 }
 
 /* ---- the way back outside the window ---- */
@@ -456,6 +485,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/windows/edges", test_edges);
 	g_test_add_func("/windows/mid-drain", test_mid_drain);
+	g_test_add_func("/windows/mid-drain-crash", test_mid_drain_crash);
 	g_test_add_func("/windows/gate-outside", test_gate_outside);
 	g_test_add_func("/windows/person-outside", test_person_outside);
 	g_test_add_func("/windows/begun-inside", test_begun_inside);

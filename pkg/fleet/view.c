@@ -140,6 +140,8 @@ static void need_of_cluster(const Fleet *f, Item *c, json_t *list)
 {
 	for (size_t i = 0; i < item_n_holds(c); i++) {
 		const Hold *h = item_hold(c, i);
+		if (strcmp(h->cause, "window") == 0) /* it opens by itself */
+			continue;
 		g_autofree char *ago = sl_duration_human(since_sec(f, h->since_wall_usec));
 		g_autofree char *asked = asked_text(c, h);
 		g_autofree char *text = g_strdup_printf(

@@ -136,6 +136,8 @@ static char *goes_on(const Item *c)
 	for (size_t i = 0; i < item_n_holds(c); i++)
 		if (item_hold(c, i)->person)
 			return g_strdup("only when a person decides");
+	if (item_find_hold(c, "window"))
+		return g_strdup("by itself, at the next opening of its window");
 	if (item_n_holds(c) > 0) {
 		int sec = cluster_kind.hold_for_sec(c);
 		g_autofree char *limit = sl_duration_human(sec);
@@ -143,6 +145,12 @@ static char *goes_on(const Item *c)
 			"by itself when its cause is gone; after %s it waits for a person", limit);
 	}
 	return g_strdup("by itself");
+}
+
+static json_t *question_text(const Question *q)
+{
+	g_autofree char *name = question_name(q), *stands = question_stands(q);
+	return json_sprintf("%s %s waits for %s, %s", q->subject, q->about, name, stands);
 }
 
 /* What a cluster that was not begun waits for is known to its run. */
@@ -153,8 +161,7 @@ static json_t *because_pending(Item *c)
 	Question q;
 	if (!question_of(c, &q))
 		return json_string(h ? h->reason : item_reason(run));
-	g_autofree char *name = question_name(&q), *stands = question_stands(&q);
-	return json_sprintf("%s %s waits for %s, %s", q.subject, q.about, name, stands);
+	return question_text(&q);
 }
 
 static json_t *because(Item *c)
@@ -227,27 +234,48 @@ json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
 	return n ? drain_why(n) : NULL;
 }
 
+/* Commands are given by a cluster's name: of the first one that the answer is about. */
+static json_t *run_can(Item *run)
+{
+	json_t *out = json_array();
+	bool stopped = item_find_hold(run, "fleet-stopped") != NULL, asked = false;
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		Item *c = item_child(run, i);
+		Question q;
+		if (!asked && item_state(c) == CL_PENDING && question_of(c, &q)) {
+			can_answer(out, c);
+			asked = true;
+		}
+		if (!stopped || g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
+			continue;
+		can(out, item_name(c), "retry", "try this cluster again in a new run");
+		can(out, item_name(c), "resume", "let the other clusters go on without it");
+	}
+	return out;
+}
+
+static json_t *run_because(Item *run, json_t **ret_question)
+{
+	const Hold *h = item_n_holds(run) ? item_hold(run, 0) : NULL;
+	Question q;
+	*ret_question = json_null();
+	if (!run_question(run, &q))
+		return json_string(h ? h->reason : item_reason(run));
+	*ret_question = question_json(&q);
+	return question_text(&q);
+}
+
 json_t *fleet_why_run(Fleet *f, int64_t id)
 {
 	Item *run = fleet_find_run(f, id);
 	if (!run)
 		return NULL;
-	json_t *clusters = json_array(), *commands = json_array();
+	json_t *clusters = json_array(), *question, *why = run_because(run, &question);
 	for (size_t i = 0; i < item_n_children(run); i++)
 		json_array_append_new(clusters, why_item(f, item_child(run, i)));
-	const Hold *h = item_n_holds(run) ? item_hold(run, 0) : NULL;
-	if (item_find_hold(run, "fleet-stopped"))
-		for (size_t i = 0; i < item_n_children(run); i++) {
-			Item *c = item_child(run, i);
-			if (g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
-				continue;
-			can(commands, item_name(c), "retry", "try this cluster again in a new run");
-			can(commands, item_name(c), "resume",
-				"let the other clusters go on without it");
-		}
-	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:o, s:o, s:i}", "apiVersion",
-		DOC_API_VERSION, "kind", "Why", "run", item_name(run), "state",
-		item_state_name(run), "outcome", run_outcome(run), "because",
-		h ? h->reason : item_reason(run), "youCan", commands, "clusters", clusters,
-		"exitCode", run_exit_code(run, false));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:O, s:i}",
+		"apiVersion", DOC_API_VERSION, "kind", "Why", "run", item_name(run), "state",
+		item_state_name(run), "outcome", run_outcome(run), "because", why, "youCan",
+		run_can(run), "clusters", clusters, "question", question, "glass", run_glass(run),
+		"newer", fleet_newer(f, run), "exitCode", run_exit_code(run, false));
 }
