@@ -5,12 +5,14 @@
 #include "store/holder.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <glib/gstdio.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ID_MAX_BYTES = 64, LOGIN_BYTES = 16 << 10, BODY_MAX_BYTES = 16 << 10 };
+enum { OPEN_FOLDERS = 16, ID_MAX_BYTES = 64, LOGIN_BYTES = 16 << 10, BODY_MAX_BYTES = 16 << 10 };
 
 /* Random, made at the first use of the folder. */
 static char *folder_id(const Local *l, GError **err)
@@ -54,10 +56,14 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 	l->name = g_strdup_printf("run@%s:%s", g_get_host_name(), id);
 	sd_event *sd = loop_event_sd(l->events);
 	l->http = http_curl_new(sd, l->loop);
-	l->connect = connect_new(&(ConnectOptions){ .event = sd, .loop = l->loop });
+	l->jobs = job_worker_new(l->events, NULL);
+	g_autofree char *mirrors = g_build_filename(l->state, "git-actuator", NULL);
+	l->connect =
+		connect_new(&(ConnectOptions){ .event = sd, .loop = l->loop, .mirrors = mirrors });
 	FleetOptions o = { .loop = l->loop,
 		.http = http_curl_http(l->http),
 		.store = store_sqlite_store(l->store),
+		.job = job_worker_job(l->jobs),
 		.connect = connect_fleet(l->connect),
 		.name = l->name,
 		.holder = l->holder,
@@ -67,25 +73,22 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 	return fleet_start(l->fleet, err);
 }
 
-static void remove_folder(const char *dir)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	g_autoptr(GDir) d = g_dir_open(dir, 0, NULL);
-	for (const char *name; d && (name = g_dir_read_name(d));) {
-		g_autofree char *path = g_build_filename(dir, name, NULL);
-		g_unlink(path);
-	}
-	g_rmdir(dir);
+	remove(path);
+	return 0;
 }
 
 void local_close(Local *l)
 {
 	fleet_free(l->fleet);
 	connect_free(l->connect);
+	job_worker_free(l->jobs);
 	http_curl_free(l->http);
 	store_sqlite_free(l->store);
 	loop_event_free(l->events);
 	if (l->temporary && l->state)
-		remove_folder(l->state);
+		nftw(l->state, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
 	g_free(l->state);
 	g_free(l->name);
 	g_free(l->holder);

@@ -2,6 +2,7 @@
 #pragma once
 #include "fleet/connect.h"
 #include "http/http-curl.h"
+#include "job/job-worker.h"
 #include "loop/loop-event.h"
 #include "store/store-sqlite.h"
 
@@ -14,6 +15,7 @@ typedef struct Local {
 	StoreSqlite *store;
 	HttpCurl *http;
 	Connect *connect;
+	JobWorker *jobs;
 } Local;
 
 /* state NULL: a folder of its own that is removed at the end. REFUSED where another process has the

@@ -243,8 +243,9 @@ static bool open_seams(Daemon *d, GError **err)
 	d->http = http_curl_new(loop_event_sd(d->events), d->loop);
 	d->meter = meter_new(http_curl_http(d->http), d->loop);
 	d->jobs = job_worker_new(d->events, NULL);
-	d->connect = connect_new(
-		&(ConnectOptions){ .event = loop_event_sd(d->events), .loop = d->loop });
+	g_autofree char *mirrors = g_build_filename(state, "git-actuator", NULL);
+	d->connect = connect_new(&(ConnectOptions){
+		.event = loop_event_sd(d->events), .loop = d->loop, .mirrors = mirrors });
 	return true;
 }
 
@@ -257,6 +258,7 @@ static bool start_fleet(Daemon *d, GError **err)
 	FleetOptions o = { .loop = d->loop,
 		.http = meter_http(d->meter),
 		.store = store,
+		.job = job_worker_job(d->jobs),
 		.log = d->log,
 		.connect = connect_fleet(d->connect),
 		.idle_interval_sec = config_idle_sec(d->config),

@@ -36,7 +36,7 @@ typedef struct Parsed {
 struct Connect {
 	sd_event *event;
 	Loop loop;
-	char *worker;
+	char *worker, *mirrors;
 	GPtrArray *endpoints; /* Endpoint */
 	GPtrArray *parsed; /* Parsed */
 	GPtrArray *receivers; /* Receiver */
@@ -106,6 +106,17 @@ char *connect_secret(const json_t *ref, size_t max_bytes, GError **err)
 	else
 		sl_fail(err, SL_ERR_INVALID, "names neither file nor env nor credential");
 	return NULL;
+}
+
+json_t *connect_worker_ref(const json_t *ref, GError **err)
+{
+	g_autofree char *path = connect_secret_path(ref);
+	if (path)
+		return json_pack("{s:s}", "file", path);
+	char *text = connect_secret(ref, CREDS_PEM_MAX_BYTES, err);
+	json_t *v = text ? json_pack("{s:s}", "text", text) : NULL;
+	forget(&text);
+	return v;
 }
 
 /* ---- kubeconfigs ---- */
@@ -475,12 +486,41 @@ static const HttpEndpoint *connect_receiver(void *ud, const json_t *entry, GErro
 	return NULL;
 }
 
+/* ---- repositories of actuators ---- */
+
+enum { MIRROR_NAME_CHARS = 32 };
+
+static json_t *connect_git(void *ud, const json_t *cluster, GError **err)
+{
+	const Connect *c = ud;
+	const json_t *a = json_path(cluster, "spec.actuator");
+	const json_t *credential = json_object_get(a, "credential");
+	const char *url = json_path_str(a, "repository", "");
+	json_t *secret = NULL;
+	if (json_is_object(credential)) {
+		secret = connect_worker_ref(credential, err);
+		if (!secret) {
+			g_prefix_error(err, "actuator.credential: ");
+			return NULL;
+		}
+	}
+	g_autofree char *digest = sl_sha256(url, strlen(url));
+	g_autofree char *name = g_strndup(digest, MIRROR_NAME_CHARS);
+	g_autofree char *mirror = g_build_filename(c->mirrors, name, NULL);
+	json_t *all = json_pack("{s:s, s:s, s:s}", "mirror", mirror, "url", url, "branch",
+		json_path_str(a, "branch", "main"));
+	if (secret)
+		json_object_set_new(all, "credential", json_pack("{s:o}", "secret", secret));
+	return all;
+}
+
 Connect *connect_new(const ConnectOptions *o)
 {
 	Connect *c = g_new0(Connect, 1);
 	c->event = o->event;
 	c->loop = o->loop;
 	c->worker = g_strdup(o->worker);
+	c->mirrors = g_strdup(o->mirrors);
 	c->endpoints = g_ptr_array_new_with_free_func(endpoint_free);
 	c->parsed = g_ptr_array_new_with_free_func(parsed_free);
 	c->receivers = g_ptr_array_new_with_free_func(receiver_free);
@@ -496,6 +536,7 @@ void connect_free(Connect *c)
 	g_ptr_array_unref(c->parsed);
 	g_ptr_array_unref(c->receivers);
 	g_free(c->worker);
+	g_free(c->mirrors);
 	g_free(c);
 }
 
@@ -505,6 +546,7 @@ FleetConnect connect_fleet(Connect *c)
 		.creds = connect_creds,
 		.telemetry = connect_telemetry,
 		.receiver = connect_receiver,
+		.git = c->mirrors ? connect_git : NULL,
 		.ud = c,
 	};
 }

@@ -155,9 +155,9 @@ static void forget_target(void *p)
 
 static json_t *cluster_document(const json_t *entry)
 {
-	return json_pack("{s:{s:s, s:O?}, s:O}", "metadata", "name",
+	return json_pack("{s:{s:s, s:O?}, s:O, s:O*}", "metadata", "name",
 		json_path_str(entry, "name", ""), "labels", json_object_get(entry, "labels"),
-		"spec", json_object_get(entry, "spec"));
+		"spec", json_object_get(entry, "spec"), "gitops", json_object_get(entry, "gitops"));
 }
 
 static Telemetry *telemetry_for(Fleet *f, const json_t *doc)
@@ -199,6 +199,18 @@ static KubeClient *kube_for(Fleet *f, const json_t *doc, char **ret_broken)
 	return kube_client_new(&o);
 }
 
+/* The ways of the actuator git: the worker, the repository, the controller's cluster. */
+static void link_git(Fleet *f, Target *t)
+{
+	const json_t *other = json_object_get(t->doc, "gitops");
+	const char *name = json_path_str(other, "metadata.name", NULL);
+	t->job = f->o.job;
+	t->git_access = f->o.connect.git;
+	t->git_ud = f->o.connect.ud;
+	if (name && strcmp(name, t->name) != 0)
+		t->gitops = kube_for(f, other, &t->gitops_broken);
+}
+
 Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 {
 	g_autoptr(json_t) doc = cluster_document(entry);
@@ -214,12 +226,14 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	if (t) {
 		target_watches_free(g_steal_pointer(&t->watches));
 		target_renew(t, doc, p, kube, telemetry, broken);
+		link_git(f, t);
 		t->watches = target_watches_new(t);
 		return t;
 	}
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->holder = f->holder;
+	link_git(f, t);
 	t->assist = drain_assist;
 	t->may_move = cluster_may_move;
 	t->length = length_of;

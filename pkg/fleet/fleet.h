@@ -27,6 +27,9 @@ typedef struct FleetConnect {
 	 * changed file counts at once. Owned by the callee until the fleet is freed, and not
 	 * changed before the next such call. NULL: nobody can be told. */
 	const HttpEndpoint *(*receiver)(void *ud, const json_t *notify, GError **err);
+	/* What every request of the worker for spec.actuator has: mirror, url, branch, credential;
+	 * new reference. NULL: err says why. The function may be NULL: no actuator git here. */
+	json_t *(*git)(void *ud, const json_t *cluster, GError **err);
 } FleetConnect;
 
 /* How the result of a run goes back to the repository of its plan. All NULL: it does not. */
@@ -56,6 +59,7 @@ typedef struct FleetOptions {
 	Loop loop;
 	Http http;
 	Store store;
+	Job job; /* ops NULL: no worker, so no actuator git */
 	Log log;
 	FleetConnect connect;
 	int idle_interval_sec; /* how often a cluster outside a run is looked at; 0 = never */

@@ -3,6 +3,7 @@
  * claim. Nothing of it is stored. */
 #include "fleet/internal.h"
 #include "objects/time.h"
+#include "plan/snapshot.h"
 #include "providers/claim.h"
 #include "providers/clusterversion.h"
 #include <string.h>
@@ -70,9 +71,9 @@ static const json_t *entry_of(const Fleet *f, const char *cluster, json_t **ret_
 		const Repository *r = g_ptr_array_index(f->repositories, i);
 		const Doc *d = r->set ? docset_find(r->set, "Cluster", cluster) : NULL;
 		if (d)
-			return *ret_owned = json_pack("{s:s, s:O?, s:O}", "name", cluster, "labels",
-				       json_path(doc_full(d), "metadata.labels"), "spec",
-				       doc_spec(d));
+			return *ret_owned = json_pack("{s:s, s:O?, s:O, s:o*}", "name", cluster,
+				       "labels", json_path(doc_full(d), "metadata.labels"), "spec",
+				       doc_spec(d), "gitops", plan_gitops_cluster(r->set, d));
 	}
 	return NULL;
 }

@@ -176,22 +176,6 @@ static json_t *parse_answer(const char *answer, size_t len, const GError *err, G
 	return NULL;
 }
 
-/* What the worker takes for a secret: a path where there is one, else the text itself. */
-static json_t *worker_ref(const json_t *ref, const char *what, GError **err)
-{
-	g_autofree char *path = connect_secret_path(ref);
-	if (path)
-		return json_pack("{s:s}", "file", path);
-	g_autofree char *text = connect_secret(ref, CREDS_PEM_MAX_BYTES, err);
-	if (!text) {
-		g_prefix_error(err, "%s: ", what);
-		return NULL;
-	}
-	json_t *v = json_pack("{s:s}", "text", text);
-	explicit_bzero(text, strlen(text));
-	return v;
-}
-
 static bool add_refs(const Repo *r, json_t *request, GError **err)
 {
 	static const char *const names[] = { "credential", "ca", "knownHosts" };
@@ -199,9 +183,11 @@ static bool add_refs(const Repo *r, json_t *request, GError **err)
 		const json_t *ref = json_object_get(r->spec, names[i]);
 		if (!json_is_object(ref))
 			continue;
-		json_t *v = worker_ref(ref, names[i], err);
-		if (!v)
+		json_t *v = connect_worker_ref(ref, err);
+		if (!v) {
+			g_prefix_error(err, "%s: ", names[i]);
 			return false;
+		}
 		json_object_set_new(
 			request, names[i], i == 0 ? json_pack("{s:o}", "secret", v) : v);
 	}

@@ -27,7 +27,7 @@ static const Field access_fields[] = {
 
 static const Choice actuators[] = {
 	{ "direct", "patch the objects, after proof that nobody else owns the field" },
-	{ "git", "edit the file that the cluster's GitOps controller reads", CHOICE_LATER },
+	{ "git", "edit the file that the cluster's GitOps controller reads" },
 	{ "observe", "write nothing: judge, explain and report what would have been done" },
 	{ 0 },
 };

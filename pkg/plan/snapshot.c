@@ -127,6 +127,19 @@ static json_t *snapshot_policy(const DocSet *set, const Doc *policy, json_t *pol
 	return json_string(key);
 }
 
+json_t *plan_gitops_cluster(const DocSet *set, const Doc *cluster)
+{
+	const json_t *sync = json_path(doc_spec(cluster), "actuator.sync");
+	const char *name = json_path_str(sync, "argoCD.cluster", NULL);
+	if (!name)
+		name = json_path_str(sync, "flux.cluster", NULL);
+	const Doc *d = name ? docset_find(set, "Cluster", name) : NULL;
+	if (!d)
+		return NULL;
+	return json_pack("{s:{s:s}, s:{s:O?}}", "metadata", "name", name, "spec", "access",
+		json_object_get(doc_spec(d), "access"));
+}
+
 static json_t *snapshot_cluster(const DocSet *set, const Doc *plan, const json_t *wave,
 	const Doc *cluster, json_t *policies)
 {
@@ -135,10 +148,11 @@ static json_t *snapshot_cluster(const DocSet *set, const Doc *plan, const json_t
 		const Doc *d = docset_policy(set, plan, wave, cluster, policy_fields[i]);
 		json_object_set_new(used, policy_fields[i], snapshot_policy(set, d, policies));
 	}
-	return json_pack("{s:s, s:O?, s:o, s:O, s:o, s:o}", "name", doc_name(cluster), "wave",
+	return json_pack("{s:s, s:O?, s:o, s:O, s:o, s:o, s:o*}", "name", doc_name(cluster), "wave",
 		json_object_get(wave, "name"), "labels",
 		labels ? json_incref(labels) : json_object(), "spec", doc_spec(cluster), "policies",
-		used, "later", plan_later(set, plan, wave, cluster));
+		used, "later", plan_later(set, plan, wave, cluster), "gitops",
+		plan_gitops_cluster(set, cluster));
 }
 
 static json_t *seconds(const json_t *wave, const char *field)

@@ -30,3 +30,7 @@ json_t *inspect_snapshot(const DocSet *set) SL_MUST_USE;
  * reference, empty when there are none. */
 json_t *plan_later(
 	const DocSet *set, const Doc *plan, const json_t *wave, const Doc *cluster) SL_MUST_USE;
+
+/* The Cluster on which the GitOps controller of this one runs, as far as it takes to reach it:
+ * {"metadata": {"name"}, "spec": {"access"}}. New reference; NULL: the document names none. */
+json_t *plan_gitops_cluster(const DocSet *set, const Doc *cluster);

@@ -1,4 +1,4 @@
-#include "providers/openshift.h"
+#include "providers/openshift-git.h"
 #include <string.h>
 
 const json_t *hop_of(const Item *it)
@@ -31,6 +31,8 @@ static bool version_build(
 	const char *image = json_path_str(hop, back ? "fromImage" : "image", "");
 	const char *wanted = cv_wanted_image(v->json);
 	const char *other = json_path_str(hop, back ? "image" : "fromImage", "");
+	if (gitops_owns(it, v, "ClusterVersion"))
+		return false;
 	if (*wanted && strcmp(wanted, image) != 0 && strcmp(wanted, other) != 0) {
 		item_set_reason(it, "somebody else asks for %s in spec.desiredUpdate",
 			cv_wanted_version(v->json));
@@ -89,6 +91,8 @@ static bool channel_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	const char *channel = json_path_str(hop_of(it), "channel", "");
+	if (gitops_owns(it, v, "ClusterVersion"))
+		return false;
 	patch_spec(key, v, json_pack("{s:s}", "channel", channel), ret);
 	return true;
 }
@@ -117,6 +121,8 @@ static bool ack_build(Item *it, const char *key, const Act *undoes, const View *
 		item_set_reason(it, "ConfigMap openshift-config/admin-acks does not exist");
 		return false;
 	}
+	if (gitops_owns(it, v, "ConfigMap admin-acks"))
+		return false;
 	ret->method = "PATCH";
 	ret->path = g_strndup(key, (size_t)(hash - key));
 	ret->body = json_pack("{s:{s:s}, s:{s:s}}", "metadata", "resourceVersion", view_version(v),
@@ -211,6 +217,10 @@ static bool pause_build(
 			json_path_str(v->json, "metadata.name", key));
 		return false;
 	}
+	g_autofree char *what =
+		g_strdup_printf("pool %s", json_path_str(v->json, "metadata.name", key));
+	if (gitops_owns(it, v, what))
+		return false;
 	Target *t = target_of(it);
 	g_autoptr(json_t) brake = json_pack("{s:s, s:s, s:I}", "fleet", t->fleet, "run",
 		item_name(item_parent(it)), "epoch", (json_int_t)site_epoch(t->site));

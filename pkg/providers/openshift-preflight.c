@@ -4,7 +4,7 @@
 #include "objects/version.h"
 #include "policy/budget.h"
 #include "providers/budgets.h"
-#include "providers/openshift.h"
+#include "providers/openshift-git.h"
 #include "providers/owner.h"
 #include <string.h>
 
@@ -298,6 +298,8 @@ static bool check_hop(Item *it, const json_t *cv, json_t *findings)
 			"or mend the channel",
 			"%s", why);
 	check_progress(cv, findings);
+	if (!git_preflight_hop(it, hop, findings))
+		return false;
 	return !is_minor(hop) || check_minor(it, cv, hop, findings);
 }
 
@@ -369,6 +371,7 @@ bool openshift_preflight(Item *it, json_t *findings)
 	bool all = read_picture(it, &p, findings);
 	all = check_access(it, findings) && all;
 	all = openshift_check_certificates(it, findings) && all;
+	all = git_preflight(it, findings) && all;
 	if (!all)
 		return false;
 	if (no_cluster_version(it, &p)) {

@@ -2,7 +2,7 @@
  * pool. Down: brake again, the order back, then the pools whose wish is their old configuration
  * again. */
 #include "base/num.h"
-#include "providers/openshift.h"
+#include "providers/openshift-git.h"
 #include <string.h>
 
 enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FOREIGN_LOOK_SEC = 60, FOREIGN_AWAKE_SEC = 600 };
@@ -47,9 +47,14 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 		const View *v = fact(it, &fact_object, key);
 		if (!v)
 			return step_read(it);
-		const json_t *have =
-			json_object_get(json_object_get(v->json, "data"), json_string_value(ack));
-		if (!have || strcmp(json_string_value(have), "true") != 0)
+		const char *value = json_string_value(
+			json_object_get(json_object_get(v->json, "data"), json_string_value(ack)));
+		bool have = value && strcmp(value, "true") == 0;
+		g_autofree char *place = git_ack_key(it, json_string_value(ack));
+		StepResult r;
+		if (place && !git_ack_given(it, now, b, place, have, &r))
+			return r;
+		if (!have)
 			return step_act(it, &act_give_ack, key, b);
 	}
 	item_set_reason(it, "acknowledgements are in place");
@@ -58,7 +63,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 {
-	if (observes(it))
+	if (observes(it) || target_by_git(target_of(it))) /* in Git it goes with the order */
 		return step_done(0);
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
@@ -84,18 +89,21 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 		return step_read(it);
 	size_t i;
 	json_t *p;
+	StepResult r;
+	if (!git_pools_synced(it, now, b, pools->json, &r))
+		return r;
 	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
 		if (!pool_is_worker(p) || json_path_bool(p, "spec.paused", false))
 			continue;
-		g_autofree char *key =
-			g_strdup_printf("%s/%s", MCP_PATH, json_path_str(p, "metadata.name", ""));
+		const char *name = json_path_str(p, "metadata.name", "");
+		g_autofree char *key = g_strdup_printf("%s/%s", MCP_PATH, name);
 		const Act *a = act_find(it, &act_pause_pool, key);
 		if (a && act_state(a) == ACT_DONE &&
 			act_settled_usec(a) >= fact_sent_usec(it, &fact_list, MCP_PATH)) {
 			site_fact_forget(item_site(it), &fact_list, MCP_PATH);
 			return step_read(it); /* the list is older than our own write */
 		}
-		return step_act(it, &act_pause_pool, key, b);
+		return git_write_pool(it, b, name, true);
 	}
 	item_set_reason(it, "every worker pool is braked");
 	return step_done(0);
@@ -144,6 +152,21 @@ static StepResult wait_for_order(Item *it, int64_t now, const char *version)
 		version);
 }
 
+/* In Git: the commit of ours that asks for this image now. */
+static bool committed(const Item *it, const char *image)
+{
+	const Act *a = git_ordered(it);
+	return a && strcmp(json_path_str(act_want(a), "image", ""), image) == 0;
+}
+
+static StepResult write_order(Item *it, Batch *b)
+{
+	if (!target_by_git(target_of(it)))
+		return step_act(it, &act_set_version, CV_PATH, b);
+	g_autofree char *key = git_version_key(it);
+	return step_act(it, &act_commit_version, key, b);
+}
+
 static StepResult order_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *hop = hop_of(it);
@@ -152,9 +175,13 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
 		return step_read(it);
+	StepResult r;
+	if (!git_order_synced(it, now, b, cv->json, image, &r))
+		return r;
 	const Act *a = act_find(it, &act_set_version, CV_PATH);
-	bool ours = a && act_state(a) == ACT_DONE &&
-		    strcmp(json_path_str(act_want(a), "image", ""), image) == 0;
+	bool patched = a && act_state(a) == ACT_DONE &&
+		       strcmp(json_path_str(act_want(a), "image", ""), image) == 0;
+	bool ours = patched || committed(it, image);
 	if (strcmp(cv_wanted_image(cv->json), image) != 0) {
 		if (ours)
 			return step_hold_person(it, "foreign-update",
@@ -166,11 +193,10 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 		if (observes(it))
 			return wait_for_order(it, now, version);
 		hop_cross(b, it, "control-plane");
-		return step_act(it, &act_set_version, CV_PATH, b);
+		return write_order(it, b);
 	}
-	StepResult failed;
-	if (given_up(it, now, b, cv->json, version, image, &failed))
-		return failed;
+	if (given_up(it, now, b, cv->json, version, image, &r))
+		return r;
 	return ordered(it, now, cv->json, version, image);
 }
 
@@ -186,15 +212,20 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
 		return step_read(it);
-	if (strcmp(cv_wanted_image(cv->json), image) != 0) {
+	StepResult r;
+	if (!git_order_synced(it, now, b, cv->json, image, &r))
+		return r;
+	/* A commit that nobody applied yet would be applied later. */
+	bool in_git = git_ordered(it) && !committed(it, image);
+	if (in_git || strcmp(cv_wanted_image(cv->json), image) != 0) {
 		bool never_taken_up =
-			strcmp(json_path_str(cv->json, "status.desired.image", ""), image) == 0 &&
-			!*cv_wanted_image(cv->json);
+			!in_git && !*cv_wanted_image(cv->json) &&
+			strcmp(json_path_str(cv->json, "status.desired.image", ""), image) == 0;
 		if (never_taken_up)
 			return step_done(0);
 		if (observes(it))
 			return wait_for_order(it, now, version);
-		return step_act(it, &act_set_version, CV_PATH, b);
+		return write_order(it, b);
 	}
 	return ordered(it, now, cv->json, version, image);
 }
@@ -376,9 +407,7 @@ static StepResult stop_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
 		return step_read(it);
 	if (all_begun(pool, nodes->json))
 		return watch_pool(it, now, b, pool);
-	g_autofree char *key =
-		g_strdup_printf("%s/%s", MCP_PATH, json_path_str(pool, "metadata.name", ""));
-	return step_act(it, &act_pause_pool, key, b);
+	return git_write_pool(it, b, json_path_str(pool, "metadata.name", ""), true);
 }
 
 /* The way down asks nobody. ret: as of Target.may_move. */
@@ -417,7 +446,6 @@ static StepResult release_next(
 		return step_done(0);
 	}
 	const char *name = json_path_str(pool, "metadata.name", "");
-	g_autofree char *key = g_strdup_printf("%s/%s", MCP_PATH, name);
 	if (observes(it))
 		return poll(it, now, POOL_POLL_SEC,
 			"observing: pool %s is paused by an earlier run; a person releases it",
@@ -426,7 +454,7 @@ static StepResult release_next(
 		return *window;
 	if (!item_pivot_crossed(it, "rollback"))
 		hop_cross(b, it, "workers");
-	return step_act(it, &act_release_pool, key, b);
+	return git_write_pool(it, b, name, false);
 }
 
 static StepResult release_tick(Item *it, int64_t now, Batch *b)
@@ -439,11 +467,14 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 	const View *pools = fact(it, &fact_list, MCP_PATH);
 	if (!pools)
 		return step_read(it);
+	StepResult r;
+	if (!git_pools_synced(it, now, b, pools->json, &r))
+		return r;
 	if (released_after_list(it)) {
 		site_fact_forget(item_site(it), &fact_list, MCP_PATH);
 		return step_read(it);
 	}
-	StepResult window, r;
+	StepResult window;
 	bool may = may_move(it, &window);
 	if (pool_in_work(it, now, b, pools->json, may, &window, &r))
 		return r;
@@ -483,9 +514,27 @@ StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 	const char *image = json_path_str(hop, "image", "");
 	CvPhase phase = cv_phase(cv->json, json_path_str(hop, "to", ""), image, NULL);
 	bool ours = strcmp(cv_wanted_image(cv->json), image) == 0;
-	if (!ours || (phase != CV_REFUSED && phase != CV_WAITING))
+	bool begun = ours && phase != CV_REFUSED && phase != CV_WAITING;
+	if (target_by_git(target_of(it))) {
+		g_autofree char *key = git_clear_key(it);
+		return begun || !committed(it, image) ? step_done(0)
+						      : step_act(it, &act_commit_clear, key, b);
+	}
+	if (!ours || begun)
 		return step_done(0);
 	return step_act(it, &act_clear_version, CV_PATH, b);
+}
+
+/* The pool that an act paused (*ret_paused) or released; NULL: it did neither. Caller frees. */
+static char *pool_of_act(const Act *a, bool *ret_paused)
+{
+	const ActRow *row = act_row(a);
+	const char *slash = strrchr(act_key(a), '/');
+	*ret_paused = row == &act_pause_pool || row == &act_commit_pause;
+	if (row == &act_pause_pool || row == &act_release_pool)
+		return g_strdup(slash ? slash + 1 : act_key(a));
+	bool commit = row == &act_commit_pause || row == &act_commit_release;
+	return commit ? git_pool_of_key(act_key(a)) : NULL;
 }
 
 /* Applies what this item did to the brakes that stood before it. */
@@ -493,15 +542,13 @@ void openshift_brakes(const Item *it, json_t *standing)
 {
 	for (size_t i = 0; i < item_n_acts(it); i++) {
 		const Act *a = item_act(it, i);
-		const char *slash = strrchr(act_key(a), '/'),
-			   *name = slash ? slash + 1 : act_key(a);
-		if (act_state(a) != ACT_DONE)
-			continue;
-		if (act_row(a) == &act_pause_pool)
+		bool paused;
+		g_autofree char *pool = act_state(a) == ACT_DONE ? pool_of_act(a, &paused) : NULL;
+		if (pool && paused)
 			json_object_set_new(
-				standing, name, json_string(item_name(item_parent(it))));
-		else if (act_row(a) == &act_release_pool)
-			json_object_del(standing, name);
+				standing, pool, json_string(item_name(item_parent(it))));
+		else if (pool)
+			json_object_del(standing, pool);
 	}
 }
 

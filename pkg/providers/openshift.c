@@ -1,4 +1,5 @@
-#include "providers/openshift.h"
+#include "providers/openshift-git.h"
+#include "providers/sync.h"
 
 static const StepOps *const up[] = { &step_acks, &step_channel, &step_brake, &step_order, NULL };
 static const StepOps *const nodes[] = { &step_release_pools, NULL };
@@ -6,7 +7,8 @@ static const StepOps *const down[] = { &step_brake_again, &step_order_back, &ste
 	NULL };
 static const ActRow *const rows[] = { &act_claim, &act_release, &act_raise_epoch, &act_take_over,
 	&act_set_version, &act_clear_version, &act_set_channel, &act_give_ack, &act_pause_pool,
-	&act_release_pool, NULL };
+	&act_release_pool, &act_commit_version, &act_commit_clear, &act_commit_ack,
+	&act_commit_pause, &act_commit_release, &act_refresh, NULL };
 
 const Provider provider_openshift = {
 	.name = "openshift",

@@ -1,7 +1,6 @@
-#include "providers/target.h"
-#include "kube/list.h"
 #include "providers/claim.h"
 #include "providers/provider.h"
+#include "providers/target-internal.h"
 #include "providers/wake.h"
 #include "telemetry/promql.h"
 #include <math.h>
@@ -9,21 +8,7 @@
 
 enum { ACT_TIMEOUT_MSEC = 20000, READ_TIMEOUT_MSEC = 20000 };
 
-/* One completion under way. They belong to the target, so that a crash frees them. */
-typedef struct Pending {
-	Target *t;
-	uint64_t timer; /* an answer that we give ourselves */
-	FactRead *read;
-	ActDone *act_done;
-	void *act_ud;
-	uint64_t id; /* of the act, for the engine */
-	uint64_t call;
-	KubeLister *lister;
-	json_t *items;
-	struct Pending *previous, *next;
-} Pending;
-
-static Pending *pending_new(Target *t, FactRead *r)
+Pending *pending_new(Target *t, FactRead *r)
 {
 	Pending *p = g_new0(Pending, 1);
 	p->t = t;
@@ -35,7 +20,7 @@ static Pending *pending_new(Target *t, FactRead *r)
 	return p;
 }
 
-static void pending_done(Pending *p)
+void pending_done(Pending *p)
 {
 	if (p->next)
 		p->next->previous = p->previous;
@@ -44,8 +29,11 @@ static void pending_done(Pending *p)
 	else
 		p->t->pending = p->next;
 	loop_cancel(p->t->loop, &p->timer);
+	if (p->job)
+		p->t->job.ops->cancel(p->t->job.self, p->job);
 	kube_lister_free(p->lister);
 	json_decref(p->items);
+	g_free(p->why);
 	g_free(p);
 }
 
@@ -59,9 +47,25 @@ const json_t *target_spec(const Target *t)
 	return json_object_get(t->doc, "spec");
 }
 
+static bool actuator_is(const Target *t, const char *type)
+{
+	return strcmp(json_path_str(target_spec(t), "actuator.type", "direct"), type) == 0;
+}
+
 bool target_observes(const Target *t)
 {
-	return strcmp(json_path_str(target_spec(t), "actuator.type", "direct"), "observe") == 0;
+	return actuator_is(t, "observe");
+}
+
+bool target_by_git(const Target *t)
+{
+	return actuator_is(t, "git");
+}
+
+bool target_waits_for_merge(const Target *t)
+{
+	const char *how = json_path_str(target_spec(t), "actuator.deliver", "push");
+	return target_by_git(t) && strcmp(how, "branch") == 0;
 }
 
 /* ---- reading ---- */
@@ -70,14 +74,22 @@ static void fail_now(void *ud)
 {
 	Pending *p = ud;
 	p->timer = 0;
-	g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_REFUSED, "%s",
-		p->t->broken ? p->t->broken : "the actuator observe writes nothing");
+	g_autoptr(GError) err = g_error_new(SL_ERROR, SL_ERR_REFUSED, "%s", p->why);
+	g_autoptr(json_t) detail = json_pack("{s:s}", "message", p->why);
 	if (p->read)
 		fact_read_done(p->read, NULL, err);
 	else
-		p->act_done(&(ActAnswer){ .class = ANSWER_NOT_APPLIED, .retry_after_sec = -1 },
+		p->act_done(&(ActAnswer){ .class = ANSWER_NOT_APPLIED,
+				    .retry_after_sec = -1,
+				    .detail = detail },
 			p->act_ud);
 	pending_done(p);
+}
+
+uint64_t pending_fail(Pending *p, const char *why)
+{
+	p->why = g_strdup(why);
+	return p->timer = loop_defer(p->t->loop, fail_now, p);
 }
 
 /* True: there is no way to reach the cluster, and the answer says so. */
@@ -85,7 +97,7 @@ static bool broken(Pending *p)
 {
 	if (p->t->kube)
 		return false;
-	p->timer = loop_defer(p->t->loop, fail_now, p);
+	pending_fail(p, p->t->broken);
 	return true;
 }
 
@@ -125,6 +137,12 @@ void target_fail_read(Target *t, FactRead *r)
 	broken(pending_new(t, r));
 }
 
+void pending_get(Pending *p, KubeClient *kube, const char *path)
+{
+	KubeCall call = { .method = "GET", .path = path, .timeout_msec = READ_TIMEOUT_MSEC };
+	p->call = kube_call(kube, &call, on_object, p);
+}
+
 static void read_object(Site *site, const char *key, FactRead *r)
 {
 	Target *t = site_ctx(site);
@@ -132,8 +150,7 @@ static void read_object(Site *site, const char *key, FactRead *r)
 	if (broken(p))
 		return;
 	g_autofree char *path = path_of_key(key);
-	KubeCall call = { .method = "GET", .path = path, .timeout_msec = READ_TIMEOUT_MSEC };
-	p->call = kube_call(t->kube, &call, on_object, p);
+	pending_get(p, t->kube, path);
 }
 
 static void on_page(json_t *items, bool first, void *ud)
@@ -345,25 +362,39 @@ static void on_act(const KubeAnswer *a, void *ud)
 	pending_done(p);
 }
 
+/* Where this request goes: GITOPS_PREFIX before the path means the cluster of the GitOps
+ * controller.
+ */
+static KubeClient *client_for(const Target *t, const ActRequest *r, const char **ret_path)
+{
+	bool gitops = g_str_has_prefix(r->path, GITOPS_PREFIX);
+	*ret_path = r->path + (gitops ? strlen(GITOPS_PREFIX) : 0);
+	return gitops ? target_gitops_client(t) : t->kube;
+}
+
 static uint64_t target_send(Site *site, const ActRequest *r, ActDone *done, void *ud)
 {
 	Target *t = site_ctx(site);
+	const char *plain;
+	if (!target_observes(t) && strcmp(r->method, JOB_METHOD) == 0)
+		return target_send_job(t, r, done, ud);
 	Pending *p = pending_new(t, NULL);
 	p->act_done = done;
 	p->act_ud = ud;
 	if (target_observes(t)) /* the last wall: nothing of ours is written here */
-		return p->timer = loop_defer(t->loop, fail_now, p);
-	if (broken(p))
-		return p->timer;
+		return pending_fail(p, "the actuator observe writes nothing");
+	KubeClient *kube = client_for(t, r, &plain);
+	if (!kube)
+		return pending_fail(p, t->kube ? t->gitops_broken : t->broken);
 	g_autofree char *path = strcmp(r->method, "PATCH") == 0
-					? kube_path_query(r->path, "fieldManager", "shiplock", NULL)
-					: g_strdup(r->path);
+					? kube_path_query(plain, "fieldManager", "shiplock", NULL)
+					: g_strdup(plain);
 	KubeCall call = { .method = r->method,
 		.path = path,
 		.content_type = r->content_type,
 		.body = r->body,
 		.timeout_msec = r->timeout_msec ? r->timeout_msec : ACT_TIMEOUT_MSEC };
-	p->call = kube_call(t->kube, &call, on_act, p);
+	p->call = kube_call(kube, &call, on_act, p);
 	return p->call;
 }
 
@@ -395,6 +426,8 @@ static void disconnect(Target *t)
 		pending_done(t->pending);
 	kube_client_free(t->kube);
 	telemetry_free(t->telemetry);
+	g_clear_pointer(&t->gitops, kube_client_free);
+	g_clear_pointer(&t->gitops_broken, g_free);
 	g_free(t->broken);
 }
 

@@ -2,6 +2,7 @@
  * it and how its acts leave. The site of the engine carries it. */
 #pragma once
 #include "codec/json.h"
+#include "job/job.h"
 #include "kube/client.h"
 #include "saga/saga.h"
 #include "telemetry/telemetry.h"
@@ -10,12 +11,21 @@ typedef struct Provider Provider;
 
 typedef struct Target {
 	char *name;
-	json_t *doc; /* the Cluster document with its defaults */
+	json_t *doc; /* the Cluster document with its defaults; "gitops": that of its controller's
+			cluster */
 	const Provider *provider;
 	KubeClient *kube; /* owned */
 	Telemetry *telemetry; /* owned; NULL: none declared */
 	char *broken; /* why there is no kube: every read fails with it */
+	KubeClient
+		*gitops; /* owned; where the GitOps controller runs, NULL: none or not reachable */
+	char *gitops_broken; /* why there is none although the document names one */
 	Loop loop;
+	Job job; /* ops NULL: no worker here */
+	/* The members that every request to the worker has (mirror, url, branch, credential); NULL:
+	 * err says why. New reference. */
+	json_t *(*git_access)(void *ud, const json_t *doc, GError **err);
+	void *git_ud;
 	Site *site; /* owned by the engine */
 	SiteOps ops;
 	/* Evicts on a node that somebody else drains; set by the layer that knows drains. NULL:
@@ -51,6 +61,10 @@ Target *target_of(const Item *it);
 const json_t *target_spec(const Target *t);
 /* The actuator "observe": a person orders, nothing is ever written by us. */
 bool target_observes(const Target *t);
+/* The actuator "git": what a file holds is written there. */
+bool target_by_git(const Target *t);
+/* Its commits go to a branch that a person merges. */
+bool target_waits_for_merge(const Target *t);
 
 /* The query for the time of the newest sample behind a query; NULL where there is nothing to ask.
  * Caller frees. */
@@ -74,3 +88,30 @@ extern const FactRow fact_query;
 /* Key "verb group resource namespace name" ("-" where empty): a SelfSubjectAccessReview of the
  * identity that writes (verb with a leading "w:") or reads. json: {"allowed", "reason"}. */
 extern const FactRow fact_access;
+
+/* ---- the actuator git (target-git.c) ---- */
+
+/* The client of the cluster on which the GitOps controller runs; NULL: gitops_broken. */
+KubeClient *target_gitops_client(const Target *t);
+/* An object of that cluster, by its path. */
+#define GITOPS_PREFIX "gitops:" /* before the path of a request: it goes there too */
+extern const FactRow fact_gitops;
+
+/* A request with this method is one for the worker: body without the members that git_access
+ * gives. */
+#define JOB_METHOD "JOB"
+/* Where a wish stands: FILE#WHERE[|WHERE...][>BRANCH]. WHERE: "KIND/NAME FIELD FIELD..." or
+ * "ack NAME"; BRANCH: not pushed to the document's branch but there, for a merge request. The
+ * answer of the worker's read; what it refuses (a templated value, no such object) is an answer
+ * too. */
+extern const FactRow fact_git;
+/* The same at a commit, and whether that one contains ours: "COMMIT OURS FILE#...". */
+extern const FactRow fact_git_at;
+/* What an edit would do: the canonical text of FILES. */
+extern const FactRow fact_git_try;
+/* FILES of the worker's interface for a key; values: by WHERE, NULL: none. New reference. */
+json_t *git_files(const char *key, const json_t *values);
+/* The value that stands at the n-th WHERE; NULL: none. Borrowed. */
+json_t *git_value(const View *v, size_t n);
+/* NULL: the file can be read; else why not, borrowed. ret_code (may be NULL): the worker's word. */
+const char *git_refusal(const View *v, const char **ret_code);

@@ -5,6 +5,7 @@
 #define APPS "/apis/apps/v1"
 #define CONFIG "/apis/config.openshift.io/v1"
 #define MACHINE "/apis/machineconfiguration.openshift.io/v1"
+#define ARGO "/apis/argoproj.io/v1alpha1"
 #define ROW(ID, PREFIX, PLURAL, KIND, ...)                                                         \
 	[ID] = { .id = ID, .prefix = PREFIX, .plural = PLURAL, .kind = KIND, __VA_ARGS__ }
 
@@ -54,6 +55,9 @@ static const SimKind kinds[SIM_KINDS] = {
 		"APIRequestCount", .status = true, .generation = true),
 	ROW(SIM_CSRS, "/apis/certificates.k8s.io/v1", "certificatesigningrequests",
 		"CertificateSigningRequest", .brief = "csr", .status = true, .builtin = true),
+	ROW(SIM_APPLICATIONS, ARGO, "applications", "Application", .brief = "app",
+		.namespaced = true),
+	ROW(SIM_APPPROJECTS, ARGO, "appprojects", "AppProject", .namespaced = true),
 };
 
 const SimKind *sim_kind(SimKindId id)

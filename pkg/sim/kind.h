@@ -28,6 +28,8 @@ typedef enum {
 	SIM_CONTROLLERCONFIGS,
 	SIM_APIREQUESTCOUNTS,
 	SIM_CSRS,
+	SIM_APPLICATIONS, /* of Argo CD: objects only, tests play its controller */
+	SIM_APPPROJECTS,
 	SIM_KINDS, /* number of rows */
 } SimKindId;
 

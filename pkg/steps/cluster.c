@@ -148,8 +148,9 @@ static bool stands_still(const Item *it)
 static int hold_for(const Item *it)
 {
 	int64_t sec = 0;
-	if (item_find_hold(it, "window"))
-		return 0; /* clears itself at the next opening, however far away */
+	/* The window clears itself at its next opening, however far away; a merge is a person's. */
+	if (item_find_hold(it, "window") || item_find_hold(it, "merge"))
+		return 0;
 	if (!sl_duration_parse(json_path_str(cluster_plan(it), "onFailure.holdFor", "1h"), &sec))
 		return HOUR;
 	return (int)MIN(sec, INT32_MAX);
@@ -206,6 +207,7 @@ void cluster_roll_back_for_git(Item *it, Batch *b, const char *reason)
 	RollbackFacts f = { .cluster = item_name(it),
 		.offered = tier,
 		.workers_touched = hop_crossed(it, "workers"),
+		.waits_for_merge = target_waits_for_merge(target_of(it)),
 		.paused_by = paused_by(it) };
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
 	g_autofree char *text = g_strdup_printf("%s; %s", reason, a.text), *says = NULL;
@@ -248,6 +250,7 @@ static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char
 		.cluster = item_name(it),
 		.offered = offer.tier,
 		.workers_touched = hop_crossed(it, "workers"),
+		.waits_for_merge = target_waits_for_merge(target_of(it)),
 		.paused_by = paused_by(it),
 	};
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);

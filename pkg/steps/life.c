@@ -46,6 +46,8 @@ static void check_gates(const Item *it, json_t *findings)
 static const char *automatic(const Item *it, Tier tier)
 {
 	const RollbackRules *r = cluster_rollback_rules(it);
+	if (tier >= TIER_T1 && target_waits_for_merge(target_of(it)))
+		return "asks first, then waits for a merge";
 	if (tier < TIER_T2 || !(r->automatic_t2_before || r->automatic_t2_after))
 		return "asks first";
 	return r->automatic_t2_after ? "automatic" : "automatic until workers start";

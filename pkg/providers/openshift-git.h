@@ -1,0 +1,44 @@
+/* OpenShift's wishes as edits of files: where each stands, the commits, and which way an object
+ * goes: what a file holds is written in Git, a pool that no file holds and nobody owns is patched
+ * directly. */
+#pragma once
+#include "providers/openshift.h"
+
+extern const ActRow act_commit_version, act_commit_clear, act_commit_ack, act_commit_pause,
+	act_commit_release;
+
+/* Keys of fact_git. deliver: branch adds a branch, numbered by the commits so far. Caller frees. */
+char *git_version_key(const Item *it);
+char *git_clear_key(const Item *it);
+char *git_ack_key(const Item *it, const char *ack); /* NULL: no acksFile, so it is patched */
+
+typedef enum {
+	WAY_UNREAD, /* the tick returns step_read */
+	WAY_DIRECT,
+	WAY_GIT, /* *ret_key; caller frees */
+} Way;
+Way git_pool_way(Item *it, const char *pool, char **ret_key);
+
+/* The newest commit of ours among these rows (NULL-terminated) at this place (NULL: anywhere);
+ * NULL: none. */
+const Act *git_newest(const Item *it, const ActRow *const *rows, const char *key);
+/* The order of a version, up or back, that we committed last; NULL: none, or it was taken back. */
+const Act *git_ordered(const Item *it);
+/* The pool of a commit-pause or commit-release; caller frees. */
+char *git_pool_of_key(const char *key);
+/* The commits of this step are proven in the cluster; false: *ret is what the tick returns. */
+bool git_order_synced(
+	Item *it, int64_t now_usec, Batch *b, const json_t *cv, const char *image, StepResult *ret);
+bool git_pools_synced(Item *it, int64_t now_usec, Batch *b, const json_t *pools, StepResult *ret);
+/* Pauses or releases a pool, whichever way it goes. */
+StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused);
+/* Sees to one acknowledgement that goes into a file; have: the cluster has it. True: it stands. */
+bool git_ack_given(
+	Item *it, int64_t now_usec, Batch *b, const char *key, bool have, StepResult *ret);
+/* Preflight: each object's way, as an "info" finding, and what stands against it. False: a fact is
+ * missing. */
+bool git_preflight(Item *it, json_t *findings);
+/* The same for the hop: can its edit be made? */
+bool git_preflight_hop(Item *it, const json_t *hop, json_t *findings);
+/* A GitOps controller owns the object: item_set_reason says which, what is its name for people. */
+bool gitops_owns(Item *it, const View *v, const char *what);
