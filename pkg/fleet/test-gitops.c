@@ -5,51 +5,30 @@
 #define BY_GIT DOC(GITOPS_ACTUATOR(""), "")
 #define BY_GIT_POOLS DOC(GITOPS_ACTUATOR("    poolsFile: " GITOPS_POOLS "\n"), "")
 
-static GitWorld *begin(Rig *r, bool pools)
-{
-	rig_cluster(r, "a", 0);
-	GitWorld *g = gitops_new(r, pools);
-	rig_start(r);
-	return g;
-}
-
-static void expect_story(const GitWorld *g, const char *want)
-{
-	g_autofree char *story = gitops_story(g);
-	g_assert_cmpstr(story, ==, want);
-}
-
-static void end(Rig *r, GitWorld *g)
-{
-	rig_free(r);
-	gitops_free(g);
-}
-
 static void test_up(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	faults_ends(r, "a", "Succeeded");
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
 	g_assert_null(outside_claim(r, "a"));
-	expect_story(g, "version-" NEW);
-	g_assert_cmpuint(g->n_reverts, ==, 0);
-	const json_t *c = json_array_get(g->commits, 1);
+	gitops_expect(g, "version-" NEW);
+	const json_t *c = json_array_get(g->repo->commits, 1);
 	const char *message = json_path_str(c, "message", "");
 	g_autofree char *trailers = json_canonical(json_object_get(c, "trailers"));
 	g_assert_true(g_str_has_prefix(message, "a: update to OpenShift " NEW "\n"));
 	g_assert_nonnull(strstr(message, "run up#1, cluster a, hop " OLD " -> " NEW));
 	g_assert_nonnull(strstr(trailers, "[\"Shiplock-Run\",\"up#1\"]"));
 	g_assert_nonnull(strstr(trailers, "[\"Shiplock-Target\",\"" NEW "\"]"));
-	end(r, g);
+	gitops_end(g);
 }
 
 static void test_back(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, true);
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT_POOLS);
 	story_reach(r, "a", "cp-soak", NULL);
 	faults_set(r, "a", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
@@ -57,30 +36,28 @@ static void test_back(void)
 	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
 	g_assert_cmpstr(outside_wanted(r, "a"), ==, OLD);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
-	expect_story(g, "pause-worker-control-plane version-" NEW " version-" OLD
-			" release-worker-rollback");
-	g_assert_cmpuint(g->n_reverts, ==, 0);
-	end(r, g);
+	gitops_expect(g, "pause-worker-control-plane version-" NEW " version-" OLD
+			 " release-worker-rollback");
+	gitops_end(g);
 }
 
 /* A commit that nobody applied yet is taken back all the same. */
 static void test_back_before_it_is_applied(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	g->argo_down = true;
+	g->argo->down = true;
 	story_reach(r, "a", "control-plane", "sync");
 	faults_command(r, "rollback", "a");
 	faults_pass(r, 600);
-	expect_story(g, "version-" NEW " version-" OLD);
+	gitops_expect(g, "version-" NEW " version-" OLD);
 	g_assert_cmpstr(story_state(r, "a"), ==, "rollback");
-	g->argo_down = false;
+	g->argo->down = false;
 	faults_ends(r, "a", "RolledBack");
 	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
-	g_assert_cmpuint(g->n_reverts, ==, 0);
-	end(r, g);
+	gitops_end(g);
 }
 
 /* ---- one commit per wish, whatever becomes of the job ---- */
@@ -88,34 +65,31 @@ static void test_back_before_it_is_applied(void)
 static bool crash_or_end(void *ud)
 {
 	GitWorld *g = ud;
-	return g->crash_wanted || item_ended(story_item(g->r, "a"));
+	return g->repo->crash_wanted || item_ended(story_item(g->r, "a"));
 }
 
-static void run_with_fault(GitFault fault, unsigned at)
+static void run_with_fault(SimRepoFault fault, unsigned at)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, true);
-	g->fault = fault;
-	g->fault_at = at;
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	g->repo->fault = fault;
+	g->repo->fault_at = at;
 	story_submit(r, BY_GIT_POOLS);
 	faults_pass(r, 1);
 	faults_until(r, crash_or_end, g, 12);
-	if (g->crash_wanted) {
-		rig_crash(r);
-		faults_pass(r, 30);
-		rig_start(r);
+	if (g->repo->crash_wanted) {
+		gitops_restart(g, 30);
 	}
 	faults_ends(r, "a", "Succeeded");
-	g_assert_cmpuint(g->n_edits, >=, at); /* else the fault never came */
+	g_assert_cmpuint(g->repo->n_edits, >=, at); /* else the fault never came */
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
-	expect_story(g, "pause-worker-control-plane version-" NEW " release-worker-nodes");
-	g_assert_cmpuint(g->n_reverts, ==, 0);
-	end(r, g);
+	gitops_expect(g, "pause-worker-control-plane version-" NEW " release-worker-nodes");
+	gitops_end(g);
 }
 
 static void test_one_commit_per_wish(void)
 {
-	for (GitFault f = GIT_FAULT_KILLED_BEFORE; f <= GIT_FAULT_CRASH_AFTER; f++)
+	for (SimRepoFault f = SIM_REPO_FINE + 1; f < SIM_REPO_FAULTS; f++)
 		for (unsigned at = 1; at <= 3; at++) {
 			g_test_message("fault %d at edit %u", (int)f, at);
 			run_with_fault(f, at);
@@ -126,20 +100,18 @@ static void test_one_commit_per_wish(void)
 static void test_crash_anywhere(void)
 {
 	for (int64_t after_msec = 0; after_msec < 20000; after_msec += 1300) {
-		Rig *r = rig_new(7);
-		GitWorld *g = begin(r, false);
+		GitWorld *g = gitops_begin(false);
+		Rig *r = g->r;
 		story_submit(r, BY_GIT);
 		story_reach(r, "a", "control-plane", NULL);
 		Loop l = loop_sim_loop(r->loop);
 		int64_t until = loop_boot_usec(l) + after_msec * 1000;
 		loop_timer(l, until, faults_nothing, NULL);
 		loop_sim_run(r->loop, story_never, NULL, until);
-		rig_crash(r);
-		rig_start(r);
+		gitops_restart(g, 0);
 		faults_ends(r, "a", "Succeeded");
-		expect_story(g, "version-" NEW);
-		g_assert_cmpuint(g->n_reverts, ==, 0);
-		end(r, g);
+		gitops_expect(g, "version-" NEW);
+		gitops_end(g);
 	}
 }
 
@@ -155,11 +127,11 @@ static void expect_hold(Rig *r, const char *cause, const char *words)
 
 static void test_argo_down(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	g->argo_down = true;
+	g->argo->down = true;
 	int64_t began = loop_boot_usec(loop_sim_loop(r->loop));
 	story_reach(r, "a", "control-plane", "sync");
 	int64_t took = loop_boot_usec(loop_sim_loop(r->loop)) - began;
@@ -168,140 +140,139 @@ static void test_argo_down(void)
 	expect_hold(r, "sync", "is not applied after 15m: Argo CD application a is Synced at");
 	expect_hold(r, "sync", "it does not answer a refresh; is its controller running?");
 	faults_pass(r, 600);
-	g->argo_down = false;
+	g->argo->down = false;
 	faults_ends(r, "a", "Succeeded");
-	expect_story(g, "version-" NEW);
-	end(r, g);
+	gitops_expect(g, "version-" NEW);
+	gitops_end(g);
 }
 
-static void set_window(Rig *r, json_t *windows)
+static void set_window(GitWorld *g, json_t *windows)
 {
-	sim_cluster_patch(sim_fleet_find(r->world, "a"), SIM_APPPROJECTS, "argocd", "default",
-		SIM_SUB_NONE, "person", json_pack("{s:{s:o}}", "spec", "syncWindows", windows));
+	sim_argo_patch_project(g->argo, json_pack("{s:{s:o}}", "spec", "syncWindows", windows));
 }
 
 static void test_window_closed(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	g->argo_down = true; /* as good as closed: the fake knows no windows */
-	set_window(r, json_pack("[{s:s, s:s, s:s, s:[s]}]", "kind", "deny", "schedule", "* * * * *",
+	g->argo->down = true; /* as good as closed: the fake knows no windows */
+	set_window(g, json_pack("[{s:s, s:s, s:s, s:[s]}]", "kind", "deny", "schedule", "* * * * *",
 			      "duration", "1h", "applications", "*"));
 	int64_t began = loop_boot_usec(loop_sim_loop(r->loop));
 	story_reach(r, "a", "control-plane", "sync");
 	g_assert_cmpint((loop_boot_usec(loop_sim_loop(r->loop)) - began) / RIG_SEC, <=, 60);
 	expect_hold(r, "sync", "a sync window denies it: \"* * * * *\" for 1h");
-	set_window(r, json_null());
-	g->argo_down = false;
+	set_window(g, json_null());
+	g->argo->down = false;
 	faults_ends(r, "a", "Succeeded");
-	expect_story(g, "version-" NEW);
-	end(r, g);
+	gitops_expect(g, "version-" NEW);
+	gitops_end(g);
 }
 
 static void test_not_automatic(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	gitops_set_app(g, json_pack("{s:{s:n}}", "spec", "syncPolicy"));
+	sim_argo_patch_app(g->argo, json_pack("{s:{s:n}}", "spec", "syncPolicy"));
 	story_reach(r, "a", "control-plane", "sync");
 	expect_hold(r, "sync", "its automatic sync is off: a person syncs it, or turns it on");
-	gitops_set_app(g,
+	sim_argo_patch_app(g->argo,
 		json_pack("{s:{s:{s:{s:b}}}}", "spec", "syncPolicy", "automated", "selfHeal", 1));
-	gitops_person(g, GITOPS_FILE, "another", json_string("line")); /* a new revision */
+	sim_repo_person(g->repo, GITOPS_FILE, "another", json_string("line")); /* a new revision */
 	faults_ends(r, "a", "Succeeded");
-	end(r, g);
+	gitops_end(g);
 }
 
 static void test_rejected(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
-	g->rejects = "main is protected";
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	g->repo->rejects = "main is protected";
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", "write-fails");
 	expect_hold(r, "write-fails", "main is protected");
-	g->rejects = NULL;
+	g->repo->rejects = NULL;
 	faults_ends(r, "a", "Succeeded");
-	expect_story(g, "version-" NEW);
-	end(r, g);
+	gitops_expect(g, "version-" NEW);
+	gitops_end(g);
 }
 
 /* Nobody asks it to look: it only takes longer. */
 static void test_deaf(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
-	gitops_person(g, GITOPS_FILE, "another", json_string("line"));
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	sim_repo_person(g->repo, GITOPS_FILE, "another", json_string("line"));
 	story_submit(r, BY_GIT);
 	faults_ends(r, "a", "Succeeded");
-	end(r, g);
+	gitops_end(g);
 }
 
 /* ---- somebody else writes too ---- */
 
 static void test_foreign_in_git(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	g->argo_down = true;
-	while (json_array_size(g->commits) < 2)
+	g->argo->down = true;
+	while (json_array_size(g->repo->commits) < 2)
 		faults_pass(r, 1);
-	gitops_person(g, GITOPS_FILE, CV_PLACE("\"desiredUpdate\",\"version\""), json_string(MID));
+	sim_repo_person(g->repo, GITOPS_FILE, SIM_ARGO_VERSION, json_string(MID));
 	story_reach(r, "a", "control-plane", "foreign-update");
 	expect_hold(r, "foreign-update", "no longer says what we committed");
 	faults_pass(r, 3600);
-	expect_story(g, "version-" NEW);
-	end(r, g);
+	gitops_expect(g, "version-" NEW);
+	gitops_end(g);
 }
 
 static void test_foreign_before(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "baseline", NULL);
-	g->argo_down = true;
-	gitops_person(g, GITOPS_FILE, CV_PLACE("\"desiredUpdate\",\"version\""), json_string(MID));
+	g->argo->down = true;
+	sim_repo_person(g->repo, GITOPS_FILE, SIM_ARGO_VERSION, json_string(MID));
 	story_reach(r, "a", "control-plane", "not-ours");
 	expect_hold(r, "not-ours", "somebody else asks for " MID " in " GITOPS_FILE);
-	expect_story(g, "");
-	end(r, g);
+	gitops_expect(g, "");
+	gitops_end(g);
 }
 
 /* Another line of the repository changes while we wait: the revision that is reported is another,
  * and holds our wish. */
 static void test_busy_branch(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
-	while (json_array_size(g->commits) < 2)
+	while (json_array_size(g->repo->commits) < 2)
 		faults_pass(r, 1);
-	gitops_person(g, GITOPS_FILE, "another", json_string("line"));
+	sim_repo_person(g->repo, GITOPS_FILE, "another", json_string("line"));
 	faults_ends(r, "a", "Succeeded");
-	end(r, g);
+	gitops_end(g);
 }
 
 /* ---- a person merges ---- */
 
 static void test_merge(void)
 {
-	Rig *r = rig_new(7);
-	GitWorld *g = begin(r, false);
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
 	story_submit(r, DOC(GITOPS_ACTUATOR("    deliver: branch\n"), ""));
 	story_reach(r, "a", "control-plane", "merge");
 	expect_hold(r, "merge", "waits for the merge of branch shiplock/up-1/a/1 into main");
 	faults_pass(r, 12 * 3600); /* as long as it takes */
 	g_assert_null(story_held(r, "a", "held-too-long"));
 	g_assert_cmpstr(outside_wanted(r, "a"), ==, OLD);
-	gitops_merge(g);
+	sim_repo_merge(g->repo);
 	story_reach(r, "a", "cp-soak", NULL);
 	faults_set(r, "a", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
 	story_reach(r, "a", "cp-soak", "rollback-wanted");
@@ -309,53 +280,55 @@ static void test_merge(void)
 	faults_command(r, "rollback", "a");
 	story_reach(r, "a", "rollback", "merge");
 	expect_hold(r, "merge", "shiplock/up-1/a/2");
-	gitops_merge(g);
+	sim_repo_merge(g->repo);
 	faults_ends(r, "a", "RolledBack");
-	g_assert_cmpuint(g->n_reverts, ==, 0);
-	end(r, g);
+	gitops_end(g);
 }
 
 /* ---- preflight ---- */
 
 static void spoil_file(GitWorld *g)
 {
-	json_object_del(json_object_get(gitops_tip(g), "files"), GITOPS_FILE);
-	json_object_set_new(json_object_get(gitops_tip(g), "files"), "other", json_object());
+	json_object_del(json_object_get(sim_repo_tip(g->repo), "files"), GITOPS_FILE);
+	json_object_set_new(
+		json_object_get(sim_repo_tip(g->repo), "files"), "other", json_object());
 }
 static void spoil_step(GitWorld *g)
 {
-	g->argo_down = true;
-	gitops_person(g, GITOPS_FILE, CV_PLACE("\"desiredUpdate\",\"version\""), json_string(MID));
+	g->argo->down = true;
+	sim_repo_person(g->repo, GITOPS_FILE, SIM_ARGO_VERSION, json_string(MID));
 }
 static void spoil_application(GitWorld *g)
 {
-	gitops_set_app(g, json_pack("{s:{s:{s:s}}}", "spec", "source", "targetRevision", "stable"));
+	sim_argo_patch_app(
+		g->argo, json_pack("{s:{s:{s:s}}}", "spec", "source", "targetRevision", "stable"));
 }
 static void spoil_differences(GitWorld *g)
 {
-	gitops_set_app(g, json_pack("{s:{s:[{s:s, s:s, s:[s]}]}}", "spec", "ignoreDifferences",
-				  "group", "config.openshift.io", "kind", "ClusterVersion",
-				  "jsonPointers", "/spec/desiredUpdate"));
+	sim_argo_patch_app(
+		g->argo, json_pack("{s:{s:[{s:s, s:s, s:[s]}]}}", "spec", "ignoreDifferences",
+				 "group", "config.openshift.io", "kind", "ClusterVersion",
+				 "jsonPointers", "/spec/desiredUpdate"));
 }
 static void spoil_tracker(GitWorld *g)
 {
-	gitops_apply(g, SIM_CLUSTERVERSIONS, "version",
+	sim_cluster_patch(g->argo->cluster, SIM_CLUSTERVERSIONS, NULL, "version", SIM_SUB_NONE, "x",
 		json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
 			"argocd.argoproj.io/tracking-id",
 			"other:config.openshift.io/ClusterVersion:default/version"));
 }
 static void spoil_pool(GitWorld *g)
 {
-	gitops_apply(g, SIM_POOLS, "worker",
+	sim_cluster_patch(g->argo->cluster, SIM_POOLS, NULL, "worker", SIM_SUB_NONE, "x",
 		json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
 			"argocd.argoproj.io/tracking-id",
 			"a:machineconfiguration.openshift.io/MachineConfigPool:default/worker"));
 }
 static void spoil_worker(GitWorld *g)
 {
-	g->r->job = (Job){ 0 };
 	rig_stop(g->r);
-	rig_start(g->r);
+	g->r->job = (Job){ 0 };
+	gitops_start(g);
 }
 
 static const struct {
@@ -379,17 +352,17 @@ static void test_preflight(void)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
 		g_test_message("%s", refusals[i].what);
-		Rig *r = rig_new(7);
-		GitWorld *g = begin(r, false);
+		GitWorld *g = gitops_begin(false);
+		Rig *r = g->r;
 		refusals[i].spoil(g);
 		story_submit(r, BY_GIT);
 		faults_ends(r, "a", "Refused");
 		g_autofree char *findings = faults_findings(r, "a");
 		if (!strstr(findings, refusals[i].words))
 			g_error("no \"%s\" in %s", refusals[i].words, findings);
-		expect_story(g, "");
+		gitops_expect(g, "");
 		g_assert_null(outside_claim(r, "a"));
-		end(r, g);
+		gitops_end(g);
 	}
 }
 
@@ -406,8 +379,8 @@ static void test_ways(void)
 			", branch main" },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-		Rig *r = rig_new(7);
-		GitWorld *g = begin(r, rows[i].pools);
+		GitWorld *g = gitops_begin(rows[i].pools);
+		Rig *r = g->r;
 		story_submit(r, rows[i].doc);
 		story_reach(r, "a", "baseline", NULL);
 		g_autofree char *findings = faults_findings(r, "a");
@@ -415,10 +388,10 @@ static void test_ways(void)
 		g_assert_nonnull(strstr(findings,
 			"ClusterVersion is written in Git: " GITOPS_FILE ", branch main"));
 		faults_ends(r, "a", "Succeeded");
-		expect_story(g, rows[i].pools ? "pause-worker-control-plane version-" NEW
-						" release-worker-nodes"
-					      : "version-" NEW);
-		end(r, g);
+		gitops_expect(g, rows[i].pools ? "pause-worker-control-plane version-" NEW
+						 " release-worker-nodes"
+					       : "version-" NEW);
+		gitops_end(g);
 	}
 }
 

@@ -1,0 +1,32 @@
+/* Argo CD with selfHeal, as far as one cluster sees it: it applies what its branch says of
+ * ClusterVersion and pool worker, puts back what others change, and reports in its Application
+ * "argocd/NAME", which lies on the same cluster. Behaviour as measured on the real one: a push is
+ * seen after minutes, or at once when a refresh is asked for by annotation. */
+#pragma once
+#include "sim/cluster.h"
+#include "sim/repo.h"
+
+#define SIM_ARGO_VERSION "ClusterVersion/version [\"spec\",\"desiredUpdate\",\"version\"]"
+#define SIM_ARGO_IMAGE "ClusterVersion/version [\"spec\",\"desiredUpdate\",\"image\"]"
+#define SIM_ARGO_PAUSED "MachineConfigPool/worker [\"spec\",\"paused\"]"
+
+typedef struct SimArgo {
+	SimCluster *cluster;
+	SimRepo *repo;
+	Loop loop;
+	char *file, *pools; /* paths in the repository; pools NULL: no file holds them */
+	bool down; /* the controller is stopped */
+	unsigned n_reverts; /* how often it put something back: a fight */
+	int64_t polled_usec;
+	uint64_t timer;
+} SimArgo;
+
+/* Makes Application and project, and marks ClusterVersion as its own. repository: URL that the
+ * Application names. */
+SimArgo *sim_argo_new(SimCluster *c, SimRepo *repo, Loop loop, const char *repository,
+	const char *file, const char *pools);
+void sim_argo_free(SimArgo *a);
+const json_t *sim_argo_app(const SimArgo *a); /* borrowed */
+/* Merge patches, by a person; body is taken. */
+void sim_argo_patch_app(SimArgo *a, json_t *body);
+void sim_argo_patch_project(SimArgo *a, json_t *body);
