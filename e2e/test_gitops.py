@@ -1,8 +1,10 @@
 """Clusters that a real Argo CD owns: what direct refuses, what git does through it."""
 
+import os
+
 from rangelib.gitops import ArgoFleet
 from rangelib.harness import check, equal, test
-from rangelib.upgrade import FROM, TO, gates, plan
+from rangelib.upgrade import FROM, TO, freeze_when, gates, plan, stands_at
 
 NEEDS = ["argocd", "prometheus", "git", "binaries:shiplock,shiplockd,shiplock-sim,shiplock-worker"]
 REVERTED_SEC = 20.0
@@ -38,3 +40,145 @@ def test_direct_refuses(t):
     check(f"Argo CD application {c.name}" in told, f"why does not name the Application: {told}")
     equal([w for w in c.audit.writes(user="shiplock") if "reviews" not in w.resource], [], "writes")
     equal(wanted(c.client.get("clusterversions", "version")), FROM, "desiredUpdate")
+
+
+def versions(f, cluster, user):
+    """The versions that this user asked for since the cluster was adopted, in order."""
+    writes = cluster.audit.writes(
+        user=user, resource="clusterversions", accepted=True, since=f.since[cluster.name]
+    )
+    asked = [(w.body.get("spec", {}).get("desiredUpdate") or {}).get("version") for w in writes]
+    return [v for v in asked if v]
+
+
+def never_fought(f, cluster, want):
+    """Argo CD alone writes the order, each version once, and nobody undoes anything."""
+    equal(versions(f, cluster, "argocd"), want, "orders of Argo CD")
+    equal(versions(f, cluster, "shiplock"), [], "orders of ours")
+    ours = [w for w in writers(cluster, "shiplock") if "spec" in w.body]
+    equal(ours, [], "spec of ClusterVersion written by us")
+
+
+@test(
+    "git: a cluster goes up through Argo CD, with its pools, and nobody fights",
+    needs=["own-clusters:2", *NEEDS],
+    timeout=240,
+)
+def test_up(t):
+    f = ArgoFleet(t, pools=True)
+    c = f.clusters[0]
+    f.begin()
+    f.wait_rest(200)
+    equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
+    stands_at(c.client, TO)
+    subjects = [
+        f"{c.name}: pause pool worker for the update",
+        f"{c.name}: update to OpenShift {TO}",
+        f"{c.name}: release pool worker",
+    ]
+    equal(f.commits(), subjects, "commits")
+    never_fought(f, c, [TO])
+    pools = c.audit.writes(resource="machineconfigpools", user="shiplock")
+    equal(pools, [], "writes of ours on pools")
+    message = f.message(2)
+    for words in ("Fleet range, run up#1", f"Shiplock-Cluster: {c.name}", f"Shiplock-Target: {TO}",
+                  "Shiplock-Approved-By: nobody"):
+        check(words in message, f"no {words!r} in {message}")
+    text = f.text(c)
+    check(text.startswith(f"# {c.name}: the version that"), f"comments are gone: {text}")
+    check(f"version: {TO}    # was ordered on the second Tuesday" in text, f"the line: {text}")
+    check("refresh" in str(f.hub.audit.writes(user="shiplock", resource="applications")[0].body),
+          "no refresh was asked for")
+
+
+@test(
+    "git: a failed gate rolls back through Argo CD by a new commit; a pool is patched directly",
+    needs=["own-clusters:2", *NEEDS],
+    timeout=240,
+)
+def test_back(t):
+    f = ArgoFleet(t, faults=["error-rate-rise"], refresh=False)
+    c = f.clusters[0]
+    f.begin()
+    f.wait_rest(200)
+    equal(f.outcomes(), {c.name: "RolledBack"}, "outcomes")
+    stands_at(c.client, FROM)
+    subjects = [f"{c.name}: update to OpenShift {TO}", f"{c.name}: back to OpenShift {FROM}"]
+    equal(f.commits(), subjects, "commits")
+    never_fought(f, c, [TO, FROM])
+    pools = c.audit.effective(user="shiplock").get("machineconfigpools worker", [])
+    equal([w.body["spec"]["paused"] for w in pools], [True, False], "the brake")
+    refused = f.hub.audit.writes(user="shiplock", resource="applications")
+    check(refused and all(w.code == 403 for w in refused), f"refresh without rights: {refused}")
+
+
+def reject_pushes(repository):
+    """The server's hook says no from here on; returns what ends that."""
+    path = os.path.join(repository.bare, "hooks", "pre-receive")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o755), "w") as f:
+        f.write("#!/bin/sh\necho 'the branch is frozen' >&2\nexit 1\n")
+    return lambda: os.unlink(path)
+
+
+def held(cluster, cause, words):
+    """The entry of a cluster says that it is held by this cause, with these words."""
+    return any(h["cause"] == cause and words in h["reason"] for h in cluster["holds"])
+
+
+@test(
+    "git: Argo CD stopped, its window closed, a push rejected: held with the reason, and on by itself",
+    needs=["own-clusters:2", *NEEDS],
+    timeout=240,
+)
+def test_holds(t):
+    f = ArgoFleet(t, pools=True)
+    c = f.clusters[0]
+    f.argocd.stop_controller()
+    f.begin()
+    f.wait(c.name, "no controller", lambda e: held(e, "sync", "is its controller running?"))
+    equal(f.commits(), [f"{c.name}: pause pool worker for the update"], "commits")
+    deny = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    f.argocd.sync_windows([deny])
+    f.argocd.start_controller()
+    f.wait(c.name, "window", lambda e: held(e, "sync-blocked", "a sync window denies it"))
+    told = f.cli("why", c.name).stdout
+    check("a sync window denies it" in told, f"why: {told}")
+    allow = reject_pushes(f.config)
+    f.argocd.sync_windows([])
+    f.wait(c.name, "rejected", lambda e: held(e, "write-fails", "the branch is frozen"))
+    equal(len(f.commits()), 1, "commits while the server refuses")
+    allow()
+    f.wait_rest(150)
+    equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
+    equal(len(f.commits()), 3, "commits")
+    never_fought(f, c, [TO])
+
+
+@test(
+    "git: kill -9 between commit, push and proof of sync: one commit per wish",
+    needs=["own-clusters:2", *NEEDS],
+    timeout=240,
+)
+def test_killed(t):
+    f = ArgoFleet(t, pools=True)
+    c = f.clusters[0]
+    f.begin()
+    journal = f.journal()
+    # the intent is stored, the worker is on its way
+    freeze_when(f.daemon, "intent", lambda: journal.find("intent", row="commit-pause"), 60)
+    f.restart()
+    # the push is there, the answer perhaps not
+    freeze_when(f.daemon, "push", lambda: len(f.commits()) == 2, 90)
+    f.restart()
+    # the answer is stored, the proof is not
+    freeze_when(f.daemon, "answer", lambda: journal.find("result", row="commit-release"), 120)
+    check(not journal.find("look", wish=f"range/up#1/{c.name}/release-worker-nodes"), "proven already")
+    f.restart()
+    f.wait_rest(120)
+    equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
+    stands_at(c.client, TO)
+    equal([s.split(": ")[1] for s in f.commits()],
+          ["pause pool worker for the update", f"update to OpenShift {TO}", "release pool worker"],
+          "commits")
+    never_fought(f, c, [TO])

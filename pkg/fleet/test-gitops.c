@@ -161,9 +161,9 @@ static void test_window_closed(void)
 	set_window(g, json_pack("[{s:s, s:s, s:s, s:[s]}]", "kind", "deny", "schedule", "* * * * *",
 			      "duration", "1h", "applications", "*"));
 	int64_t began = loop_boot_usec(loop_sim_loop(r->loop));
-	story_reach(r, "a", "control-plane", "sync");
+	story_reach(r, "a", "control-plane", "sync-blocked");
 	g_assert_cmpint((loop_boot_usec(loop_sim_loop(r->loop)) - began) / RIG_SEC, <=, 60);
-	expect_hold(r, "sync", "a sync window denies it: \"* * * * *\" for 1h");
+	expect_hold(r, "sync-blocked", "a sync window denies it: \"* * * * *\" for 1h");
 	set_window(g, json_null());
 	g->argo->down = false;
 	faults_ends(r, "a", "Succeeded");
@@ -178,8 +178,8 @@ static void test_not_automatic(void)
 	story_submit(r, BY_GIT);
 	story_reach(r, "a", "control-plane", NULL);
 	sim_argo_patch_app(g->argo, json_pack("{s:{s:n}}", "spec", "syncPolicy"));
-	story_reach(r, "a", "control-plane", "sync");
-	expect_hold(r, "sync", "its automatic sync is off: a person syncs it, or turns it on");
+	story_reach(r, "a", "control-plane", "sync-blocked");
+	expect_hold(r, "sync-blocked", "its automatic sync is off: a person syncs it, or turns it on");
 	sim_argo_patch_app(g->argo,
 		json_pack("{s:{s:{s:{s:b}}}}", "spec", "syncPolicy", "automated", "selfHeal", 1));
 	sim_repo_person(g->repo, GITOPS_FILE, "another", json_string("line")); /* a new revision */

@@ -37,10 +37,12 @@
  *   -> {"outcome": "refused", "tip", "message", "file", "line", "column", "code"}: codes of
  *       yaml/edit.h, and missingFile, notRegular
  *   -> {"outcome": "rejected", "tip", "message": the server's words, "commit": not taken}
- * {"op": "read", "files": FILES, "key" and "base" and "to": optional}
+ * {"op": "read", "files": FILES, "key" and "base" and "to": optional, "at": COMMIT to look at
+ * instead of the tip, "contains": COMMIT}
  *   -> {"outcome": "read", "tip", "time", "hash", "files": [{"path", "missing", "edits": PLACES}],
  *       "commits": [{"commit", "on", "time", "author", "subject"}] with the key, newest first,
- *       "toTip": of to, or null}, or refused
+ *       "toTip": of to, or null, "atMissing": the branch does not have at, and files are those of
+ *       the tip, "contains": that commit is at, or an ancestor of it}, or refused
  * {"op": "write", "branch" (an orphan when missing) or "notes": NAME (refs/notes/NAME), TEXT,
  * "base", "files": [{"path", "text" or "base64"}]}: whole files, the others of the branch stay
  *   -> {"outcome": "done", "how": new, found or standing, "commit", "on", "attempts"}, or rejected

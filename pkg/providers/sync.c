@@ -301,7 +301,7 @@ static StepResult wait_controller(Item *it, int64_t now, const SyncWish *w, cons
 {
 	int64_t until = now + POLL_SEC * SL_USEC_PER_SEC, waited = waited_usec(it, w->act);
 	if (g->verdict == GITOPS_STOPPED)
-		return hold_until(step_hold(it, "sync", "commit %.8s is not applied: %s",
+		return hold_until(step_hold(it, "sync-blocked", "commit %.8s is not applied: %s",
 					  commit_of(it, w->act), g->why),
 			until);
 	if (waited < timeout_usec(it))

@@ -76,8 +76,11 @@ json_t *git_value(const View *v, size_t n)
 
 const char *git_refusal(const View *v, const char **ret_code)
 {
+	bool missing = json_path_bool(v->json, "files.0.missing", false);
 	if (ret_code)
-		*ret_code = json_path_str(v->json, "code", "");
+		*ret_code = missing ? "missingFile" : json_path_str(v->json, "code", "");
+	if (missing)
+		return "the file is not in the repository";
 	if (strcmp(json_path_str(v->json, "outcome", ""), "refused") == 0)
 		return json_path_str(v->json, "message", "the worker refuses it");
 	return NULL;

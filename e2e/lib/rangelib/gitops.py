@@ -5,7 +5,8 @@ their ClusterVersion (and what else is asked for) from a repository of their own
 each, as sites keep them.
 """
 
-from . import product
+from . import product, rbac
+from .gitserver import git
 from .upgrade import RangeFleet
 from .wait import wait_for
 
@@ -33,25 +34,49 @@ spec:
 ADOPT_SEC = 60.0
 
 
+READER = "shiplock-argocd"
+
+
+def reader_role(refresh):
+    """Our user's rights where Argo CD runs."""
+    groups, verbs = ["argoproj.io"], ["get", "patch"] if refresh else ["get"]
+    rules = [
+        {"apiGroups": groups, "resources": ["applications"], "verbs": verbs},
+        {"apiGroups": groups, "resources": ["appprojects"], "verbs": ["get"]},
+    ]
+    return {
+        "apiVersion": rbac.API,
+        "kind": "ClusterRole",
+        "metadata": {"name": READER},
+        "rules": rules,
+    }
+
+
 class ArgoFleet(RangeFleet):
     """Clusters under Argo CD. config: their repository; folder(cluster): where its files lie."""
 
-    def __init__(self, t, argocd=None, **options):
-        """argocd: options of the server."""
+    def __init__(self, t, argocd=None, pools=False, refresh=True, **options):
+        """argocd: options of the server. pools: pool worker is in Git too. refresh: our user may
+        annotate Applications."""
         self.hub = t.clusters[-1]
         t.clusters = t.clusters[:-1]
+        self.pools = pools
+        self.hub.client.create("clusterroles", reader_role(refresh))
+        self.hub.client.create("clusterrolebindings", rbac.binding("shiplock", READER, "argocd"))
         super().__init__(t, **options)
         self.config = t.git.repository(f"config-{self.hub.name}")
         self.url = t.git.http.url(self.config)
         self.argocd = t.argocd(self.hub, **(argocd or {}))
-        self.config.commit(
-            {f"{self.folder(c)}/clusterversion.yaml": self.manifest(c) for c in self.clusters},
-            "as the clusters are",
-        )
+        files = {f"{self.folder(c)}/clusterversion.yaml": self.manifest(c) for c in self.clusters}
+        if pools:
+            files.update({f"{self.folder(c)}/pools.yaml": POOLS for c in self.clusters})
+        self.config.commit(files, "as the clusters are")
+        self.adopted = self.config.head()
         for c in self.clusters:
             self.argocd.adopt(c)
             self.argocd.application(c.name, c, self.url, self.folder(c))
         self.wait_adopted()
+        self.since = {c.name: c.audit.mark() for c in self.clusters}
 
     @staticmethod
     def folder(cluster):
@@ -77,6 +102,15 @@ class ArgoFleet(RangeFleet):
             self.argocd.refresh(c.name)
             self.argocd.wait_synced(c.name, head, ADOPT_SEC)
 
+    def commits(self):
+        """What was committed since the clusters were adopted: subjects, oldest first."""
+        out = git("log", "--reverse", "--format=%s", f"{self.adopted}..main", cwd=self.config.bare)
+        return out.splitlines()
+
+    def message(self, n=1):
+        """The whole message of the n-th newest commit."""
+        return git("log", "-1", f"--skip={n - 1}", "--format=%B", "main", cwd=self.config.bare)
+
     def text(self, cluster, file="clusterversion.yaml"):
         """A file of the cluster at the head of the repository."""
         self.config.pull()
@@ -90,7 +124,8 @@ class ArgoFleet(RangeFleet):
             "type": "git",
             "repository": self.url,
             "file": f"{self.folder(cluster)}/clusterversion.yaml",
-            "sync": {"argoCD": argo},
+            **({"poolsFile": f"{self.folder(cluster)}/pools.yaml"} if self.pools else {}),
+            "sync": {"argoCD": argo, "timeout": "20s"},
             **more,
         }
 

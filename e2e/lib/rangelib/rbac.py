@@ -92,12 +92,13 @@ def role(name):
     return {"apiVersion": API, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
 
 
-def binding(user, cluster_role):
+def binding(user, cluster_role, name=None):
+    """name: of the binding where the user has several."""
     group = API.partition("/")[0]
     return {
         "apiVersion": API,
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"range:{user}"},
+        "metadata": {"name": f"range:{name or user}"},
         "subjects": [{"kind": "User", "name": user, "apiGroup": group}],
         "roleRef": {"kind": "ClusterRole", "name": cluster_role, "apiGroup": group},
     }
