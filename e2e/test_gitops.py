@@ -173,7 +173,7 @@ def test_killed(t):
     f.restart()
     # the answer is stored, the proof is not
     freeze_when(f.daemon, "answer", lambda: journal.find("result", row="commit-release"), 120)
-    check(not journal.find("look", wish=f"range/up#1/{c.name}/release-worker-nodes"), "proven already")
+    check(not journal.find("look", wish=f"range/up#1/{c.name}/release-worker-3"), "proven already")
     f.restart()
     f.wait_rest(120)
     equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")

@@ -14,7 +14,7 @@ static void test_up(void)
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
 	g_assert_null(outside_claim(r, "a"));
-	gitops_expect(g, "version-" NEW);
+	gitops_expect(g, "version-" NEW "-1");
 	const json_t *c = json_array_get(g->repo->commits, 1);
 	const char *message = json_path_str(c, "message", "");
 	g_autofree char *trailers = json_canonical(json_object_get(c, "trailers"));
@@ -22,6 +22,26 @@ static void test_up(void)
 	g_assert_nonnull(strstr(message, "run up#1, cluster a, hop " OLD " -> " NEW));
 	g_assert_nonnull(strstr(trailers, "[\"Shiplock-Run\",\"up#1\"]"));
 	g_assert_nonnull(strstr(trailers, "[\"Shiplock-Target\",\"" NEW "\"]"));
+	gitops_end(g);
+}
+
+/* The commit says who said yes. */
+static void test_approver(void)
+{
+	GitWorld *g = gitops_begin(false);
+	story_submit(g->r,
+		FAST CLUSTER_WITH("a", GITOPS_ACTUATOR("")) HEAD(
+			"ApprovalPolicy", "one") "spec: {groups: [{name: team, users: "
+						 "[ann]}]}\n" UP("[{name: one, clusters: {names: "
+								 "[a]}, approval: one, " SOAKS "}]",
+							 ""));
+	faults_pass(g->r, 5);
+	faults_command(g->r, "approve", "a");
+	faults_ends(g->r, "a", "Succeeded");
+	const json_t *c = json_array_get(g->repo->commits, 1);
+	g_autofree char *trailers = json_canonical(json_object_get(c, "trailers"));
+	g_assert_nonnull(strstr(trailers, "[\"Shiplock-Approved-By\",\"ann\"]"));
+	g_assert_nonnull(strstr(json_path_str(c, "message", ""), "\nApproved by ann;"));
 	gitops_end(g);
 }
 
@@ -36,8 +56,8 @@ static void test_back(void)
 	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
 	g_assert_cmpstr(outside_wanted(r, "a"), ==, OLD);
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
-	gitops_expect(g, "pause-worker-control-plane version-" NEW " version-" OLD
-			 " release-worker-rollback");
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 version-" OLD "-3"
+			 " release-worker-4");
 	gitops_end(g);
 }
 
@@ -52,7 +72,7 @@ static void test_back_before_it_is_applied(void)
 	story_reach(r, "a", "control-plane", "sync");
 	faults_command(r, "rollback", "a");
 	faults_pass(r, 600);
-	gitops_expect(g, "version-" NEW " version-" OLD);
+	gitops_expect(g, "version-" NEW "-1 version-" OLD "-2");
 	g_assert_cmpstr(story_state(r, "a"), ==, "rollback");
 	g->argo->down = false;
 	faults_ends(r, "a", "RolledBack");
@@ -83,7 +103,7 @@ static void run_with_fault(SimRepoFault fault, unsigned at)
 	faults_ends(r, "a", "Succeeded");
 	g_assert_cmpuint(g->repo->n_edits, >=, at); /* else the fault never came */
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
-	gitops_expect(g, "pause-worker-control-plane version-" NEW " release-worker-nodes");
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
 	gitops_end(g);
 }
 
@@ -110,7 +130,7 @@ static void test_crash_anywhere(void)
 		loop_sim_run(r->loop, story_never, NULL, until);
 		gitops_restart(g, 0);
 		faults_ends(r, "a", "Succeeded");
-		gitops_expect(g, "version-" NEW);
+		gitops_expect(g, "version-" NEW "-1");
 		gitops_end(g);
 	}
 }
@@ -142,7 +162,7 @@ static void test_argo_down(void)
 	faults_pass(r, 600);
 	g->argo->down = false;
 	faults_ends(r, "a", "Succeeded");
-	gitops_expect(g, "version-" NEW);
+	gitops_expect(g, "version-" NEW "-1");
 	gitops_end(g);
 }
 
@@ -167,7 +187,7 @@ static void test_window_closed(void)
 	set_window(g, json_null());
 	g->argo->down = false;
 	faults_ends(r, "a", "Succeeded");
-	gitops_expect(g, "version-" NEW);
+	gitops_expect(g, "version-" NEW "-1");
 	gitops_end(g);
 }
 
@@ -179,7 +199,8 @@ static void test_not_automatic(void)
 	story_reach(r, "a", "control-plane", NULL);
 	sim_argo_patch_app(g->argo, json_pack("{s:{s:n}}", "spec", "syncPolicy"));
 	story_reach(r, "a", "control-plane", "sync-blocked");
-	expect_hold(r, "sync-blocked", "its automatic sync is off: a person syncs it, or turns it on");
+	expect_hold(
+		r, "sync-blocked", "its automatic sync is off: a person syncs it, or turns it on");
 	sim_argo_patch_app(g->argo,
 		json_pack("{s:{s:{s:{s:b}}}}", "spec", "syncPolicy", "automated", "selfHeal", 1));
 	sim_repo_person(g->repo, GITOPS_FILE, "another", json_string("line")); /* a new revision */
@@ -197,7 +218,7 @@ static void test_rejected(void)
 	expect_hold(r, "write-fails", "main is protected");
 	g->repo->rejects = NULL;
 	faults_ends(r, "a", "Succeeded");
-	gitops_expect(g, "version-" NEW);
+	gitops_expect(g, "version-" NEW "-1");
 	gitops_end(g);
 }
 
@@ -227,7 +248,7 @@ static void test_foreign_in_git(void)
 	story_reach(r, "a", "control-plane", "foreign-update");
 	expect_hold(r, "foreign-update", "no longer says what we committed");
 	faults_pass(r, 3600);
-	gitops_expect(g, "version-" NEW);
+	gitops_expect(g, "version-" NEW "-1");
 	gitops_end(g);
 }
 
@@ -327,8 +348,8 @@ static void spoil_pool(GitWorld *g)
 static void spoil_worker(GitWorld *g)
 {
 	rig_stop(g->r);
-	g->r->job = (Job){ 0 };
-	gitops_start(g);
+	g->no_worker = true;
+	rig_start(g->r);
 }
 
 static const struct {
@@ -388,9 +409,8 @@ static void test_ways(void)
 		g_assert_nonnull(strstr(findings,
 			"ClusterVersion is written in Git: " GITOPS_FILE ", branch main"));
 		faults_ends(r, "a", "Succeeded");
-		gitops_expect(g, rows[i].pools ? "pause-worker-control-plane version-" NEW
-						 " release-worker-nodes"
-					       : "version-" NEW);
+		gitops_expect(g, rows[i].pools ? "pause-worker-1 version-" NEW "-2 release-worker-3"
+					       : "version-" NEW "-1");
 		gitops_end(g);
 	}
 }
@@ -399,6 +419,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/gitops/up", test_up);
+	g_test_add_func("/gitops/approver", test_approver);
 	g_test_add_func("/gitops/back", test_back);
 	g_test_add_func("/gitops/back-before-it-is-applied", test_back_before_it_is_applied);
 	g_test_add_func("/gitops/one-commit-per-wish", test_one_commit_per_wish);

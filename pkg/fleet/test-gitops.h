@@ -15,6 +15,7 @@ typedef struct GitWorld {
 	Rig *r;
 	SimRepo *repo;
 	SimArgo *argo;
+	bool no_worker;
 } GitWorld;
 
 static inline json_t *gitops_access(void *ud, const json_t *cluster, GError **err)
@@ -23,10 +24,14 @@ static inline json_t *gitops_access(void *ud, const json_t *cluster, GError **er
 		json_path_str(cluster, "spec.actuator.repository", ""), "branch", "main");
 }
 
-static inline void gitops_start(GitWorld *g)
+static inline void gitops_tune(FleetOptions *o, void *ud)
 {
-	rig_start(g->r);
-	g->repo->process = loop_sim_proc_loop(g->r->proc);
+	GitWorld *g = ud;
+	g->repo->process = o->loop;
+	if (g->no_worker)
+		return;
+	o->job = sim_repo_job(g->repo);
+	o->connect.git = gitops_access;
 }
 
 /* pools: a file holds pool worker. */
@@ -43,9 +48,9 @@ static inline GitWorld *gitops_begin(bool pools)
 	g->repo = sim_repo_new(world, files);
 	g->argo = sim_argo_new(rig_cluster(g->r, "a", 0), g->repo, world, GITOPS_REPO, GITOPS_FILE,
 		pools ? GITOPS_POOLS : NULL);
-	g->r->job = sim_repo_job(g->repo);
-	g->r->git = gitops_access;
-	gitops_start(g);
+	g->r->tune = gitops_tune;
+	g->r->tune_ud = g;
+	rig_start(g->r);
 	return g;
 }
 
@@ -62,7 +67,7 @@ static inline void gitops_restart(GitWorld *g, int64_t down_sec)
 {
 	rig_crash(g->r);
 	faults_pass(g->r, down_sec);
-	gitops_start(g);
+	rig_start(g->r);
 }
 
 static inline void gitops_expect(const GitWorld *g, const char *want)

@@ -138,30 +138,32 @@ const Act *git_ordered(const Item *it)
 
 /* ---- the commit ---- */
 
-static void add_names(const json_t *v, GString *to)
+/* Who said yes to this, in the answers that an item keeps (steps/question.h). */
+static void add_names(const Item *of, const char *subject, const char *about, GString *to)
 {
-	const char *key;
-	json_t *item;
 	size_t i;
-	const char *name = json_is_object(v) ? json_path_str(v, "who", NULL) : json_string_value(v);
-	if (name && !strstr(to->str, name))
-		g_string_append_printf(to, "%s%s", to->len ? ", " : "", name);
-	if (json_is_object(v) && !name)
-		json_object_foreach ((json_t *)v, key, item)
-			add_names(item, to);
-	json_array_foreach (v, i, item)
-		add_names(item, to);
+	json_t *a;
+	json_array_foreach (json_object_get(item_memo(of), "answers"), i, a) {
+		const char *who = json_path_str(a, "who", "");
+		bool is = strcmp(json_path_str(a, "subject", ""), subject) == 0 &&
+			  strcmp(json_path_str(a, "about", ""), about) == 0;
+		if (!is || json_path_bool(a, "reject", false) || strstr(to->str, who))
+			continue;
+		g_string_append_printf(to, "%s%s%s", to->len ? ", " : "", who,
+			json_path_bool(a, "breakGlass", false) ? " (broke the glass)" : "");
+	}
 }
 
-/* Who said yes to the wave of this cluster. Caller frees. */
+/* Who said yes to the wave of this cluster, and to its way back. Caller frees. */
 static char *approvers(const Item *it)
 {
 	const json_t *entry =
 		json_array_get(json_object_get(item_data(item_parent(it)), "clusters"),
 			(size_t)json_path_int(item_data(it), "index", 0));
-	const json_t *approved = json_object_get(item_memo(item_parent(it)), "approved");
 	g_autoptr(GString) s = g_string_new("");
-	add_names(json_object_get(approved, json_path_str(entry, "wave", "")), s);
+	add_names(item_parent(it), "wave", json_path_str(entry, "wave", ""), s);
+	if (item_pivot_crossed(it, "rollback"))
+		add_names(it, "rollback", item_name(it), s);
 	return g_string_free(g_steal_pointer(&s), FALSE);
 }
 
@@ -198,7 +200,7 @@ static json_t *before_of(const View *v, size_t n)
 	return out;
 }
 
-/* Takes values (by WHERE of the key). wish: the last part of the commit's key. */
+/* Takes values (by WHERE of the key). wish: the beginning of the last part of the commit's key. */
 static bool commit(Item *it, const char *key, const View *v, json_t *values, const char *wish,
 	const char *subject, ActRequest *ret)
 {
@@ -210,9 +212,10 @@ static bool commit(Item *it, const char *key, const View *v, json_t *values, con
 		return false;
 	}
 	g_autofree char *by = approvers(it), *text = message(it, subject, by);
-	g_autofree char *id = g_strdelimit(g_strdup_printf("%s/%s/%s/%s", t->fleet,
-						   item_name(item_parent(it)), item_name(it), wish),
-		" \t", '_');
+	/* The number tells a wish from the same one made again later in the run. */
+	g_autofree char *id = g_strdup_printf("%s/%s/%s/%s-%u", t->fleet,
+		item_name(item_parent(it)), item_name(it), wish, n_commits(it) + 1);
+	g_strdelimit(id, " \t", '_');
 	int64_t sec = loop_wall_usec(t->loop) / SL_USEC_PER_SEC;
 	ret->method = JOB_METHOD;
 	ret->path = g_strdup("edit");
@@ -353,7 +356,7 @@ static bool pause_build(
 	g_autoptr(json_t) brake = json_pack("{s:s, s:s, s:I}", "fleet", t->fleet, "run",
 		item_name(item_parent(it)), "epoch", (json_int_t)site_epoch(t->site));
 	g_autofree char *text = json_canonical(brake);
-	g_autofree char *wish = g_strdup_printf("pause-%s-%s", pool, item_state_name(it));
+	g_autofree char *wish = g_strdup_printf("pause-%s", pool);
 	g_autofree char *subject = g_strdup_printf("pause pool %s for the update", pool);
 	return commit(it, key, v, json_pack("[b, s]", 1, text), wish, subject, ret);
 }
@@ -362,7 +365,7 @@ static bool release_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	g_autofree char *pool = git_pool_of_key(key);
-	g_autofree char *wish = g_strdup_printf("release-%s-%s", pool, item_state_name(it));
+	g_autofree char *wish = g_strdup_printf("release-%s", pool);
 	g_autofree char *subject = g_strdup_printf("release pool %s", pool);
 	return commit(it, key, v, json_pack("[b, n]", 0), wish, subject, ret);
 }
