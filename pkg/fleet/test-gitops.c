@@ -29,12 +29,11 @@ static void test_up(void)
 static void test_approver(void)
 {
 	GitWorld *g = gitops_begin(false);
-	story_submit(g->r,
-		FAST CLUSTER_WITH("a", GITOPS_ACTUATOR("")) HEAD(
-			"ApprovalPolicy", "one") "spec: {groups: [{name: team, users: "
-						 "[ann]}]}\n" UP("[{name: one, clusters: {names: "
-								 "[a]}, approval: one, " SOAKS "}]",
-							 ""));
+	story_submit(g->r, FAST CLUSTER_WITH("a", GITOPS_ACTUATOR("")) HEAD("ApprovalPolicy",
+				   "one") "spec: {groups: [{name: team, users: "
+					  "[ann]}]}\n" UP("[{name: one, clusters: {names: "
+							  "[a]}, approval: one, " SOAKS "}]",
+						  ""));
 	faults_pass(g->r, 5);
 	faults_command(g->r, "approve", "a");
 	faults_ends(g->r, "a", "Succeeded");
