@@ -3,34 +3,13 @@
  * plan` and in every simulation. `fleet_free` does no I/O: it is also the simulated crash. */
 #pragma once
 #include "base/log.h"
-#include "creds/creds.h"
-#include "http/http.h"
+#include "fleet/reach.h"
 #include "job/job.h"
 #include "loop/loop.h"
 #include "plan/docset.h"
 #include "store/store.h"
 
 typedef struct Fleet Fleet;
-
-/* How the outside of one cluster is reached. The daemon reads kubeconfigs and token files
- * (fleet/connect.h); a simulation knows its own addresses. */
-typedef struct FleetConnect {
-	/* Credentials for spec.access; NULL: err says why there are none (then every read of the
-	 * cluster fails with it). */
-	Creds *(*creds)(void *ud, const json_t *cluster, GError **err);
-	/* An endpoint for one entry of spec.telemetry; owned by the callee until the fleet is
-	 * freed. */
-	const HttpEndpoint *(*telemetry)(
-		void *ud, const json_t *cluster, const json_t *source, GError **err);
-	void *ud;
-	/* Where one entry of ControllerConfig.notify is posted; asked before each try, so that a
-	 * changed file counts at once. Owned by the callee until the fleet is freed, and not
-	 * changed before the next such call. NULL: nobody can be told. */
-	const HttpEndpoint *(*receiver)(void *ud, const json_t *notify, GError **err);
-	/* What every request of the worker for spec.actuator has: mirror, url, branch, credential;
-	 * new reference. NULL: err says why. The function may be NULL: no actuator git here. */
-	json_t *(*git)(void *ud, const json_t *cluster, GError **err);
-} FleetConnect;
 
 /* How the result of a run goes back to the repository of its plan. All NULL: it does not. */
 typedef struct FleetResults {
