@@ -23,6 +23,8 @@ static const struct option options[] = {
 	{ "kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
 	{ "init", required_argument, NULL, OPT_INIT },
+	{ "cluster", required_argument, NULL, OPT_CLUSTER },
+	{ "user", required_argument, NULL, OPT_USER },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
@@ -61,6 +63,8 @@ static const struct {
 	{ OPT_ANCHOR, TEXT, offsetof(Args, anchor) },
 	{ OPT_URL, TEXT, offsetof(Args, url) },
 	{ OPT_INIT, TEXT, offsetof(Args, init) },
+	{ OPT_CLUSTER, TEXT, offsetof(Args, cluster) },
+	{ OPT_USER, TEXT, offsetof(Args, user) },
 	{ OPT_KUBECONFIG, LIST, offsetof(Args, kubeconfigs) },
 	{ OPT_CONTEXT, LIST, offsetof(Args, contexts) },
 	{ OPT_FLEET, FLAG, offsetof(Args, fleet) },

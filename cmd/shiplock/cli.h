@@ -29,7 +29,7 @@ typedef struct Args {
 	const char *verb;
 	bool json, fleet, wait, strict, full, reject, break_glass;
 	const char *socket, *reason, *yes, *node, *gate, *subject, *state, *junit, *anchor, *url,
-		*init;
+		*init, *cluster, *user;
 	ArgList kubeconfigs, contexts;
 	char **rest;
 	size_t n_rest;
@@ -57,6 +57,8 @@ typedef enum {
 	OPT_KUBECONFIG = 'k',
 	OPT_CONTEXT = 'c',
 	OPT_INIT = 'i',
+	OPT_CLUSTER = 'C',
+	OPT_USER = 'U',
 	OPT_HELP = 'h',
 } Opt;
 
@@ -86,6 +88,7 @@ void cli_print_json(const json_t *v);
 void cli_print_json_line(const json_t *v);
 
 int verb_plan(const Args *a);
+int verb_rbac(const Args *a);
 int verb_inspect(const Args *a);
 int verb_run(const Args *a);
 int verb_status(const Args *a);

@@ -19,6 +19,9 @@ const Verb verbs[] = {
 		"[--kubeconfig FILE]... [--context CONTEXT]... [--init DIR] [-o text|json]",
 		"What is there, where it could go, what is in the way and what could be undone. "
 		"Needs no plan, no controller and no document, and changes nothing." },
+	{ "rbac", verb_rbac, NULL, "oCU", 0, -1,
+		"[--user NAME] [-o text|json] --cluster CLUSTER [PATH...]",
+		"Prints the roles and bindings that Shiplock needs on a cluster, to apply there." },
 	{ "run", verb_run, NULL, "osSjtr", 1, -1,
 		"[--state DIR] [--junit FILE] [--strict] [-o text|json] PLAN [PATH...]",
 		"Carries out one plan to its end: by the controller where one listens, else here, "

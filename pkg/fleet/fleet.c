@@ -183,6 +183,17 @@ static Telemetry *telemetry_for(Fleet *f, const json_t *doc)
 	return telemetry_new(f->o.http, f->o.loop, sources, n);
 }
 
+/* NULL-terminated; the texts are borrowed. */
+static const char **groups_of(const json_t *list)
+{
+	const char **out = g_new0(const char *, json_array_size(list) + 1);
+	size_t i;
+	json_t *g;
+	json_array_foreach (list, i, g)
+		out[i] = json_string_value(g);
+	return out;
+}
+
 static KubeClient *kube_for(Fleet *f, const json_t *doc, char **ret_broken)
 {
 	g_autoptr(GError) err = NULL;
@@ -192,10 +203,13 @@ static KubeClient *kube_for(Fleet *f, const json_t *doc, char **ret_broken)
 		return NULL;
 	}
 	g_ptr_array_add(f->credentials, creds);
+	g_autofree const char **groups =
+		groups_of(json_path(doc, "spec.access.impersonate.groups"));
 	KubeClientOptions o = { .http = f->o.http,
 		.loop = f->o.loop,
 		.creds = creds,
-		.impersonate_user = json_path_str(doc, "spec.access.impersonate.user", NULL) };
+		.impersonate_user = json_path_str(doc, "spec.access.impersonate.user", NULL),
+		.impersonate_groups = groups };
 	return kube_client_new(&o);
 }
 

@@ -12,7 +12,8 @@ static void emit(GString *s, const Shape *shape, const json_t *v, int indent);
 /* True when YAML reads the bare word as this very text. Anything in doubt is quoted. */
 static bool plain_ok(const char *text)
 {
-	static const char *const words[] = { "null", "true", "false" };
+	static const char *const words[] = { "null", "true", "false", "yes", "no", "on", "off", "y",
+		"n" }; /* the last six in YAML 1.1 */
 	int64_t sec;
 	Version version;
 	if (sl_duration_parse(text, &sec) || (text[0] != 'v' && version_parse(text, &version)))
@@ -148,6 +149,14 @@ char *schema_yaml(const Doc *d)
 	const Shape shape = { .kind = SHAPE_OBJECT, .fields = top };
 	GString *s = g_string_new(NULL);
 	emit(s, &shape, doc_full(d), 0);
+	g_string_append_c(s, '\n');
+	return g_string_free(s, FALSE);
+}
+
+char *schema_yaml_of(const json_t *v)
+{
+	GString *s = g_string_new(NULL);
+	emit(s, NULL, v, 0);
 	g_string_append_c(s, '\n');
 	return g_string_free(s, FALSE);
 }

@@ -15,5 +15,7 @@ char *schema_man(void);
 /* The document, defaults included when it was checked, as people write it: fields in the order of
  * the tables. Read again it gives the same values. Caller frees. */
 char *schema_yaml(const Doc *d);
+/* Any JSON as YAML; read again it gives the same value. Caller frees. */
+char *schema_yaml_of(const json_t *v);
 /* The shipped policies as YAML documents. Caller frees. */
 char *schema_shipped(void);

@@ -8,30 +8,6 @@
 #include "providers/owner.h"
 #include <string.h>
 
-const AccessNeed openshift_access[] = {
-	{ "get", "config.openshift.io", "clusterversions", "", "version", false },
-	{ "patch", "config.openshift.io", "clusterversions", "", "version", true },
-	{ "list", "config.openshift.io", "clusteroperators", "", "", false },
-	{ "list", "machineconfiguration.openshift.io", "machineconfigpools", "", "", false },
-	{ "patch", "machineconfiguration.openshift.io", "machineconfigpools", "", "", true },
-	{ "list", "", "nodes", "", "", false },
-	{ "list", "", "pods", "", "", false },
-	{ "watch", "config.openshift.io", "clusterversions", "", "", false },
-	{ "watch", "machineconfiguration.openshift.io", "machineconfigpools", "", "", false },
-	{ "watch", "", "nodes", "", "", false },
-	{ "watch", "", "pods", "", "", false },
-	{ "create", "", "pods/eviction", "", "", true },
-	{ "list", "policy", "poddisruptionbudgets", "", "", false },
-	{ "watch", "policy", "poddisruptionbudgets", "", "", false },
-	{ "get", "", "configmaps", "openshift-config-managed", "admin-gates", false },
-	{ "patch", "", "configmaps", "openshift-config", "admin-acks", true },
-	{ "get", "machineconfiguration.openshift.io", "controllerconfigs", "",
-		"machine-config-controller", .spare = true },
-	{ "list", "certificates.k8s.io", "certificatesigningrequests", "", "", .spare = true },
-	{ "list", "apiserver.openshift.io", "apirequestcounts", "", "", .spare = true },
-	{ "get", "apiserver.openshift.io", "apirequestcounts", "", "", .spare = true },
-	{ 0 },
-};
 /* One read that was lost, and its repetition; less while a person waits for the answer. */
 enum { PATIENCE_SEC = 45, LOOK_PATIENCE_SEC = 8 };
 
@@ -60,9 +36,10 @@ bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optio
 	const GError *err = fact_error(it, row, key);
 	if (!err || may_pass(it, err))
 		return false;
-	if (optional && no_such_kind(err))
+	/* That it is not allowed, the question about that right tells. */
+	if (optional && (no_such_kind(err) || g_error_matches(err, SL_ERROR, SL_ERR_REFUSED)))
 		return true;
-	finding_add(findings, "block", "unreadable",
+	finding_add(findings, optional ? "warn" : "block", "unreadable",
 		"check the credentials and the address in the Cluster document",
 		"%s cannot be read: %s", key, err->message);
 	return true;
@@ -74,22 +51,58 @@ static bool settled(
 	return openshift_settled(it, row, key, false, ret, findings);
 }
 
+static bool is_right(const json_t *right, const char *field, const char *value)
+{
+	return strcmp(json_path_str(right, field, ""), value) == 0;
+}
+
+static const char *or_dash(const json_t *right, const char *field)
+{
+	const char *text = json_path_str(right, field, "");
+	return *text ? text : "-";
+}
+
+/* Key of the fact that says whether this right is there. Caller frees. */
+static char *access_key(const json_t *r)
+{
+	return g_strdup_printf("%s%s %s %s %s %s", is_right(r, "as", "writer") ? "w:" : "",
+		json_path_str(r, "verb", ""), or_dash(r, "group"), or_dash(r, "resource"),
+		or_dash(r, "namespace"), or_dash(r, "name"));
+}
+
+/* False: not answered yet. */
+static bool check_right(Item *it, const json_t *right, bool *ret_lacks, json_t *findings)
+{
+	g_autofree char *key = access_key(right), *what = right_text(right);
+	const View *v;
+	*ret_lacks = false;
+	if (!settled(it, &fact_access, key, &v, findings))
+		return false;
+	*ret_lacks = v && !json_path_bool(v->json, "allowed", false);
+	if (*ret_lacks)
+		finding_add(findings, json_path_bool(right, "spare", false) ? "warn" : "block",
+			"rbac",
+			"shiplock rbac --cluster NAME prints all that is to be granted on this "
+			"cluster",
+			"not allowed to %s", what);
+	return true;
+}
+
+/* Who may not speak as the writer cannot ask what the writer may: that is one finding, not many. */
 static bool check_access(Item *it, json_t *findings)
 {
-	bool all = true;
-	for (const AccessNeed *n = openshift_access; n->verb; n++) {
-		g_autofree char *key = g_strdup_printf("%s%s %s %s %s %s", n->write ? "w:" : "",
-			n->verb, *n->group ? n->group : "-", n->resource,
-			*n->namespace ? n->namespace : "-", *n->name ? n->name : "-");
-		const View *v;
-		if (!settled(it, &fact_access, key, &v, findings))
-			all = false;
-		else if (v && !json_path_bool(v->json, "allowed", false))
-			finding_add(findings, n->spare ? "warn" : "block", "rbac",
-				"grant it to the user or service account that Shiplock uses on "
-				"this cluster",
-				"not allowed to %s %s%s%s %s", n->verb, n->resource,
-				*n->group ? "." : "", n->group, *n->name ? n->name : "");
+	g_autoptr(json_t) rights =
+		rights_of(target_of(it)->provider->rights, target_spec(target_of(it)));
+	bool all = true, mute = false, lacks;
+	size_t i;
+	json_t *r;
+	json_array_foreach (rights, i, r) {
+		bool speaks = is_right(r, "verb", "impersonate");
+		if (mute && is_right(r, "as", "writer"))
+			continue;
+		bool answered = check_right(it, r, &lacks, findings);
+		all = all && answered;
+		mute = mute || (speaks && (lacks || !answered));
 	}
 	return all;
 }

@@ -42,11 +42,12 @@ extern const ActRow act_set_version, act_clear_version, act_set_channel, act_giv
 	act_pause_pool, act_release_pool;
 extern const StepOps step_acks, step_channel, step_brake, step_order, step_release_pools,
 	step_brake_again, step_order_back, step_settle_pools;
-extern const AccessNeed openshift_access[];
+extern const RightRow openshift_rights[];
 extern const WakeRow openshift_wakes[];
 bool openshift_preflight(Item *it, json_t *findings);
-/* True once the fact is there or has failed for good. Then *ret is NULL and a finding says why;
- * with optional there is none where this server does not know such a kind. */
+/* True once the fact is there or has failed for good. Then *ret is NULL and a finding says why. An
+ * optional one only warns, and says nothing where this server does not know such a kind or does not
+ * allow it. */
 bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optional,
 	const View **ret, json_t *findings);
 /* APIs that the hop's version removes and somebody still uses (APIRequestCount); acked: an

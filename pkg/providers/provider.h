@@ -4,6 +4,7 @@
 #pragma once
 #include "policy/judge.h"
 #include "policy/rollback.h"
+#include "providers/rights.h"
 #include "providers/target.h"
 #include "providers/wake.h"
 
@@ -58,12 +59,6 @@ typedef struct HopBound {
 	double control_plane_sec, nodes_sec;
 } HopBound;
 
-typedef struct AccessNeed {
-	const char *verb, *group, *resource, *namespace, *name;
-	bool write; /* asked as the identity that writes */
-	bool spare; /* without it something is not judged, but nothing fails */
-} AccessNeed;
-
 struct Provider {
 	const char *name;
 	const char *claim_path; /* the object that carries pivot and claim */
@@ -75,7 +70,7 @@ struct Provider {
 	const ActRow *const *rows; /* every act row, NULL-terminated: for replay */
 	const ItemKind *const *kinds; /* item kinds of its own, NULL-terminated */
 	const WakeRow *wakes; /* ends with a NULL collection */
-	const AccessNeed *access; /* ends with a NULL verb */
+	const RightRow *rights; /* ends with NULL verbs */
 
 	/* Everything that can be known beforehand, at once. */
 	bool (*preflight)(Item *it, json_t *findings);

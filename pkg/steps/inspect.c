@@ -8,7 +8,7 @@ static bool has_code(const json_t *finding, const char *code)
 }
 
 /* Who only looks has no use for a list of rights that he lacks: one remark of them all. */
-static json_t *fold_rights(const json_t *findings, size_t n_needs)
+static json_t *fold_rights(const json_t *findings, size_t n_needed)
 {
 	json_t *out = json_array(), *f;
 	const char *first = NULL;
@@ -21,8 +21,9 @@ static json_t *fold_rights(const json_t *findings, size_t n_needs)
 		json_array_append(out, f);
 	}
 	if (n > 0)
-		finding_add(out, "info", "rbac", NULL,
-			"an upgrade with this identity lacks %zu of %zu rights: %s%s", n, n_needs,
+		finding_add(out, "info", "rbac",
+			"with documents, shiplock rbac --cluster NAME prints what to grant",
+			"an upgrade with this identity lacks %zu of %zu rights: %s%s", n, n_needed,
 			first, n > 1 ? ", and others" : "");
 	return out;
 }
@@ -46,12 +47,10 @@ static json_t *fold_unreadable(const json_t *findings, bool has_version)
 	return out;
 }
 
-static size_t n_needs(const AccessNeed *needs)
+static size_t n_rights(const Target *t)
 {
-	size_t n = 0;
-	while (needs[n].verb)
-		n++;
-	return n;
+	g_autoptr(json_t) rights = rights_of(t->provider->rights, target_spec(t));
+	return json_array_size(rights);
 }
 
 StepResult inspect_tick(Item *it, Batch *b)
@@ -62,7 +61,7 @@ StepResult inspect_tick(Item *it, Batch *b)
 	read = p->inspect(it, report) && read;
 	if (!read)
 		return step_read(it);
-	g_autoptr(json_t) rest = fold_rights(all, n_needs(p->access));
+	g_autoptr(json_t) rest = fold_rights(all, n_rights(target_of(it)));
 	json_object_set_new(report, "findings",
 		fold_unreadable(rest, json_path_str(report, "version", NULL) != NULL));
 	batch_move_memo(b, it, CL_ENDED,

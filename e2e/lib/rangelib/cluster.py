@@ -78,12 +78,13 @@ class Cluster:
 
     name, url, client (administrator), audit (AuditLog), kubeconfig paths by user in .kubeconfigs:
     admin (system:masters), shiplock (the product's rights, rbac.py), actors (plays the cluster),
-    argocd (its application controller).
+    bare (nothing but what every user may), argocd (its application controller).
     """
 
     USERS = {
         "admin": ("range-admin", ["system:masters"]),
         "shiplock": ("shiplock", []),
+        "bare": ("bare", []),
         "actors": ("actors", []),
         "argocd": ("argocd", ["system:masters"]),
         "kcm": ("system:kube-controller-manager", []),

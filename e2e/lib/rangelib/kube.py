@@ -28,6 +28,8 @@ RESOURCES = {
     "jobs": ("apis/batch/v1", True),
     "poddisruptionbudgets": ("apis/policy/v1", True),
     "leases": ("apis/coordination.k8s.io/v1", True),
+    "roles": ("apis/rbac.authorization.k8s.io/v1", True),
+    "rolebindings": ("apis/rbac.authorization.k8s.io/v1", True),
     "clusterroles": ("apis/rbac.authorization.k8s.io/v1", False),
     "clusterrolebindings": ("apis/rbac.authorization.k8s.io/v1", False),
     "priorityclasses": ("apis/scheduling.k8s.io/v1", False),
