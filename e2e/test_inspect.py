@@ -269,6 +269,9 @@ def test_fleet(t):
     check(f"T2 to {FROM}, until the next update" in lines[3], lines[3])
     check("unreadable" in lines[4], lines[4])
     check("secret-token" not in done.stdout + done.stderr, "a secret is shown")
+    by_oc = f"default/api-{ahead.name}:6443/admin"
+    (one,) = report(product.cli("inspect", "--kubeconfig", path, "--context", by_oc, "-o", "json"))
+    equal((one["name"], one["context"], one["server"]), (ahead.name, by_oc, ahead.url), "by oc's name")
     names = [c.name for c in t.clusters]
     wanted = [x for n in names for x in ("--context", n)]
     folder = os.path.join(t.folder, "fleet")
@@ -313,4 +316,5 @@ def test_complaints(t):
         done = product.cli("inspect", *args)
         equal(done.returncode, 1, f"{args}: {done.stdout}{done.stderr}")
         check(text in done.stderr, f"{args}: {done.stderr}")
+        check("\ntry: shiplock inspect" in done.stderr, f"{args}: {done.stderr}")
     equal(product.cli("inspect", "CLUSTER").returncode, 64, "an argument is wrong usage")

@@ -273,31 +273,40 @@ static void show_one(const json_t *c, const Term *t, GString *out)
 }
 
 /* The first that has more to tell than its row. */
-static const char *worth_a_look(const json_t *report)
+static const json_t *worth_a_look(const json_t *report)
 {
 	size_t i;
 	json_t *c;
 	json_array_foreach (json_object_get(report, "clusters"), i, c)
 		if (json_array_size(json_object_get(c, "findings")) > 0)
-			return str(c, "context");
-	return str(report, "clusters.0.context");
+			return c;
+	return json_path(report, "clusters.0");
 }
 
-void show_inspect(const json_t *report, const Term *t, GString *out)
+/* As a shell takes it. */
+static void put_word(GString *out, const char *word)
 {
-	const json_t *clusters = json_object_get(report, "clusters");
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_./:@";
+	g_autofree char *quoted = g_shell_quote(word);
+	g_string_append(out, strspn(word, plain) == strlen(word) ? word : quoted);
+}
+
+void show_inspect(const json_t *report, bool named_files, const Term *t, GString *out)
+{
+	const json_t *clusters = json_object_get(report, "clusters"), *c = worth_a_look(report);
 	show_table(report, t, out);
 	show_stars(report, out);
 	if (json_array_size(clusters) == 1) {
-		show_one(json_array_get(clusters, 0), t, out);
+		show_one(c, t, out);
 		g_string_append(out, "\nNothing was changed.\n");
 		return;
 	}
-	g_autofree char *quoted = g_shell_quote(worth_a_look(report));
-	const char *context = worth_a_look(report);
-	bool plain = strspn(context, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "0123456789-_./:@") == strlen(context);
-	g_string_append_printf(out,
-		"details: shiplock inspect --context %s\nNothing was changed.\n",
-		plain ? context : quoted);
+	g_string_append(out, "details: shiplock inspect --context ");
+	put_word(out, str(c, "context"));
+	if (named_files) {
+		g_string_append(out, " --kubeconfig ");
+		put_word(out, str(c, "kubeconfig"));
+	}
+	g_string_append(out, "\nNothing was changed.\n");
 }

@@ -11,8 +11,9 @@ void show_why(const json_t *why, const Term *t, GString *out);
 /* The nodes in work of a cluster's entry, below its why. */
 void show_nodes(const json_t *cluster, GString *out);
 void show_plan(const json_t *report, const Term *t, GString *out);
-/* Several clusters as a table; one with all its findings. */
-void show_inspect(const json_t *report, const Term *t, GString *out);
+/* Several clusters as a table; one with all its findings. named_files: the kubeconfigs were named,
+ * so they are named again. */
+void show_inspect(const json_t *report, bool named_files, const Term *t, GString *out);
 /* What a rollback costs, before it is asked for: from the cluster's why and entry. */
 void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out);
 /* One line of an event, without a newline: "06:40:31Z ocp-edu control-plane  text". */

@@ -158,7 +158,7 @@ static int print_report(const Args *a, const json_t *report)
 	} else {
 		Term t = term_of(stdout);
 		g_autoptr(GString) out = g_string_new("");
-		show_inspect(report, &t, out);
+		show_inspect(report, a->kubeconfigs.n > 0, &t, out);
 		term_put(&t, stdout, out);
 	}
 	return all_read(report) ? EXIT_SUCCEEDED : EXIT_FAILED;
@@ -171,7 +171,8 @@ int verb_inspect(const Args *a)
 	g_autoptr(json_t) report = make_report(a, &l, &err);
 	local_close(&l);
 	if (!report)
-		return cli_fail_error(a, err);
+		return cli_fail(a, EXIT_FAILED, err->message,
+			"shiplock inspect --kubeconfig FILE [--context CONTEXT]");
 	int code = print_report(a, report);
 	return a->init ? inspect_init(a, report, code) : code;
 }

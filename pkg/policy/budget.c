@@ -138,6 +138,19 @@ static void add(GArray *out, const BudgetFinding *f)
 	g_array_append_vals(out, f, 1);
 }
 
+/* Counts a pod under the same budgets as an earlier one there: a thousand pods are one finding. */
+static bool is_alike(GArray *out, const BudgetFinding *f)
+{
+	for (unsigned i = 0; i < out->len; i++) {
+		BudgetFinding *known = &g_array_index(out, BudgetFinding, i);
+		if (known->fault == f->fault && strcmp(known->command, f->command) == 0) {
+			known->n_alike++;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void check_pod(
 	const Budget *budgets, size_t n, const DrainPod *p, const char *kubectl, GArray *out)
 {
@@ -152,7 +165,19 @@ static void check_pod(
 	g_strlcpy(f.fix, "their owners must narrow one of the selectors", sizeof f.fix);
 	g_snprintf(f.command, sizeof f.command, "%s -n %s get pdb %s %s -o wide", kubectl, p->ns,
 		budgets[first].name, budgets[second].name);
-	add(out, &f);
+	if (!is_alike(out, &f))
+		add(out, &f);
+}
+
+static void count_alike(GArray *out)
+{
+	for (unsigned i = 0; i < out->len; i++) {
+		BudgetFinding *f = &g_array_index(out, BudgetFinding, i);
+		g_autofree char *more = g_strdup_printf(
+			"; %zu more pod%s alike", f->n_alike, f->n_alike == 1 ? " is" : "s are");
+		if (f->n_alike > 0)
+			g_strlcat(f->text, more, sizeof f->text);
+	}
 }
 
 static void check_selects_none(
@@ -199,6 +224,7 @@ BudgetFindings budgets_check(const Budget *budgets, size_t n_budgets, const Drai
 	}
 	for (size_t i = 0; i < n_pods; i++)
 		check_pod(budgets, n_budgets, &pods[i], kubectl, out);
+	count_alike(out);
 	g_array_sort(out, compare_findings);
 	BudgetFindings all = { .n = out->len };
 	all.items = (BudgetFinding *)(void *)g_array_free(out, FALSE);

@@ -52,6 +52,7 @@ typedef struct BudgetFinding {
 	BudgetFault fault;
 	bool blocks; /* false: will pass by itself, or may */
 	const char *ns, *name; /* borrowed from the budget, or of the pod with BUDGET_TWO */
+	size_t n_alike; /* with BUDGET_TWO: further pods under the same budgets */
 	char text[BUDGET_TEXT_MAX]; /* what is wrong */
 	char fix[BUDGET_TEXT_MAX]; /* what to do, and who can */
 	char command[BUDGET_COMMAND_MAX]; /* to type; empty where there is none */

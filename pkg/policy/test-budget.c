@@ -145,8 +145,9 @@ static void test_matching(void)
 		{ .ns = "d", .name = "r", .labels = labels, .phase = POD_RUNNING, .ready = true },
 		{ .ns = "e", .name = "s", .labels = labels, .phase = POD_RUNNING, .ready = true },
 		{ .ns = "b", .name = "t", .labels = labels, .phase = POD_RUNNING, .ready = true },
+		{ .ns = "d", .name = "u", .labels = labels, .phase = POD_RUNNING, .ready = true },
 	};
-	static const size_t want[] = { 0, 3, 5, 7, 1 }, want_n[] = { 1, 1, 2, 0, 1 };
+	static const size_t want[] = { 0, 3, 5, 7, 1, 5 }, want_n[] = { 1, 1, 2, 0, 1, 2 };
 	for (size_t i = 0; i < G_N_ELEMENTS(pods); i++) {
 		size_t n;
 		g_assert_cmpuint(budget_of_pod(budgets, 7, &pods[i], &n), ==, want[i]);
@@ -161,6 +162,11 @@ static void test_matching(void)
 	g_assert_cmpstr(f.items[1].text, ==,
 		"pod d/r has 2 PodDisruptionBudgets (one, two): the server evicts no such pod");
 	g_assert_cmpstr(f.items[1].command, ==, "kubectl --context x -n d get pdb one two -o wide");
+	budget_findings_clear(&f);
+	/* Pods alike are one finding. */
+	f = budgets_check(budgets, 7, pods, 6, NULL);
+	g_assert_cmpuint(f.n, ==, 2);
+	g_assert_true(g_str_has_suffix(f.items[1].text, "no such pod; 1 more pod is alike"));
 	budget_findings_clear(&f);
 	json_decref(labels);
 }

@@ -79,12 +79,11 @@ static bool check_right(Item *it, const json_t *right, bool *ret_lacks, json_t *
 	if (!settled(it, &fact_access, key, &v, findings))
 		return false;
 	*ret_lacks = v && !json_path_bool(v->json, "allowed", false);
+	g_autofree char *fix = g_strdup_printf(
+		"shiplock rbac --cluster %s prints all that is to be granted", target_of(it)->name);
 	if (*ret_lacks)
 		finding_add(findings, json_path_bool(right, "spare", false) ? "warn" : "block",
-			"rbac",
-			"shiplock rbac --cluster NAME prints all that is to be granted on this "
-			"cluster",
-			"not allowed to %s", what);
+			"rbac", fix, "not allowed to %s", what);
 	return true;
 }
 

@@ -8,11 +8,13 @@ static bool has_code(const json_t *finding, const char *code)
 }
 
 /* Who only looks has no use for a list of rights that he lacks: one remark of them all. */
-static json_t *fold_rights(const json_t *findings, size_t n_needed)
+static json_t *fold_rights(const Item *it, const json_t *findings, size_t n_needed)
 {
 	json_t *out = json_array(), *f;
 	const char *first = NULL;
 	size_t i, n = 0;
+	g_autofree char *fix = g_strdup_printf(
+		"with documents, shiplock rbac --cluster %s prints what to grant", item_name(it));
 	json_array_foreach (findings, i, f) {
 		if (has_code(f, "rbac")) {
 			first = n++ ? first : json_path_str(f, "message", "");
@@ -21,8 +23,7 @@ static json_t *fold_rights(const json_t *findings, size_t n_needed)
 		json_array_append(out, f);
 	}
 	if (n > 0)
-		finding_add(out, "info", "rbac",
-			"with documents, shiplock rbac --cluster NAME prints what to grant",
+		finding_add(out, "info", "rbac", fix,
 			"an upgrade with this identity lacks %zu of %zu rights: %s%s", n, n_needed,
 			first, n > 1 ? ", and others" : "");
 	return out;
@@ -61,7 +62,7 @@ StepResult inspect_tick(Item *it, Batch *b)
 	read = p->inspect(it, report) && read;
 	if (!read)
 		return step_read(it);
-	g_autoptr(json_t) rest = fold_rights(all, n_rights(target_of(it)));
+	g_autoptr(json_t) rest = fold_rights(it, all, n_rights(target_of(it)));
 	json_object_set_new(report, "findings",
 		fold_unreadable(rest, json_path_str(report, "version", NULL) != NULL));
 	batch_move_memo(b, it, CL_ENDED,
