@@ -172,7 +172,7 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 	const json_t *hop = hop_of(it);
 	const char *version = json_path_str(hop, "to", ""),
 		   *image = json_path_str(hop, "image", "");
-	const View *cv = fact(it, &fact_object, CV_PATH);
+	const View *cv = target_fact(it, CV_COLLECTION);
 	if (!cv)
 		return step_read(it);
 	StepResult r;
@@ -209,7 +209,7 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 		batch_pivot(b, it, "rollback");
 		return step_wait(it, now, "the way back is stored first");
 	}
-	const View *cv = fact(it, &fact_object, CV_PATH);
+	const View *cv = target_fact(it, CV_COLLECTION);
 	if (!cv)
 		return step_read(it);
 	StepResult r;
@@ -364,7 +364,7 @@ static bool finish_nodes(Item *it, int64_t now, Batch *b, const StepResult *clos
 
 static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool)
 {
-	const View *nodes = fact(it, &fact_list, NODES_PATH);
+	const View *nodes = target_fact(it, NODES_PATH);
 	if (!nodes)
 		return step_read(it);
 	assist(it, b, nodes->json);
@@ -464,7 +464,7 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 		return step_read(it);
 	if (foreign)
 		return step_hold_person(it, "foreign-update", "%s", foreign);
-	const View *pools = fact(it, &fact_list, MCP_PATH);
+	const View *pools = target_fact(it, MCP_PATH);
 	if (!pools)
 		return step_read(it);
 	StepResult r;
@@ -488,7 +488,7 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 {
 	const char *fleet = target_of(it)->fleet;
 	if (!workers_moved(it)) {
-		const View *pools = fact(it, &fact_list, MCP_PATH);
+		const View *pools = target_fact(it, MCP_PATH);
 		if (!pools)
 			return step_read(it);
 		size_t i;

@@ -101,13 +101,28 @@ static bool broken(Pending *p)
 	return true;
 }
 
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
 /* managedFields are only looked at on the object that carries the wish; everywhere else they are
  * most of the bytes. */
-static void slim(json_t *object)
+static void slim(json_t *object, bool owners)
 {
-	json_t *annotations = json_path(object, "metadata.annotations");
-	json_object_del(annotations, "kubectl.kubernetes.io/last-applied-configuration");
-	json_object_del(json_object_get(object, "metadata"), "managedFields");
+	json_t *meta = json_object_get(object, "metadata");
+	json_object_del(json_object_get(meta, "annotations"), LAST_APPLIED);
+	if (!owners)
+		json_object_del(meta, "managedFields");
+}
+
+json_t *target_slim(const json_t *object, bool owners)
+{
+	json_t *out = json_copy((json_t *)object);
+	json_t *meta = json_copy(json_object_get(object, "metadata"));
+	json_t *notes = json_object_get(meta, "annotations");
+	if (json_object_get(notes, LAST_APPLIED))
+		json_object_set_new(meta, "annotations", json_copy(notes));
+	json_object_set_new(out, "metadata", meta);
+	slim(out, owners);
+	return out;
 }
 
 static void on_object(const KubeAnswer *a, void *ud)
@@ -117,8 +132,7 @@ static void on_object(const KubeAnswer *a, void *ud)
 	if (a->status == 404 && a->code == SL_ERR_NOT_FOUND) { /* the server itself, not a proxy */
 		fact_read_done(p->read, view_new_missing(), NULL);
 	} else if (kube_answer_check(a, fact_read_key(p->read), &err)) {
-		json_object_del(json_path(a->json, "metadata.annotations"),
-			"kubectl.kubernetes.io/last-applied-configuration");
+		slim(a->json, true);
 		fact_read_done(p->read, view_new(json_incref(a->json)), NULL);
 	} else {
 		fact_read_done(p->read, NULL, err);
@@ -161,7 +175,7 @@ static void on_page(json_t *items, bool first, void *ud)
 	size_t i;
 	json_t *o;
 	json_array_foreach (items, i, o)
-		slim(o);
+		slim(o, false);
 	json_array_extend(p->items, items);
 }
 

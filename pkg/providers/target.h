@@ -75,6 +75,10 @@ void target_read_text(Target *t, FactRead *r, const char *path, size_t max_bytes
 /* Ends a read of a target that cannot be reached at all, later, with the reason. */
 void target_fail_read(Target *t, FactRead *r);
 
+/* An object as the facts below show it, without what is large and looked at by nobody; owners: with
+ * its managedFields. New reference; object is untouched. */
+json_t *target_slim(const json_t *object, bool owners);
+
 /* Facts by API path: an object (missing is a fact), a list (json has "items", large and unused
  * fields cut), and /version. Answers other than these are failures with the server's own words. */
 extern const FactRow fact_object, fact_list;

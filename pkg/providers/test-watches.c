@@ -1,151 +1,18 @@
 /* The facts of a drain against a scripted cluster: who asks, what is kept, what a read means. */
-#include "providers/openshift.h"
-#include "providers/watches.h"
-#include "sim/cluster.h"
-#include "store/store-mem.h"
-#include <string.h>
+#include "providers/test-looker.h"
 
-#define SEC SL_USEC_PER_SEC
-#define NODE "c1-worker-0"
-
-typedef struct World {
-	LoopSim *sim;
-	Loop loop;
-	SimFleet *fleet;
-	SimCluster *c;
-	StoreMem *disk;
-	Saga *saga;
-	Creds *creds;
-	Target *target;
-	TargetWatches *watches;
-	GString *asked; /* requests, without watches */
-	/* what the item's tick does */
-	const FactRow *row;
-	const char *key;
-	bool fresh; /* only a read sent from now on counts */
-	int64_t since_usec;
-	unsigned n_ticks, n_seen;
-	json_t *last; /* the newest view; NULL: none or missing */
-	bool missing;
-} World;
-
-static StepResult look_tick(Item *it, int64_t now, Batch *b)
+static const View *look_watched(World *w, Item *it)
 {
-	World *w = saga_ud(item_saga(it));
-	w->n_ticks++;
-	const View *v = w->fresh ? fact_since(it, w->row, w->key, w->since_usec)
-				 : watched(it, w->row, w->key);
-	if (!v)
-		return step_read(it);
-	w->n_seen++;
-	json_decref(w->last);
-	w->last = json_incref(v->json);
-	w->missing = v->missing;
-	return step_wait(it, watched_poll_usec(it, now), "looking");
+	return watched(it, w->row, w->key);
 }
 
-static const StepOps op_look = { "look", look_tick };
-static const StepOps *const looks[] = { &op_look, NULL };
-static const StateRow states[] = { [1] = { .name = "open", .steps = looks, .untimed = true } };
-static const ItemKind kind = { .name = "looker", .states = states, .n_states = 2 };
-
-static const ItemKind *kind_of(const char *name, void *ud)
+static World *world_of(const FactRow *row, const char *key, bool watching)
 {
-	return &kind;
-}
-
-static Site *site_of(const char *name, void *ud)
-{
-	return ((World *)ud)->target->site;
-}
-
-static const ActRow *row_of(const char *name, void *ud)
-{
-	return NULL;
-}
-
-static const SagaHooks hooks = { .kind = kind_of, .site = site_of, .row = row_of };
-
-static HttpFault note_request(uint64_t n, const HttpRequest *r, void *ud)
-{
-	g_string_append_printf(((World *)ud)->asked, "%s %s\n", r->method, r->path);
-	return HTTP_FAULT_NONE;
-}
-
-static void begin(Batch *b, void *ud)
-{
-	World *w = ud;
-	batch_item(b, saga_root(w->saga), &kind, w->target->site, "i", 1, NULL);
-}
-
-static World *world_new(const FactRow *row, const char *key, bool watching)
-{
-	static const HttpEndpoint endpoint = { .base_url = (char *)"https://api.c1.sim" };
-	SimSpec spec = { .world = { .name = "c1",
-				 .version = "4.21.8",
-				 .n_control_plane = 1,
-				 .n_workers = 2,
-				 .n_apps = 1,
-				 .n_replicas = 3,
-				 .pack = true } };
-	World *w = g_new0(World, 1);
-	w->row = row;
-	w->key = key;
-	w->sim = loop_sim_new(42, 1795000000 * SEC);
-	w->loop = loop_sim_loop(w->sim);
-	w->fleet = sim_fleet_new(w->sim);
-	w->c = sim_fleet_add(w->fleet, &spec);
-	w->disk = store_mem_new(w->sim);
-	w->asked = g_string_new(NULL);
-	http_sim_set_faults(sim_fleet_transport(w->fleet), note_request, NULL, w);
-	w->saga = saga_new(w->loop, store_mem_store(w->disk), &hooks, w);
-	w->creds = creds_static(w->loop, &endpoint);
-	KubeClientOptions o = { .http = http_sim_http(sim_fleet_transport(w->fleet)),
-		.loop = w->loop,
-		.creds = w->creds };
-	g_autoptr(json_t) doc = json_pack("{s:{s:s}, s:{}}", "metadata", "name", "c1", "spec");
-	w->target = target_new(
-		w->saga, w->loop, doc, &provider_openshift, kube_client_new(&o), NULL, "test");
+	World *w = world_new(row, key);
+	w->look = look_watched;
+	w->again_usec = watched_poll_usec;
 	w->watches = watching ? target_watches_new(w->target) : NULL;
-	g_assert_true(saga_start(w->saga, NULL));
-	saga_submit(w->saga, begin, NULL, w);
 	return w;
-}
-
-static void world_free(World *w)
-{
-	target_watches_free(w->watches);
-	target_free(w->target);
-	creds_free(w->creds);
-	saga_free(w->saga);
-	store_mem_free(w->disk);
-	sim_fleet_free(w->fleet);
-	loop_sim_free(w->sim);
-	json_decref(w->last);
-	g_string_free(w->asked, TRUE);
-	g_free(w);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(World, world_free)
-
-static bool never(void *ud)
-{
-	return false;
-}
-
-static void pass(World *w, int64_t usec)
-{
-	int64_t end = loop_boot_usec(w->loop) + usec;
-	loop_sim_run(w->sim, never, w, end);
-	if (loop_boot_usec(w->loop) < end)
-		loop_sim_skip(w->sim, end - loop_boot_usec(w->loop));
-}
-
-static unsigned n_asked(const World *w)
-{
-	unsigned n = 0;
-	for (const char *c = w->asked->str; *c; c++)
-		n += *c == '\n';
-	return n;
 }
 
 static size_t n_items(const World *w)
@@ -164,14 +31,9 @@ static SimObj *app_pod(World *w)
 	g_assert_not_reached();
 }
 
-static Item *looker(const World *w)
-{
-	return item_child(saga_root(w->saga), 0);
-}
-
 static void test_pushed(void)
 {
-	g_autoptr(World) w = world_new(&fact_node_pods, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node_pods, NODE, true);
 	pass(w, SEC);
 	/* Three of the app and one of a DaemonSet; nobody else's. */
 	g_assert_cmpuint(n_items(w), ==, 4);
@@ -196,7 +58,7 @@ static void test_polled(void)
 	} cases[] = { { &fact_node_pods, NODE }, { &fact_pdbs, WATCHES_ALL },
 		{ &fact_node, NODE } };
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-		g_autoptr(World) w = world_new(cases[i].row, cases[i].key, false);
+		g_autoptr(World) w = world_of(cases[i].row, cases[i].key, false);
 		pass(w, SEC);
 		g_assert_nonnull(w->last);
 		unsigned asked = n_asked(w);
@@ -208,7 +70,7 @@ static void test_polled(void)
 
 static void test_node(void)
 {
-	g_autoptr(World) w = world_new(&fact_node, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node, NODE, true);
 	pass(w, SEC);
 	g_assert_cmpstr(json_path_str(w->last, "metadata.name", ""), ==, NODE);
 	sim_cluster_patch(w->c, SIM_NODES, NULL, NODE, SIM_SUB_NONE, "test",
@@ -223,10 +85,9 @@ static void test_node(void)
 
 static void test_since(void)
 {
-	g_autoptr(World) w = world_new(&fact_node_pods, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node_pods, NODE, true);
 	pass(w, SEC);
 	unsigned asked = n_asked(w), seen = w->n_seen;
-	w->fresh = true;
 	w->since_usec = loop_boot_usec(w->loop);
 	saga_wake(w->saga, looker(w));
 	pass(w, SEC);
@@ -249,12 +110,11 @@ static bool asked_more(void *ud)
  * asked for does not stand in for it. */
 static void test_since_later(void)
 {
-	g_autoptr(World) w = world_new(&fact_node_pods, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node_pods, NODE, true);
 	pass(w, SEC);
 	More more = { w, n_asked(w) };
 	g_assert_true(loop_sim_run(w->sim, asked_more, &more, 700 * SEC));
 	loop_sim_skip(w->sim, 100);
-	w->fresh = true;
 	w->since_usec = loop_boot_usec(w->loop);
 	unsigned seen = w->n_seen;
 	saga_wake(w->saga, looker(w));
@@ -266,7 +126,7 @@ static void test_since_later(void)
 /* A newer connection: what was asked on the old one is asked again. */
 static void test_renewed(void)
 {
-	g_autoptr(World) w = world_new(&fact_node_pods, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node_pods, NODE, true);
 	pass(w, SEC);
 	unsigned asked = n_asked(w);
 	site_fact_forget(w->target->site, &fact_node_pods, NODE);
@@ -294,7 +154,7 @@ static void set_disrupted(World *w, json_t *names)
 /* The controller takes the name out again at once; the memory keeps it for a while. */
 static void test_disrupted(void)
 {
-	g_autoptr(World) w = world_new(&fact_pdbs, WATCHES_ALL, true);
+	g_autoptr(World) w = world_of(&fact_pdbs, WATCHES_ALL, true);
 	pass(w, SEC);
 	g_assert_cmpuint(n_items(w), ==, 1);
 	int64_t at = loop_boot_usec(w->loop);
@@ -313,7 +173,7 @@ static void test_disrupted(void)
 
 static void test_release(void)
 {
-	g_autoptr(World) w = world_new(&fact_node_pods, NODE, true);
+	g_autoptr(World) w = world_of(&fact_node_pods, NODE, true);
 	pass(w, SEC);
 	unsigned asked = n_asked(w);
 	watched_release(w->target->site, &fact_node_pods, NODE);
@@ -329,7 +189,7 @@ static void test_release(void)
 
 static void test_refused(void)
 {
-	g_autoptr(World) w = world_new(&fact_pdbs, WATCHES_ALL, true);
+	g_autoptr(World) w = world_of(&fact_pdbs, WATCHES_ALL, true);
 	sim_api_deny(sim_cluster_api(w->c), "list", "poddisruptionbudgets.policy");
 	pass(w, 60 * SEC);
 	g_assert_null(w->last);

@@ -179,6 +179,19 @@ const View *fact_peek(Item *it, const FactRow *row, const char *key)
 	return f->view;
 }
 
+static bool is_settled(const Fact *f)
+{
+	return f->view && !f->err && !f->reading && f->sent_usec != 0 &&
+	       f->sent_usec >= f->min_sent_usec;
+}
+
+const View *fact_settled(Item *it, const FactRow *row, const char *key)
+{
+	Fact *f = fact_get(it->site, row, key);
+	note_use(it, f);
+	return is_settled(f) ? f->view : NULL;
+}
+
 const View *site_fact_peek(const Site *site, const FactRow *row, const char *key)
 {
 	Fact *f = fact_find(site, row, key);
@@ -252,6 +265,22 @@ void site_fact_set(Site *site, const FactRow *row, const char *key, View *view)
 void site_fact_fail(Site *site, const FactRow *row, const char *key, const GError *err)
 {
 	store(fact_get(site, row, key), NULL, err, 0);
+}
+
+bool site_fact_follow(Site *site, const FactRow *row, const char *key, View *view, bool wake)
+{
+	Fact *f = fact_find(site, row, key);
+	if (!f || !is_settled(f)) {
+		view_unref(view);
+		return false;
+	}
+	view_unref(f->view);
+	f->view = view;
+	if (wake) {
+		f->stored_usec = loop_boot_usec(site->saga->loop);
+		wake_users(f);
+	}
+	return true;
 }
 
 void site_fact_forget(Site *site, const FactRow *row, const char *key)

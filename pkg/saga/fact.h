@@ -46,6 +46,9 @@ const View *fact(Item *it, const FactRow *row, const char *key);
 const View *fact_since(Item *it, const FactRow *row, const char *key, int64_t sent_after_usec);
 /* Of any age; NULL when there never was one. Notes the use, asks for no read. */
 const View *fact_peek(Item *it, const FactRow *row, const char *key);
+/* Of any age, but only a good read that nothing has put in doubt since: it was not forgotten, no
+ * later one failed, none is under way. NULL: none such. Notes the use, asks for no read. */
+const View *fact_settled(Item *it, const FactRow *row, const char *key);
 /* The error of the last read, NULL when it was good or there was none. Borrowed. */
 const GError *fact_error(Item *it, const FactRow *row, const char *key);
 int64_t fact_sent_usec(Item *it, const FactRow *row, const char *key); /* 0: never read */
@@ -54,6 +57,11 @@ int64_t fact_sent_usec(Item *it, const FactRow *row, const char *key); /* 0: nev
  * after a write. */
 void site_fact_set(Site *site, const FactRow *row, const char *key, View *view);
 void site_fact_fail(Site *site, const FactRow *row, const char *key, const GError *err);
+/* What a watch told about an object that the fact showed as it was just before: the fact moves on
+ * and keeps the time of its read, since it shows the target as it was then or later. Takes view.
+ * wake: its users are to look again. False: there is no good read to go on from (none yet, failed,
+ * forgotten, or another one is under way), and nothing was changed. */
+bool site_fact_follow(Site *site, const FactRow *row, const char *key, View *view, bool wake);
 /* The next look reads again (after a write of ours, a lost watch, a late turn). key NULL: all of
  * the row; row NULL: all. */
 void site_fact_forget(Site *site, const FactRow *row, const char *key);

@@ -1,5 +1,5 @@
-/* The engine's rules 12 to 17 and 21: unknown outcomes, fences, claims, refusals and crashes, each
- * by a test that fails when the rule is broken. */
+/* The engine's rules 11 (facts that follow) to 17 and 21: unknown outcomes, fences, claims,
+ * refusals and crashes, each by a test that fails when the rule is broken. */
 #include "saga/test-order.h"
 
 static const Act *act_of(const Kit *k, const char *item, const ActRow *row)
@@ -551,9 +551,68 @@ static void test_disconnected(void)
 	}
 }
 
+/* ---- a fact that follows a watch ---- */
+
+static StepResult following_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	const View *v = k->limit ? fact_since(it, &fact_obj, "/a", k->limit * SL_USEC_PER_SEC)
+				 : fact_settled(it, &fact_obj, "/a");
+	if (!v && !fact(it, &fact_obj, "/a"))
+		return step_read(it);
+	k->n_ticks++;
+	return step_wait(it, 0, "v is %d",
+		(int)json_path_int(fact_peek(it, &fact_obj, "/a")->json, "v", -1));
+}
+
+static bool tell(Kit *k, const char *key, int v, bool wake)
+{
+	bool followed = site_fact_follow(
+		k->proc->site, &fact_obj, key, view_new(json_pack("{s:i}", "v", v)), wake);
+	kit_run_usec(k, 10000);
+	return followed;
+}
+
+/* It shows what it was told, and is as old as its read all the same. */
+static void test_follow(void)
+{
+	Kit *k = kit_new(following_tick);
+	target_put(&k->target, "/a", json_pack("{s:i}", "v", 0));
+	kit_start(k);
+	g_assert_false(tell(k, "/a", 1, true)); /* nothing was read yet */
+	kit_add(k, &plain, NULL, "/a");
+	kit_run(k, 1);
+	const Item *it = kit_item(k, "/a");
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 1);
+	kit_run(k, 3600);
+	g_assert_true(tell(k, "/a", 2, true));
+	g_assert_cmpstr(item_reason(it), ==, "v is 2");
+	unsigned ticks = k->n_ticks;
+	g_assert_true(tell(k, "/a", 3, false));
+	g_assert_cmpuint(k->n_ticks, ==, ticks);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 1);
+	g_assert_false(tell(k, "/b", 3, true));
+	k->limit =
+		(unsigned)(kit_now(k) /
+			   SL_USEC_PER_SEC); /* younger than the read: only another one will do */
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 1);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 2);
+	g_assert_cmpstr(item_reason(it), ==, "v is 0");
+	k->limit = 0;
+	site_fact_forget(k->proc->site, &fact_obj, "/a");
+	g_assert_false(site_fact_follow(
+		k->proc->site, &fact_obj, "/a", view_new(json_pack("{s:i}", "v", 9)), true));
+	kit_run(k, 1);
+	g_assert_cmpint(kit_sent(k, "GET /a"), ==, 3);
+	g_assert_cmpstr(item_reason(it), ==, "v is 0");
+	kit_free(k);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/rules/11-follow", test_follow);
 	g_test_add_func("/rules/12-fenced", test_fenced);
 	g_test_add_func("/rules/12-repeated", test_repeated);
 	g_test_add_func("/rules/12-by-uid", test_by_uid);

@@ -441,14 +441,15 @@ static const Item *live_child(const Item *cluster, const char *node)
 }
 
 /* Help that ended is not begun again where the list of nodes behind the wish is older than that
- * end, nor, in the same state of the cluster, where a person withdrew it. */
+ * end (a younger one is asked for), nor, in the same state of the cluster, where a person withdrew
+ * it. */
 static bool is_over(Item *cluster, const Item *child)
 {
 	g_autofree char *path = kube_path(&kube_nodes, NULL, NULL, NULL);
-	int64_t sent = fact_sent_usec(cluster, &fact_list, path);
 	const NodeSeen *s = item_ctx(child);
-	return (sent && s && s->ended_usec >= sent) ||
-	       json_path_int(item_memo(child), "withdrawnIn", 0) == (int64_t)item_state(cluster);
+	if (json_path_int(item_memo(child), "withdrawnIn", 0) == (int64_t)item_state(cluster))
+		return true;
+	return s && s->ended_usec && !fact_since(cluster, &fact_list, path, s->ended_usec + 1);
 }
 
 static bool was_helped(Item *cluster, const char *node)
