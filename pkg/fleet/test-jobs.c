@@ -198,6 +198,65 @@ static void test_gate_fail(void)
 	g_assert_cmpstr(json_path_str(look, "log", ""), ==, "broken");
 }
 
+/* Two classes on the nodes: a Job for each, on its nodes, with one device. */
+#define ACCELERATED                                                                                \
+	HEAD("GatePolicy", "fast")                                                                 \
+	"spec:\n  gates:\n"                                                                        \
+	"    - {name: devices, when: [verify], job: {file: builtin/accelerators, timeout: "        \
+	"5m}}\n" CLUSTER("a") PLAN_WITH("up", WAVE("[a]"), "  policies: {gates: fast}\n")
+
+static void give_device(Rig *r, const char *node, const char *resource, const char *product)
+{
+	SimCluster *c = sim_fleet_find(r->world, "a");
+	sim_cluster_patch(c, SIM_NODES, NULL, node, SIM_SUB_STATUS, "test",
+		json_pack("{s:{s:{s:s}}}", "status", "allocatable", resource, "8"));
+	if (product)
+		sim_cluster_patch(c, SIM_NODES, NULL, node, SIM_SUB_NONE, "test",
+			json_pack("{s:{s:{s:s}}}", "metadata", "labels", "nvidia.com/gpu.product",
+				product));
+}
+
+static unsigned n_selectors(Rig *r, const char *part)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < store_mem_len(r->disk); i++) {
+		const Record *rec = store_mem_get(r->disk, i);
+		n += strcmp(rec->kind, "item") == 0 && strstr(rec->body, part) != NULL;
+	}
+	return n;
+}
+
+static void test_accelerators(void)
+{
+	g_autoptr(Rig) r = rig_new(7);
+	rig_cluster(r, "a", 0);
+	const SimStore *s = sim_cluster_store(sim_fleet_find(r->world, "a"));
+	size_t n = sim_store_n(s, SIM_NODES);
+	g_autofree char *one = g_strdup(sim_store_at(s, SIM_NODES, n - 1)->name),
+			*two = g_strdup(sim_store_at(s, SIM_NODES, n - 2)->name);
+	give_device(r, one, "nvidia.com/gpu", "A100");
+	give_device(r, two, "nvidia.com/gpu", "H100");
+	rig_start(r);
+	submit(r, ACCELERATED, NULL);
+	faults_ends(r, "a", "Succeeded");
+	g_assert_cmpuint(n_intents(r, "create-job"), ==, 2);
+	g_assert_cmpuint(
+		n_selectors(r, "\"nodeSelector\":{\"nvidia.com/gpu.product\":\"A100\"}"), ==, 1);
+	g_assert_cmpuint(
+		n_selectors(r, "\"nodeSelector\":{\"nvidia.com/gpu.product\":\"H100\"}"), ==, 1);
+	g_assert_cmpuint(n_of(r, SIM_JOBS), ==, 0);
+}
+
+static void test_no_accelerators(void)
+{
+	g_autoptr(Rig) r = rig_new(7);
+	rig_cluster(r, "a", 0);
+	rig_start(r);
+	submit(r, ACCELERATED, NULL);
+	faults_ends(r, "a", "Succeeded");
+	g_assert_cmpuint(n_intents(r, "create-job"), ==, 0);
+}
+
 /* ---- preflight ---- */
 
 static void test_missing_template(void)
@@ -275,6 +334,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/jobs/node-gone", test_node_gone);
 	g_test_add_func("/fleet/jobs/gate-pass", test_gate_pass);
 	g_test_add_func("/fleet/jobs/gate-fail", test_gate_fail);
+	g_test_add_func("/fleet/jobs/accelerators", test_accelerators);
+	g_test_add_func("/fleet/jobs/no-accelerators", test_no_accelerators);
 	g_test_add_func("/fleet/jobs/missing-template", test_missing_template);
 	g_test_add_func("/fleet/jobs/crashes", test_crashes);
 	return g_test_run();

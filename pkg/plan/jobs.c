@@ -12,6 +12,8 @@
 	"sum=$(sha256sum \\\"$file\\\" | cut -d ' ' -f 1)\\n"                                      \
 	"echo \\\"shiplock-proof file=${file#/host} sha256=$sum time=$(date -u -r \\\"$file\\\" "  \
 	"+%Y-%m-%dT%H:%M:%SZ)\\\"\\n"
+/* An image stream of every OpenShift cluster. */
+#define TOOLS "image-registry.openshift-image-registry.svc:5000/openshift/tools:latest"
 #define TOLERATES "\"tolerations\": [{\"operator\": \"Exists\"}]"
 
 static const struct {
@@ -25,11 +27,19 @@ static const struct {
 		"  \"nodeSelector\": {\"node-role.kubernetes.io/master\": \"\"}, " TOLERATES ","
 		"  \"volumes\": [{\"name\": \"host\", \"hostPath\": {\"path\": \"/\"}}],"
 		"  \"containers\": [{\"name\": \"backup\","
-		"   \"image\": "
-		"\"image-registry.openshift-image-registry.svc:5000/openshift/tools:latest\","
+		"   \"image\": \"" TOOLS "\","
 		"   \"command\": [\"/bin/sh\", \"-c\", \"" ETCD_BACKUP "\"],"
 		"   \"securityContext\": {\"privileged\": true},"
 		"   \"volumeMounts\": [{\"name\": \"host\", \"mountPath\": \"/host\"}]}]}}}}" },
+	/* Scheduled with one device, started and ended with 0: the driver, the plugin and the
+	   runtime of that class work. The step adds device and node. */
+	{ "builtin/accelerators",
+		"{\"apiVersion\": \"batch/v1\", \"kind\": \"Job\","
+		" \"metadata\": {\"namespace\": \"default\"},"
+		" \"spec\": {\"backoffLimit\": 0, \"template\": {\"spec\": {"
+		"  \"restartPolicy\": \"Never\", " TOLERATES ","
+		"  \"containers\": [{\"name\": \"accelerator\", \"image\": \"" TOOLS "\","
+		"   \"command\": [\"/bin/sh\", \"-c\", \"true\"]}]}}}}" },
 };
 
 bool jobs_is_template(const char *file)

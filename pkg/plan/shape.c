@@ -33,7 +33,7 @@ const Shape shape_secret = {
 static const Field job_fields[] = {
 	{ "file", &shape_text, FIELD_REQUIRED, NULL,
 		"template of a Kubernetes Job: a file below policies/jobs/, or "
-		"builtin/etcd-backup" },
+		"builtin/etcd-backup, builtin/accelerators" },
 	{ "timeout", &shape_duration, 0, "10m", "the job counts as failed after this" },
 	{ 0 },
 };

@@ -102,6 +102,9 @@ static void test_builtin(void)
 	g_assert_nonnull(strstr(script, "cluster-backup.sh"));
 	g_assert_nonnull(strstr(script, "shiplock-proof file="));
 	g_assert_nonnull(json_path(job, "spec.template.spec.nodeSelector"));
+	g_autoptr(json_t) test = jobs_builtin("builtin/accelerators");
+	g_autofree char *wrong = jobs_problem(test);
+	g_assert_null(wrong);
 }
 
 int main(int argc, char **argv)

@@ -71,7 +71,7 @@ static StepResult try_again(Item *it, Batch *b, const char *to, int attempt)
 {
 	const json_t *policy = backup_policy(it), *external = json_object_get(policy, "external");
 	g_autofree char *purpose = purpose_of(to, attempt);
-	job_begin(it, b, purpose, json_object_get(external ? external : policy, "job"));
+	job_begin(it, b, purpose, json_object_get(external ? external : policy, "job"), NULL);
 	return step_wait(it, 0, external ? "the age of the last backup is asked" : "backup");
 }
 

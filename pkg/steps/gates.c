@@ -150,25 +150,19 @@ static bool read_invariant(Item *it, const Gate *g, json_t **ret_look, int64_t a
 	return true;
 }
 
-/* A Job of its own for each look: begun when the look is due, and read when it has ended. */
 static bool run_job(
 	Item *it, const Gate *g, size_t n_looks, json_t **ret_look, int64_t at, Batch *b)
 {
-	g_autofree char *purpose = g_strdup_printf("gate-%s-%s-%" G_GINT64_FORMAT "-%zu", g->name,
-		item_state_name(it), item_since_wall_usec(it), n_looks + 1);
 	Look l = { .at_usec = at, .value = NAN };
-	Item *job = job_find(it, purpose);
-	const json_t *result = job ? job_result(job) : NULL;
-	if (!job)
-		job_begin(it, b, purpose, json_object_get(g->json, "job"));
-	if (!result)
+	g_autofree char *text = NULL;
+	g_autoptr(json_t) evidence = NULL;
+	int code = -1;
+	if (!job_gate_look(it, g, n_looks, b, &l.verdict, &code, &text, &evidence))
 		return false;
-	look_verdict_parse(json_path_str(result, "verdict", "ERROR"), &l.verdict);
-	json_t *code = json_object_get(result, "exitCode");
-	if (json_is_integer(code))
-		l.value = json_number_value(code);
-	*ret_look = look_record(g, &l, json_path_str(result, "text", ""));
-	json_object_set(*ret_look, "evidence", (json_t *)result);
+	if (code >= 0)
+		l.value = code;
+	*ret_look = look_record(g, &l, text);
+	json_object_set(*ret_look, "evidence", evidence);
 	return true;
 }
 

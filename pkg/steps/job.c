@@ -1,5 +1,6 @@
 #include "steps/job.h"
 #include "codec/redact.h"
+#include "policy/accelerator.h"
 #include "policy/job.h"
 #include "providers/jobs.h"
 #include "steps/internal.h"
@@ -165,7 +166,7 @@ static const json_t *template_of(const Item *cluster, const char *file)
 	return json_object_get(jobs, file);
 }
 
-void job_begin(Item *cluster, Batch *b, const char *purpose, const json_t *job)
+void job_begin(Item *cluster, Batch *b, const char *purpose, const json_t *job, const json_t *class)
 {
 	const json_t *template = template_of(cluster, json_path_str(job, "file", ""));
 	const Target *t = target_of(cluster);
@@ -176,6 +177,8 @@ void job_begin(Item *cluster, Batch *b, const char *purpose, const json_t *job)
 	job_name(t->fleet, run, t->name, purpose, name);
 	g_autofree char *intent = g_strdup_printf("%s %s %s %s", t->fleet, run, t->name, purpose);
 	json_t *object = job_object(template, name, intent, (int)sec);
+	if (class)
+		accelerator_ask(object, class);
 	batch_item(b, cluster, &job_kind, item_site(cluster), purpose, JS_CREATE,
 		json_pack("{s:o, s:I}", "object", object, "timeoutSec", (json_int_t)sec));
 }

@@ -1,5 +1,6 @@
 /* The states that are not gates: preflight, claim, baseline, evacuate, the choice of the hop, undo.
  */
+#include "policy/accelerator.h"
 #include "providers/claim.h"
 #include "steps/drain.h"
 #include "steps/internal.h"
@@ -196,9 +197,11 @@ static StepResult baseline_tick(Item *it, int64_t now, Batch *b)
 {
 	json_t *baseline = NULL;
 	const json_t *back = cluster_takes_back(it);
-	if (!target_of(it)->provider->baseline(it, &baseline))
+	const View *nodes = fact(it, &fact_list, "/api/v1/nodes");
+	if (!nodes || !target_of(it)->provider->baseline(it, &baseline))
 		return step_read(it);
-	json_t *memo = json_pack("{s:o}", "baseline", baseline);
+	json_t *memo = json_pack("{s:o, s:o}", "baseline", baseline, "accelerators",
+		accelerator_classes(nodes->json));
 	if (back) {
 		json_object_set(memo, "hop", (json_t *)back);
 		json_object_set_new(memo, "workersMoved", json_true());

@@ -3,6 +3,7 @@
  * which way it goes. The memo "takeover": {"open", "who", "reason", "class", "text", "moved",
  * "released", "asked"}. */
 #include "base/num.h"
+#include "policy/accelerator.h"
 #include "providers/claim.h"
 #include "steps/drain.h"
 #include "steps/internal.h"
@@ -56,14 +57,19 @@ static bool note_found(Item *it, const Found *f, Batch *b)
 	if (!json_object_get(item_memo(it), "baseline") && !p->baseline(it, &baseline))
 		return false;
 	g_autoptr(json_t) picture = baseline;
+	const View *nodes = baseline ? fact(it, &fact_list, "/api/v1/nodes") : NULL;
+	if (baseline && !nodes)
+		return false;
 	g_auto(RollbackOffer) offer = { 0 };
 	/* An order that was not taken up yet stands in no history: the way back is that of before.
 	 */
 	bool early = f->class == FOUND_CONTROL_PLANE;
 	if (f->hop && !(early ? p->probe : p->probe_return)(it, f->hop, &offer))
 		return false;
-	if (baseline)
+	if (baseline) {
 		batch_memo(b, it, "baseline", json_incref(baseline));
+		batch_memo(b, it, "accelerators", accelerator_classes(nodes->json));
+	}
 	if (f->hop) {
 		batch_memo(b, it, "hop", json_incref(f->hop));
 		batch_memo(b, it, "offer", cluster_offer_json(it, &offer));
