@@ -183,7 +183,8 @@ bench-build: $(BENCHES)
 # What takes longer, in parts: crash (every point of the crash matrices, plain build), flaky (all tests ten times).
 PART ?= crash
 check-long: deps ## PART=crash: crash matrices in full; PART=repeat: every test ten times
-	@$(MAKE) --no-print-directory -j2 all $(B)/obj/test/saga-crash $(B)/obj/test/fleet-crash-fleet test-build
+	@$(MAKE) --no-print-directory -j2 all $(B)/obj/test/saga-crash $(B)/obj/test/fleet-crash-fleet \
+		$(B)/obj/test/fleet-notice $(B)/obj/test/fleet-results test-build
 	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 
 range: ## build the Kubernetes, etcd and Argo CD servers of the tests, once, into a cache

@@ -337,16 +337,16 @@ static json_t *gate_of(Cluster *c, const char *gate)
 	return g;
 }
 
-/* Each look is hashed with the digest before it, so the last one stands for all of them. */
-static void take_look(Known *k, const json_t *body)
+/* Each look, as it stands in the journal, is hashed with the digest before it: the last one stands
+ * for all of them. */
+static void take_look(Known *k, const Record *x, const json_t *body)
 {
 	const char *verdict = str(body, "verdict");
 	json_t *g = k->is_cluster ? gate_of(k->cluster, str(body, "gate")) : NULL;
 	if (!g)
 		return;
 	json_t *verdicts = json_object_get(g, "verdicts");
-	g_autofree char *look = json_canonical(body);
-	g_autofree char *chained = g_strconcat(str(g, "evidence"), "\n", look, NULL);
+	g_autofree char *chained = g_strconcat(str(g, "evidence"), "\n", x->body, NULL);
 	g_autofree char *digest = sl_sha256(chained, strlen(chained));
 	json_object_set_new(g, "verdict", json_string(verdict));
 	json_object_set_new(g, "text", json_string(str(body, "text")));
@@ -405,7 +405,7 @@ void report_add(Report *r, const Record *x, const json_t *body)
 	if (strcmp(kind, "hold") == 0 || strcmp(kind, "unhold") == 0)
 		take_hold(k, x, body);
 	else if (strcmp(kind, "look") == 0)
-		take_look(k, body);
+		take_look(k, x, body);
 	else if (strcmp(kind, "result") == 0)
 		take_result(k, body);
 	else if (strcmp(kind, "approval") == 0 || strcmp(kind, "command") == 0)

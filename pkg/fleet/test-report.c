@@ -250,6 +250,35 @@ static json_t *run_with(const char *services, const char *spans)
 	"      affected_services: [\"" s "\"]\n"
 #define ENTRY "- url: \"https://status.example/x\"\n  timeframes:\n"
 
+/* The list as a reader of YAML sees it: borrowed from *ret_answer. */
+static const json_t *as_yaml(const char *yaml, json_t **ret_answer)
+{
+	g_autoptr(json_t) request =
+		json_pack("{s:[{s:s, s:s}]}", "files", "name", "outages.yaml", "text", yaml);
+	g_autofree char *text = json_canonical(request);
+	size_t len = 0;
+	g_autofree char *out = test_ask_worker(text, &len);
+	*ret_answer = json_loadb(out, len, 0, NULL);
+	g_assert_cmpuint(json_array_size(json_path(*ret_answer, "files.0.errors")), ==, 0);
+	return json_path(*ret_answer, "files.0.documents.0.json");
+}
+
+/* An alias is free text: whatever it holds stays one name. */
+static void test_outages_are_yaml(void)
+{
+	g_autoptr(json_t) run = run_with("x", "0 12:00:00 12:30:00 0 13:00:00 13:01:00");
+	g_autoptr(json_t) answer = NULL;
+	const char *hostile = "a: [b]\n- \"c\" # d \xc3\xa9";
+	json_object_set_new(json_path(run, "clusters.0"), "service", json_string(hostile));
+	g_autofree char *got = report_outages(run, "https://status.example/#x");
+	const json_t *list = as_yaml(got, &answer);
+	g_assert_cmpuint(json_array_size(list), ==, 1);
+	g_assert_cmpstr(json_path_str(list, "0.url", ""), ==, "https://status.example/#x");
+	g_assert_cmpuint(json_array_size(json_path(list, "0.timeframes")), ==, 2);
+	g_assert_cmpstr(json_path_str(list, "0.timeframes.1.from", ""), ==, "2026-05-12T13:00:00Z");
+	g_assert_cmpstr(json_path_str(list, "0.timeframes.0.affected_services.0", ""), ==, hostile);
+}
+
 static void test_outages(void)
 {
 	static const struct {
@@ -326,6 +355,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/report/run", test_run);
 	g_test_add_func("/report/markdown", test_markdown);
 	g_test_add_func("/report/outages", test_outages);
+	g_test_add_func("/report/outages-are-yaml", test_outages_are_yaml);
 	g_test_add_func("/report/notice", test_notice);
 	return g_test_run();
 }
