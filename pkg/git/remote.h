@@ -1,7 +1,7 @@
 /* A mirror on this host and the repository that it follows: credentials, certificates, the lock. */
 #pragma once
+#include "base/known-hosts.h"
 #include "git/git-util.h"
-#include "git/known-hosts.h"
 
 typedef struct Remote {
 	GitUrl url;

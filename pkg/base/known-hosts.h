@@ -18,3 +18,6 @@ HostKeyVerdict known_hosts_judge(const KnownHosts *k, const void *key, size_t le
 /* The keys that are known and not revoked as plain lines "[host]:port type base64" (port 22: "host
  * type base64"), for a library that reads only those. Caller frees; "" when there are none. */
 char *known_hosts_plain(const KnownHosts *k);
+/* The types of all keys that are listed for the host, revoked ones too, each once and in the order
+ * of the file: a server must be asked for one of these. Comma separated, caller frees. */
+char *known_hosts_types(const KnownHosts *k);

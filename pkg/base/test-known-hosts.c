@@ -1,4 +1,4 @@
-#include "git/known-hosts.h"
+#include "base/known-hosts.h"
 #include <stdio.h>
 
 /* Nobody looks into the keys: they are only bytes. */
@@ -94,11 +94,25 @@ static void test_plain(void)
 	g_assert_cmpstr(empty, ==, "");
 }
 
+static void test_types(void)
+{
+	g_autoptr(KnownHosts) k = known_hosts_parse("git.example ssh-ed25519 " K1
+						    "\n@revoked * ecdsa-sha2-nistp256 " K2
+						    "\nother ssh-rsa " K2 "\n* ssh-ed25519 " K2,
+		"git.example", 22);
+	g_autofree char *types = known_hosts_types(k);
+	g_assert_cmpstr(types, ==, "ssh-ed25519,ecdsa-sha2-nistp256");
+	g_autoptr(KnownHosts) none = known_hosts_parse("", "git.example", 22);
+	g_autofree char *empty = known_hosts_types(none);
+	g_assert_cmpstr(empty, ==, "");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/known-hosts/cases", test_cases);
 	g_test_add_func("/known-hosts/hashed", test_hashed);
 	g_test_add_func("/known-hosts/plain", test_plain);
+	g_test_add_func("/known-hosts/types", test_types);
 	return g_test_run();
 }

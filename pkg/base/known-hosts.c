@@ -1,4 +1,4 @@
-#include "git/known-hosts.h"
+#include "base/known-hosts.h"
 #include <string.h>
 
 typedef struct HostKey {
@@ -127,6 +127,20 @@ char *known_hosts_plain(const KnownHosts *k)
 		const HostKey *h = key_at(k, i);
 		if (known_hosts_judge(k, h->blob, h->len) == HOST_KEY_KNOWN)
 			g_string_append_printf(text, "%s %s %s\n", k->host, h->type, h->base64);
+	}
+	return g_string_free(text, FALSE);
+}
+
+char *known_hosts_types(const KnownHosts *k)
+{
+	GString *text = g_string_new("");
+	for (unsigned i = 0; i < k->keys->len; i++) {
+		const char *type = key_at(k, i)->type;
+		bool seen = false;
+		for (unsigned j = 0; j < i && !seen; j++)
+			seen = strcmp(key_at(k, j)->type, type) == 0;
+		if (!seen)
+			g_string_append_printf(text, "%s%s", text->len ? "," : "", type);
 	}
 	return g_string_free(text, FALSE);
 }
