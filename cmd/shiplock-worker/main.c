@@ -5,6 +5,7 @@
 #include "job/job-wire.h"
 #include "probe.h"
 #include "sandbox.h"
+#include "ssh/ssh.h"
 #include "yaml/edit.h"
 #include "yaml/yaml.h"
 #include <errno.h>
@@ -30,6 +31,8 @@ static const struct Verb {
 		{ .cpu_sec = 60, .memory_bytes = (size_t)3 << 30, .pure = true } },
 	{ "git", "fetch, read, change and push repositories", run_git,
 		{ .cpu_sec = 600, .file_bytes = (size_t)4 << 30 } },
+	{ "node", "run commands on nodes over SSH, and copy files", ssh_verb,
+		{ .cpu_sec = 600, .memory_bytes = (size_t)2 << 30 } },
 	{ "probe", "try what the sandbox of yaml forbids (for its test)", probe_verb,
 		{ .cpu_sec = 1, .memory_bytes = (size_t)256 << 20, .pure = true } },
 };

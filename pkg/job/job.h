@@ -9,7 +9,7 @@
 typedef void JobDone(const char *answer, size_t len, const GError *err, void *ud);
 
 typedef struct JobOps {
-	/* verb: yaml, git, ssh. input is copied. Returns an id that is never 0. */
+	/* verb: yaml, edit, git, node. input is copied. Returns an id that is never 0. */
 	uint64_t (*start)(void *self, const char *verb, const void *input, size_t len,
 		int timeout_msec, JobDone *done, void *ud);
 	void (*cancel)(void *self, uint64_t id); /* kills it; done is not called any more */

@@ -107,6 +107,7 @@ static const struct {
 	{ "yaml", "[]", SL_ERR_INVALID, "" },
 	{ "yaml", "{\"a\":1,\"a\":2}", SL_ERR_INVALID, "duplicate" },
 	{ "git", "{\"op\":\"nonsense\",\"mirror\":\"/m\"}", SL_ERR_INVALID, "nonsense" },
+	{ "node", "{\"op\":\"run\",\"command\":\"true\"}", SL_ERR_INVALID, "\"host\" is missing" },
 	{ "nonsense", "{}", SL_ERR_UNKNOWN_OUTCOME, "exit code 64" },
 	{ "probe", "{\"try\":\"open\"}", SL_ERR_UNKNOWN_OUTCOME, "what its sandbox forbids" },
 	{ "probe", "{\"try\":\"socket\"}", SL_ERR_UNKNOWN_OUTCOME, "what its sandbox forbids" },
