@@ -96,3 +96,11 @@ static void read_text(Site *site, const char *key, FactRead *r)
 }
 
 const FactRow fact_text = { .name = "text", .max_age_sec = 10, .read = read_text };
+
+const RightRow job_rights[] = {
+	{ RIGHT_READ, "get", "batch", "jobs", "", "", NULL },
+	{ RIGHT_READ, "list", "", "pods", "", "", NULL },
+	{ RIGHT_READ, "get", "", "pods/log", "", "", NULL },
+	{ RIGHT_WRITE, "create delete", "batch", "jobs", "", "", NULL },
+	{ 0 },
+};

@@ -56,24 +56,10 @@ static bool is_right(const json_t *right, const char *field, const char *value)
 	return strcmp(json_path_str(right, field, ""), value) == 0;
 }
 
-static const char *or_dash(const json_t *right, const char *field)
-{
-	const char *text = json_path_str(right, field, "");
-	return *text ? text : "-";
-}
-
-/* Key of the fact that says whether this right is there. Caller frees. */
-static char *access_key(const json_t *r)
-{
-	return g_strdup_printf("%s%s %s %s %s %s", is_right(r, "as", "writer") ? "w:" : "",
-		json_path_str(r, "verb", ""), or_dash(r, "group"), or_dash(r, "resource"),
-		or_dash(r, "namespace"), or_dash(r, "name"));
-}
-
 /* False: not answered yet. */
 static bool check_right(Item *it, const json_t *right, bool *ret_lacks, json_t *findings)
 {
-	g_autofree char *key = access_key(right), *what = right_text(right);
+	g_autofree char *key = right_key(right), *what = right_text(right);
 	const View *v;
 	*ret_lacks = false;
 	if (!settled(it, &fact_access, key, &v, findings))

@@ -69,6 +69,59 @@ json_t *rights_of(const RightRow *rows, const json_t *spec)
 	return out;
 }
 
+/* The same, or the same everywhere. */
+static bool covers(const json_t *known, const json_t *right)
+{
+	static const char *const fields[] = { "verb", "group", "resource", "as" };
+	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+		if (strcmp(str(known, fields[i]), str(right, fields[i])) != 0)
+			return false;
+	bool everywhere = !*str(known, "namespace") && !*str(known, "name");
+	return everywhere || (strcmp(str(known, "namespace"), str(right, "namespace")) == 0 &&
+				     strcmp(str(known, "name"), str(right, "name")) == 0);
+}
+
+static bool is_known(const json_t *rights, const json_t *right)
+{
+	size_t i;
+	json_t *known;
+	json_array_foreach (rights, i, known)
+		if (covers(known, right))
+			return true;
+	return false;
+}
+
+void rights_add(json_t *rights, const RightRow *rows, const char *ns, const char *name)
+{
+	g_autoptr(json_t) more = json_array();
+	size_t i;
+	json_t *right;
+	for (; rows->verbs; rows++) {
+		g_auto(GStrv) verbs = g_strsplit(rows->verbs, " ", -1);
+		RightRow row = *rows;
+		row.namespace = ns;
+		row.name = name;
+		for (size_t k = 0; verbs[k]; k++)
+			add(more, verbs[k], &row);
+	}
+	json_array_foreach (more, i, right)
+		if (!is_known(rights, right))
+			json_array_append(rights, right);
+}
+
+static const char *or_dash(const json_t *right, const char *field)
+{
+	const char *text = str(right, field);
+	return *text ? text : "-";
+}
+
+char *right_key(const json_t *r)
+{
+	return g_strdup_printf("%s%s %s %s %s %s", strcmp(str(r, "as"), "writer") == 0 ? "w:" : "",
+		str(r, "verb"), or_dash(r, "group"), or_dash(r, "resource"),
+		or_dash(r, "namespace"), or_dash(r, "name"));
+}
+
 char *right_text(const json_t *r)
 {
 	const char *group = str(r, "group"), *ns = str(r, "namespace"), *name = str(r, "name");

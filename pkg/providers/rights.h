@@ -27,6 +27,11 @@ typedef struct RightRow {
  * to impersonate, then by the table. spec: of a Cluster document. rows end with NULL verbs. New
  * reference. */
 json_t *rights_of(const RightRow *rows, const json_t *spec) SL_MUST_USE;
+/* Adds these rows in this namespace (and, unless "", of this name), save those that rights cover
+ * already: what depends on more than the cluster's own spec. */
+void rights_add(json_t *rights, const RightRow *rows, const char *ns, const char *name);
+/* Key of the fact (fact_access) that says whether it is granted. Caller frees. */
+char *right_key(const json_t *right);
 /* "patch clusterversions.config.openshift.io version". Caller frees. */
 char *right_text(const json_t *right);
 

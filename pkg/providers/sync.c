@@ -431,3 +431,41 @@ bool sync_preflight(
 	application_findings(t, app, &g, o, pointer, findings);
 	return true;
 }
+
+/* ---- rights ---- */
+
+void sync_argo_rights(json_t *rights, const json_t *argo)
+{
+	static const RightRow application[] = {
+		{ RIGHT_READ, "get", "argoproj.io", "applications", "", "", NULL },
+		{ RIGHT_WRITE, "patch", "argoproj.io", "applications", "", "", NULL },
+		{ 0 },
+	};
+	static const RightRow project[] = {
+		{ RIGHT_SPARE, "get", "argoproj.io", "appprojects", "", "", NULL },
+		{ 0 },
+	};
+	const char *ns = json_path_str(argo, "namespace", "");
+	rights_add(rights, application, ns, json_path_str(argo, "application", ""));
+	rights_add(rights, project, ns, "");
+}
+
+void sync_flux_rights(json_t *rights, const json_t *flux)
+{
+	static const RightRow kustomization[] = {
+		{ RIGHT_READ, "get", "kustomize.toolkit.fluxcd.io", "kustomizations", "", "",
+			NULL },
+		{ RIGHT_WRITE, "patch", "kustomize.toolkit.fluxcd.io", "kustomizations", "", "",
+			NULL },
+		{ 0 },
+	};
+	static const RightRow source[] = {
+		{ RIGHT_SPARE, "get", "source.toolkit.fluxcd.io", "gitrepositories", "", "", NULL },
+		{ RIGHT_WRITE, "patch", "source.toolkit.fluxcd.io", "gitrepositories", "", "",
+			NULL },
+		{ 0 },
+	};
+	const char *ns = json_path_str(flux, "namespace", "");
+	rights_add(rights, kustomization, ns, json_path_str(flux, "kustomization", ""));
+	rights_add(rights, source, ns, "");
+}

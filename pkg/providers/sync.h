@@ -3,6 +3,7 @@
  * itself or the time of actuator.sync.timeout is over; it clears when the proof comes. */
 #pragma once
 #include "providers/gitops.h"
+#include "providers/rights.h"
 #include "providers/target.h"
 
 typedef struct SyncWish {
@@ -22,3 +23,8 @@ bool sync_preflight(
 	Item *it, const GitopsObject *o, const char *pointer, const char *what, json_t *findings);
 /* The Application or Kustomization of the document, for people; NULL: none. Caller frees. */
 char *sync_name(const Target *t);
+
+/* Adds what is needed on the cluster where the controller runs, for actuator.sync.argoCD or flux of
+ * another cluster. The refresh only saves waiting. */
+void sync_argo_rights(json_t *rights, const json_t *argo);
+void sync_flux_rights(json_t *rights, const json_t *flux);

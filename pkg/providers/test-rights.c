@@ -1,5 +1,7 @@
 /* One table makes questions and roles: what is asked is granted, and nothing else is. */
+#include "providers/jobs.h"
 #include "providers/provider.h"
+#include "providers/sync.h"
 #include <string.h>
 
 #define WRITER "system:serviceaccount:shiplock:writer"
@@ -88,6 +90,42 @@ static void test_impersonation(void)
 	g_assert_false(has(observes, "impersonate users robot", "reader"));
 	/* Before anything that is asked as the writer. */
 	g_assert_cmpstr(json_path_str(user, "0.verb", ""), ==, "impersonate");
+}
+
+/* What depends on more than the cluster's spec comes beside it, once. */
+static void test_added(void)
+{
+	g_autoptr(json_t) list = rights("{}");
+	size_t n = json_array_size(list);
+	rights_add(list, job_rights, "openshift-etcd", "");
+	rights_add(list, job_rights, "openshift-etcd", "");
+	/* Pods are listed everywhere already. */
+	g_assert_cmpuint(json_array_size(list), ==, n + 4);
+	g_assert_true(has(list, "create jobs.batch openshift-etcd", "writer"));
+	g_assert_true(has(list, "get pods/log openshift-etcd", "reader"));
+	g_autoptr(json_t) argo = json_pack("{s:s, s:s, s:s}", "cluster", "hub", "namespace",
+		"openshift-gitops", "application", "prod");
+	sync_argo_rights(list, argo);
+	sync_argo_rights(list, argo);
+	g_assert_cmpuint(json_array_size(list), ==, n + 7);
+	g_assert_true(has(list, "get applications.argoproj.io openshift-gitops/prod", "reader"));
+	g_autoptr(json_t) flux = json_pack("{s:s, s:s, s:s}", "cluster", "hub", "namespace",
+		"flux-system", "kustomization", "prod");
+	sync_flux_rights(list, flux);
+	g_assert_true(has(list, "patch kustomizations.kustomize.toolkit.fluxcd.io flux-system/prod",
+		"writer"));
+}
+
+static void test_keys(void)
+{
+	g_autoptr(json_t) list = json_array();
+	rights_add(list, job_rights, "x", "");
+	g_autofree char *read = right_key(json_array_get(list, 0)),
+			*log = right_key(json_array_get(list, 2)),
+			*write = right_key(json_array_get(list, 3));
+	g_assert_cmpstr(read, ==, "get batch jobs x -");
+	g_assert_cmpstr(log, ==, "get - pods/log x -");
+	g_assert_cmpstr(write, ==, "w:create batch jobs x -");
 }
 
 /* ---- roles ---- */
@@ -184,6 +222,8 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/rights/actuators", test_actuators);
 	g_test_add_func("/rights/impersonation", test_impersonation);
+	g_test_add_func("/rights/added", test_added);
+	g_test_add_func("/rights/keys", test_keys);
 	g_test_add_func("/rights/manifests", test_manifests);
 	g_test_add_func("/rights/accounts", test_accounts);
 	return g_test_run();

@@ -209,37 +209,26 @@ void job_withdraw(Item *job, Batch *b)
 
 /* ---- preflight ---- */
 
-static bool may(Item *it, const char *verb, const char *resource, const char *ns, bool write,
-	json_t *findings)
+static bool may(Item *it, const json_t *right, json_t *findings)
 {
-	g_auto(GStrv) part = g_strsplit(resource, " ", 2);
-	g_autofree char *key =
-		g_strdup_printf("%s%s %s %s %s -", write ? "w:" : "", verb, part[0], part[1], ns);
+	g_autofree char *key = right_key(right), *what = right_text(right);
+	g_autofree char *fix = g_strdup_printf(
+		"shiplock rbac --cluster %s prints all that is to be granted", item_name(it));
 	const View *v = fact(it, &fact_access, key);
 	if (v && !json_path_bool(v->json, "allowed", false))
-		finding_add(findings, "block", "rbac",
-			"grant it to the user or service account that Shiplock uses on this "
-			"cluster",
-			"not allowed to %s %s in namespace %s", verb, part[1], ns);
+		finding_add(findings, "block", "rbac", fix, "not allowed to %s", what);
 	return v || fact_error(it, &fact_access, key);
 }
 
 static bool may_all(Item *it, const char *ns, json_t *findings)
 {
-	static const struct {
-		const char *verb, *resource;
-		bool write;
-	} needs[] = {
-		{ "create", "batch jobs", true },
-		{ "delete", "batch jobs", true },
-		{ "get", "batch jobs", false },
-		{ "list", "- pods", false },
-		{ "get", "- pods/log", false },
-	};
+	g_autoptr(json_t) rights = json_array();
+	size_t i;
+	json_t *r;
 	bool all = true;
-	for (size_t i = 0; i < G_N_ELEMENTS(needs); i++)
-		all = may(it, needs[i].verb, needs[i].resource, ns, needs[i].write, findings) &&
-		      all;
+	rights_add(rights, job_rights, ns, "");
+	json_array_foreach (rights, i, r)
+		all = may(it, r, findings) && all;
 	return all;
 }
 
