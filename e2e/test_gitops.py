@@ -4,7 +4,7 @@ import os
 
 from rangelib.gitops import ArgoFleet
 from rangelib.harness import check, equal, test
-from rangelib.upgrade import FROM, TO, freeze_when, gates, plan, stands_at
+from rangelib.upgrade import FROM, TO, RangeFleet, freeze_when, gates, plan, stands_at
 
 NEEDS = ["argocd", "prometheus", "git", "binaries:shiplock,shiplockd,shiplock-sim,shiplock-worker"]
 REVERTED_SEC = 20.0
@@ -182,3 +182,29 @@ def test_killed(t):
           ["pause pool worker for the update", f"update to OpenShift {TO}", "release pool worker"],
           "commits")
     never_fought(f, c, [TO])
+
+
+@test(
+    "observe: a person orders, and no write of ours is in the audit log",
+    needs=["own-clusters:1", "prometheus", "git", NEEDS[-1]],
+    timeout=200,
+)
+def test_observe(t):
+    f = RangeFleet(t)
+    c = t.clusters[0]
+    f.push(*f.documents(actuator={"type": "observe"}), gates(), plan(f.names))
+    f.start()
+    waits = f"waits for a person to order {TO}"
+    f.wait(c.name, "waits for the order", lambda e: waits in (e["now"] or ""))
+    offer = c.client.get("clusterversions", "version")["status"]["availableUpdates"]
+    image = next(u["image"] for u in offer if u["version"] == TO)
+    order = {"spec": {"desiredUpdate": {"version": TO, "image": image}}}
+    c.client.patch("clusterversions", "version", order)
+    f.wait_rest(150)
+    equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
+    stands_at(c.client, TO)
+    ours = [w for w in c.audit.writes(user="shiplock") if "reviews" not in w.resource]
+    equal(ours, [], "writes of ours")
+    told = f.cli("why", c.name).stdout
+    for words in (f"order {TO} at ", "; done at ", "pause pool worker at ", "; not done"):
+        check(words in told, f"why does not say {words!r}: {told}")

@@ -222,6 +222,24 @@ static void show_pods(const json_t *why, const Term *t, GString *out)
 	table_print(table, t, "", out);
 }
 
+/* A cluster that is only observed: our wishes, and what became of them. */
+static void show_observed(const json_t *why, GString *out)
+{
+	size_t i;
+	json_t *o;
+	json_array_foreach (json_object_get(why, "observed"), i, o) {
+		int64_t would = 0, done = 0;
+		bool wished = sl_time_parse(str(o, "wouldAt"), &would);
+		bool seen = sl_time_parse(str(o, "doneAt"), &done);
+		g_autofree char *when = wished ? local_time(would, would) : g_strdup("");
+		g_autofree char *then = seen ? local_time(done, done) : g_strdup("");
+		g_autofree char *text = g_strdup_printf("%s%s%s; %s%s", str(o, "what"),
+			wished ? " at " : " (before we would have)", when,
+			seen ? "done at " : "not done", then);
+		labelled(out, i == 0 ? "Would do" : "", text);
+	}
+}
+
 /* Loud lines about the whole run, below the answer. */
 static void show_loud(const json_t *why, const Term *t, GString *out)
 {
@@ -247,6 +265,7 @@ static void show_one(const json_t *why, const Term *t, GString *out, bool alone)
 			show_approval(why, out);
 		}
 	}
+	show_observed(why, out);
 	show_commands(why, out);
 	g_autofree char *records = g_strdup_printf("shiplock audit show %s", str(why, "run"));
 	if (*str(why, "run"))

@@ -2,6 +2,7 @@
  * pool. Down: brake again, the order back, then the pools whose wish is their old configuration
  * again. */
 #include "base/num.h"
+#include "providers/observe.h"
 #include "providers/openshift-git.h"
 #include <string.h>
 
@@ -36,10 +37,14 @@ static bool observes(const Item *it)
 	return target_observes(target_of(it));
 }
 
+/* What is noted of an observed cluster becomes durable before the next decision. */
+static StepResult noted(Item *it, int64_t now)
+{
+	return step_wait(it, now, "observing: what would be done now is noted");
+}
+
 static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 {
-	if (observes(it))
-		return step_done(0);
 	size_t i;
 	json_t *ack;
 	json_array_foreach (json_object_get(plan_target(it), "acks"), i, ack) {
@@ -54,7 +59,10 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 		StepResult r;
 		if (place && !git_ack_given(it, now, b, place, have, &r))
 			return r;
-		if (!have)
+		if (observes(it) && !have &&
+			observe_would(it, b, "give acknowledgement %s", json_string_value(ack)))
+			return noted(it, now);
+		if (!have && !observes(it))
 			return step_act(it, &act_give_ack, key, b);
 	}
 	item_set_reason(it, "acknowledgements are in place");
@@ -63,7 +71,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 
 static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 {
-	if (observes(it) || target_by_git(target_of(it))) /* in Git it goes with the order */
+	if (target_by_git(target_of(it))) /* in Git it goes with the order */
 		return step_done(0);
 	const View *cv = fact(it, &fact_object, CV_PATH);
 	if (!cv)
@@ -74,6 +82,9 @@ static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 			it, "channel %s", json_path_str(cv->json, "spec.channel", "(none)"));
 		return step_done(0);
 	}
+	if (observes(it))
+		return observe_would(it, b, "set channel %s", channel) ? noted(it, now)
+								       : step_done(0);
 	return step_act(it, &act_set_channel, CV_PATH, b);
 }
 
@@ -82,7 +93,7 @@ static StepResult channel_tick(Item *it, int64_t now, Batch *b)
 static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 {
 	/* Taken over on its way back, with the brakes let go: they are not set twice. */
-	if (observes(it) || json_path_bool(item_memo(it), "takeover.released", false))
+	if (json_path_bool(item_memo(it), "takeover.released", false))
 		return step_done(0);
 	const View *pools = fact(it, &fact_list, MCP_PATH);
 	if (!pools)
@@ -96,6 +107,11 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 		if (!pool_is_worker(p) || json_path_bool(p, "spec.paused", false))
 			continue;
 		const char *name = json_path_str(p, "metadata.name", "");
+		if (observes(it)) {
+			if (observe_would(it, b, "pause pool %s", name))
+				return noted(it, now);
+			continue;
+		}
 		g_autofree char *key = g_strdup_printf("%s/%s", MCP_PATH, name);
 		const Act *a = act_find(it, &act_pause_pool, key);
 		if (a && act_state(a) == ACT_DONE &&
@@ -191,9 +207,16 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 							     : "nothing",
 				version);
 		if (observes(it))
-			return wait_for_order(it, now, version);
+			return observe_would(it, b, "order %s", version)
+				       ? noted(it, now)
+				       : wait_for_order(it, now, version);
 		hop_cross(b, it, "control-plane");
 		return write_order(it, b);
+	}
+	if (observes(it) && observe_done(it, b, "order %s", version)) {
+		hop_cross(
+			b, it, "control-plane"); /* from here on there is something to take back */
+		return noted(it, now);
 	}
 	if (given_up(it, now, b, cv->json, version, image, &r))
 		return r;
@@ -224,9 +247,13 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 		if (never_taken_up)
 			return step_done(0);
 		if (observes(it))
-			return wait_for_order(it, now, version);
+			return observe_would(it, b, "order %s back", version)
+				       ? noted(it, now)
+				       : wait_for_order(it, now, version);
 		return write_order(it, b);
 	}
+	if (observes(it) && observe_done(it, b, "order %s back", version))
+		return noted(it, now);
 	return ordered(it, now, cv->json, version, image);
 }
 

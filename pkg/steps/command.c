@@ -206,7 +206,7 @@ static bool stuck(const Item *it)
 	for (size_t i = 0; i < item_n_holds(it); i++)
 		if (item_hold(it, i)->person && strcmp(item_hold(it, i)->cause, "pause") != 0)
 			return true;
-	return item_find_hold(it, "refused") != NULL;
+	return item_find_hold(it, "refused") != NULL || target_observes(target_of(it));
 }
 
 static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
