@@ -146,6 +146,8 @@ static void show_approval(const json_t *why, GString *out)
 	g_autofree char *line = g_strdup_printf("%s of digest %.8s: %s%s%s", str(q, "name"), digest,
 		str(q, "text"), *people ? "; it asks " : "", people);
 	labelled(out, "Approval", line);
+	if (*str(q, "warning"))
+		labelled(out, "", str(q, "warning"));
 	answers = json_object_get(q, "answers");
 	json_array_foreach (answers, i, a)
 		show_answer(a, out, "");

@@ -136,6 +136,10 @@ static void test_expiry_before_window(void)
 {
 	g_autoptr(Rig) r = faults_begin("abc", WINDOWED);
 	g_assert_cmpint(story_rest(r), ==, 3);
+	g_autoptr(json_t) early = fleet_why(r->fleet, "b", NULL);
+	g_assert_cmpstr(json_path_str(early, "question.warning", ""), ==,
+		"a yes counts for 2h, the window opens Tue 2026-09-22 13:00 UTC: given now it ends "
+		"before");
 	yes(r, "ann", "b",
 		"wave two of up#1 waits for approval four-eyes: 1 of 2, group research is missing");
 	yes(r, "cy", "b", "wave two of up#1 may start");
@@ -147,6 +151,8 @@ static void test_expiry_before_window(void)
 	faults_pass(r, (TUESDAY_12 - wall(r)) / RIG_SEC);
 	needs(r, "b: wave two waits for approval four-eyes, 0 of 2, group platform is missing: "
 		 "shiplock approve b");
+	g_autoptr(json_t) now = fleet_why(r->fleet, "b", NULL);
+	g_assert_true(json_is_null(json_path(now, "question.warning")));
 	yes(r, "ann", "b",
 		"wave two of up#1 waits for approval four-eyes: 1 of 2, group research is missing");
 	yes(r, "cy", "c", "wave two of up#1 may start");

@@ -147,6 +147,11 @@ bool approval_has_yes(const ApprovalRules *r, const char *digest, const Approval
 	return false;
 }
 
+int64_t approval_expires_sec(const ApprovalRules *r)
+{
+	return r ? r->expires_sec : 0;
+}
+
 char *approval_people(const ApprovalRules *r, bool of_glass)
 {
 	g_autoptr(GString) s = g_string_new("");

@@ -43,6 +43,7 @@ bool approval_may_break_glass(const ApprovalRules *r, const char *user);
 /* This person's newest answer to the question is a yes that counts now. */
 bool approval_has_yes(const ApprovalRules *r, const char *digest, const ApprovalAnswer *answers,
 	size_t n, int64_t now_usec, const char *user);
+int64_t approval_expires_sec(const ApprovalRules *r); /* how long a yes counts; 0: for ever */
 /* "platform (sre1, sre2), research-it (rit1)", or only those who may break the glass; "" where none
  * are named. Caller frees. */
 char *approval_people(const ApprovalRules *r, bool of_glass);

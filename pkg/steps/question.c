@@ -1,5 +1,5 @@
 #include "steps/question.h"
-#include "objects/time.h"
+#include "steps/internal.h"
 #include <string.h>
 
 #define ANSWERS "answers"
@@ -190,6 +190,35 @@ static json_t *answers_json(const Question *q)
 	return out;
 }
 
+/* The first cluster that waits behind the question; NULL: none. */
+static const Item *first_waiting(const Question *q)
+{
+	for (size_t i = 0; i < item_n_children(q->it); i++) {
+		const Item *c = item_child(q->it, i);
+		if (item_kind(q->it) != &cluster_kind && item_state(c) == CL_PENDING)
+			return c;
+	}
+	return NULL;
+}
+
+/* Who says yes too early is asked again. NULL: a yes of now lasts until the window. Caller frees.
+ */
+static char *too_early(const Question *q, const ApprovalRules *rules)
+{
+	const Item *c = first_waiting(q);
+	g_autoptr(WindowRules) window = c ? cluster_window_rules(c) : NULL;
+	int64_t lasts = approval_expires_sec(rules);
+	if (!window || !lasts)
+		return NULL;
+	WindowState s = window_state(window, cluster_earliest_start(c, window));
+	if (s.open || s.opens_usec == INT64_MAX || wall(q) + lasts * SL_USEC_PER_SEC > s.opens_usec)
+		return NULL;
+	g_autofree char *opens = window_clock_text(window, s.opens_usec);
+	g_autofree char *human = sl_duration_human(lasts);
+	return g_strdup_printf(
+		"a yes counts for %s, the window opens %s: given now it ends before", human, opens);
+}
+
 json_t *question_json(const Question *q)
 {
 	static const char *const states[] = { [APPROVAL_OPEN] = "open",
@@ -202,12 +231,13 @@ json_t *question_json(const Question *q)
 	g_autofree char *glass = approval_people(rules, true);
 	g_autofree char *expires =
 		r.expires_usec == INT64_MAX ? NULL : sl_time_format(r.expires_usec);
+	g_autofree char *early = too_early(q, rules);
 	return json_pack("{s:s, s:s, s:s?, s:s?, s:s, s:s, s:s, s:s, s:i, s:i, s:s?, s:s, s:s, "
-			 "s:o}",
+			 "s:s?, s:o}",
 		"subject", q->subject, "about", q->about, "tier", q->tier, "policy", q->policy,
 		"name", name, "digest", q->digest, "state", states[r.state], "text", text, "have",
 		r.have, "need", r.need, "expires", expires, "people", people, "mayBreakGlass",
-		glass, "answers", answers_json(q));
+		glass, "warning", early, "answers", answers_json(q));
 }
 
 json_t *questions_glass(const Item *it)

@@ -30,7 +30,8 @@ char *question_stands(const Question *q);
 /* "approval four-eyes", or "a person's yes". Caller frees. */
 char *question_name(const Question *q);
 /* {"subject","about","tier","policy","digest","state","text","have","need","expires","people",
- * "mayBreakGlass","answers": [{"who","at","yes","breakGlass","reason"}]}. New reference. */
+ * "mayBreakGlass","warning","answers": [{"who","at","yes","breakGlass","reason"}]}. New
+ * reference. */
 json_t *question_json(const Question *q);
 
 /* Puts the command's answer into the batch; *ret is what stands with it. False: it does not count
