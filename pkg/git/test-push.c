@@ -349,6 +349,32 @@ static void test_refused(void)
 	rig_end(&r);
 }
 
+/* A file that ends its reader is refused like one that cannot be edited; a reader that cannot be
+ * started is no fault of the file. */
+static json_t *failing_edit(const json_t *request, void *ud, GError **err)
+{
+	sl_fail(err, *(SlErr *)ud, "worker edit: killed");
+	return NULL;
+}
+
+static void test_editor_fails(void)
+{
+	SlErr code = SL_ERR_UNKNOWN_OUTCOME;
+	const GitEditor editor = { failing_edit, &code };
+	Rig r;
+	rig_begin(&r);
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) q = wish(&r, r.bare, "k1", "2");
+	json_t *v = git_verb(q, &editor, &err);
+	g_assert_no_error(err);
+	g_assert_cmpstr(str(v, "code"), ==, "unsafe");
+	assert_outcome(v, "refused", "site/wish.yaml: worker edit: killed");
+	code = SL_ERR_RETRY;
+	g_assert_null(git_verb(q, &editor, &err));
+	g_assert_error(err, SL_ERROR, SL_ERR_RETRY);
+	rig_end(&r);
+}
+
 /* --- somebody else pushes --- */
 
 static void others_push(Rig *r, const char *path, const char *text)
@@ -685,6 +711,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/push/two-files", test_two_files);
 	g_test_add_func("/push/raced", test_raced);
 	g_test_add_func("/push/refused", test_refused);
+	g_test_add_func("/push/editor-fails", test_editor_fails);
 	g_test_add_func("/push/races-local", test_races_local);
 	g_test_add_func("/push/races-daemon", test_races_daemon);
 	g_test_add_func("/push/rejected", test_rejected);

@@ -365,9 +365,7 @@ static bool change_one(Work *w, unsigned i)
 	g_autoptr(json_t) value = place_json(&p, &w->why);
 	if (!value)
 		return false;
-	bool absent = !place_node(&p);
-	if (absent ? json_is_null(e->value)
-		   : !json_is_null(e->value) && json_equal(value, e->value))
+	if (json_equal(value, e->value)) /* a key without a value is as good as none */
 		return true;
 	size_t len;
 	if (!edit_plan(&p, e->value, &c, &w->why))
