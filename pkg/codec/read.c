@@ -3,12 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { INTEGER_DIGITS = 18, REAL_BYTES = 64 };
+enum { INTEGER_DIGITS = 18, REAL_BYTES = 64, RECENT = 128, RECENT_BYTES = 64 };
 
 typedef struct Reader {
 	const char *p, *end;
 	unsigned depth;
 	GString *plain; /* the text of a string that holds escapes */
+	json_t *recent[RECENT]; /* strings read lately, by hash; they live in the tree */
 } Reader;
 
 typedef struct Text {
@@ -135,6 +136,30 @@ static bool take_text(Reader *r, Text *ret)
 		return take_escaped(r, start, wide, ret);
 	*ret = (Text){ start, (size_t)(r->p++ - start) };
 	return !wide || g_utf8_validate_len(ret->start, ret->len, NULL);
+}
+
+/* The place of a text among the recent ones. */
+static unsigned place_of(const Text *t)
+{
+	uint64_t first = 0, last = 0;
+	size_t n = MIN(t->len, sizeof first);
+	memcpy(&first, t->start, n);
+	memcpy(&last, t->start + t->len - n, n);
+	uint64_t mixed = (first ^ (last << 7 | last >> 57) ^ t->len) * UINT64_C(0x9e3779b97f4a7c15);
+	return (unsigned)(mixed >> 57);
+}
+
+/* Answers say the same words again and again ("True", "AsExpected"): one value serves for all of
+ * them, since nobody changes a string in place. */
+static json_t *string_of(Reader *r, const Text *t)
+{
+	if (t->len > RECENT_BYTES)
+		return json_stringn_nocheck(t->start, t->len);
+	json_t **place = &r->recent[place_of(t)];
+	if (*place && json_string_length(*place) == t->len &&
+		memcmp(json_string_value(*place), t->start, t->len) == 0)
+		return json_incref(*place);
+	return *place = json_stringn_nocheck(t->start, t->len);
 }
 
 /* ---- numbers and words ---- */
@@ -269,7 +294,7 @@ static json_t *read_value(Reader *r)
 	Text text;
 	switch (peek(r)) {
 	case '"':
-		return take_text(r, &text) ? json_stringn_nocheck(text.start, text.len) : NULL;
+		return take_text(r, &text) ? string_of(r, &text) : NULL;
 	case '{':
 	case '[':
 		return read_deeper(r);
