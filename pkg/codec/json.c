@@ -47,23 +47,17 @@ bool json_path_bool(const json_t *root, const char *path, bool def)
 	return json_is_boolean(v) ? json_is_true(v) : def;
 }
 
-char *json_canonical(const json_t *v)
-{
-	char *text = json_dumps(v, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
-	g_assert(text);
-	char *copy = g_strdup(text);
-	free(text);
-	return copy;
-}
-
 char *sl_sha256(const void *data, size_t len)
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char md[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 	g_assert(EVP_Digest(data, len, md, &n, EVP_sha256(), NULL) == 1);
 	GString *s = g_string_new("sha256:");
-	for (unsigned i = 0; i < n; i++)
-		g_string_append_printf(s, "%02x", md[i]);
+	for (unsigned i = 0; i < n; i++) {
+		g_string_append_c(s, digits[md[i] >> 4]);
+		g_string_append_c(s, digits[md[i] & 15]);
+	}
 	return g_string_free(s, FALSE);
 }
 

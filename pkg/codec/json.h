@@ -14,6 +14,8 @@ const char *json_path_str(const json_t *root, const char *path, const char *def)
 int64_t json_path_int(const json_t *root, const char *path, int64_t def);
 bool json_path_bool(const json_t *root, const char *path, bool def);
 
+/* Text without white space, members in their order or sorted. */
+void json_append(GString *out, const json_t *v, bool sorted);
 /* Sorted keys, no white space; equal values give equal texts. Caller frees. */
 char *json_canonical(const json_t *v);
 /* "sha256:" and 64 hex digits of the text. Caller frees. */

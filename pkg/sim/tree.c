@@ -224,93 +224,9 @@ json_t *tree_json_patch(json_t *old, json_t *ops, GError **err)
 	return g_steal_pointer(&cur);
 }
 
-static void append_escaped(GString *out, unsigned char c)
-{
-	static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-	const char *at = strchr(plain, c);
-	if (at && c)
-		g_string_append_printf(out, "\\%c", letters[at - plain]);
-	else
-		g_string_append_printf(out, "\\u%04x", c);
-}
-
-static void append_string(GString *out, const char *s, size_t len)
-{
-	g_string_append_c(out, '"');
-	size_t from = 0;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		g_string_append_len(out, s + from, (gssize)(i - from));
-		append_escaped(out, c);
-		from = i + 1;
-	}
-	g_string_append_len(out, s + from, (gssize)(len - from));
-	g_string_append_c(out, '"');
-}
-
-static void append_object(GString *out, const json_t *v)
-{
-	const char *key;
-	json_t *member;
-	char before = '{';
-	json_object_foreach ((json_t *)v, key, member) {
-		g_string_append_c(out, before);
-		append_string(out, key, strlen(key));
-		g_string_append_c(out, ':');
-		tree_append_text(out, member);
-		before = ',';
-	}
-	g_string_append(out, before == '{' ? "{}" : "}");
-}
-
-static void append_array(GString *out, const json_t *v)
-{
-	g_string_append_c(out, '[');
-	for (size_t i = 0; i < json_array_size(v); i++) {
-		if (i > 0)
-			g_string_append_c(out, ',');
-		tree_append_text(out, json_array_get(v, i));
-	}
-	g_string_append_c(out, ']');
-}
-
-static void append_number(GString *out, const json_t *v)
-{
-	char text[G_ASCII_DTOSTR_BUF_SIZE];
-	if (json_is_integer(v))
-		snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-	else
-		g_ascii_dtostr(text, sizeof text, json_real_value(v));
-	g_string_append(out, text);
-}
-
 void tree_append_text(GString *out, const json_t *v)
 {
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		append_object(out, v);
-		break;
-	case JSON_ARRAY:
-		append_array(out, v);
-		break;
-	case JSON_STRING:
-		append_string(out, json_string_value(v), json_string_length(v));
-		break;
-	case JSON_INTEGER:
-	case JSON_REAL:
-		append_number(out, v);
-		break;
-	case JSON_TRUE:
-		g_string_append(out, "true");
-		break;
-	case JSON_FALSE:
-		g_string_append(out, "false");
-		break;
-	case JSON_NULL:
-		g_string_append(out, "null");
-	}
+	json_append(out, v, false);
 }
 
 char *tree_text(const json_t *v)

@@ -22,7 +22,6 @@ bool tree_true(const json_t *root, const char *path);
 const char *tree_annotation(const json_t *root, const char *key);
 const char *tree_label(const json_t *root, const char *key);
 
-/* Compact JSON text. jansson's own writer looks for cycles at every level; these trees have none.
- */
+/* Compact JSON text. */
 void tree_append_text(GString *out, const json_t *v);
 char *tree_text(const json_t *v); /* caller frees (g_free) */
