@@ -134,6 +134,27 @@ bool sl_time_parse(const char *text, int64_t *ret_usec)
 	return true;
 }
 
+/* n digits of v at p, filled with zeros; what follows them. */
+static char *put_digits(char *p, int n, int v)
+{
+	for (int i = n; i-- > 0; v /= 10)
+		p[i] = (char)('0' + v % 10);
+	return p + n;
+}
+
+static char *put_char(char *p, char c)
+{
+	*p = c;
+	return p + 1;
+}
+
+static char *put_clock(char *p, int of_day)
+{
+	p = put_char(put_digits(p, 2, of_day / 3600), ':');
+	p = put_char(put_digits(p, 2, of_day / 60 % 60), ':');
+	return put_digits(p, 2, of_day % 60);
+}
+
 static char *format(int64_t usec, bool micro)
 {
 	int64_t min = sl_date_to_days(1, 1, 1) * DAY_SEC * USEC;
@@ -151,11 +172,15 @@ static char *format(int64_t usec, bool micro)
 	}
 	int y, m, d;
 	sl_date_from_days(days, &y, &m, &d);
-	char fraction[16] = "";
+	char *text = g_malloc(sizeof "2006-01-02T15:04:05.000000Z"), *p = text;
+	p = put_char(put_digits(p, 4, y), '-');
+	p = put_char(put_digits(p, 2, m), '-');
+	p = put_char(put_digits(p, 2, d), 'T');
+	p = put_clock(p, (int)of_day);
 	if (micro)
-		g_snprintf(fraction, sizeof fraction, ".%06d", (int)part);
-	return g_strdup_printf("%04d-%02d-%02dT%02d:%02d:%02d%sZ", y, m, d, (int)(of_day / 3600),
-		(int)(of_day / 60 % 60), (int)(of_day % 60), fraction);
+		p = put_digits(put_char(p, '.'), MICRO_DIGITS, (int)part);
+	*put_char(p, 'Z') = '\0';
+	return text;
 }
 
 char *sl_time_format(int64_t usec)

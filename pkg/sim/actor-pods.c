@@ -312,8 +312,7 @@ static SimObj **pods_of(const SimActors *a, SimObj *pdb, size_t *ret_n)
 		SimObj *p = sim_store_at(a->store, SIM_PODS, i);
 		if (strcmp(p->ns, pdb->ns) != 0)
 			break;
-		if (!finished(&p->pod) &&
-			selector_matches(sel, tree_get(p->json, "metadata.labels")))
+		if (!finished(&p->pod) && selector_matches(sel, p->pod.labels))
 			out[(*ret_n)++] = p;
 	}
 	return out;

@@ -325,20 +325,32 @@ bool condition_is(const json_t *status, const char *type, const char *is)
 	return c && g_strcmp0(json_string_value(json_object_get(c, "status")), is) == 0;
 }
 
+static bool member_is(const json_t *object, const char *key, const char *text)
+{
+	return g_strcmp0(json_string_value(json_object_get(object, key)), text) == 0;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new_nocheck(object, key, json_string(text));
+}
+
 json_t *condition_new(const SimActors *a, const json_t *old_status, const char *type,
 	const char *is, const char *reason, const char *message)
 {
-	const json_t *old = condition_of(old_status, type);
-	json_t *c = json_pack("{s:s, s:s}", "type", type, "status", is);
+	json_t *old = condition_of(old_status, type);
 	json_t *since = json_object_get(old, "lastTransitionTime");
-	if (since && condition_is(old_status, type, is))
-		json_object_set(c, "lastTransitionTime", since);
-	else
-		json_object_set_new(c, "lastTransitionTime", time_json(a));
-	if (reason)
-		json_object_set_new(c, "reason", json_string(reason));
-	if (message)
-		json_object_set_new(c, "message", json_string(message));
+	bool stays = since && member_is(old, "status", is);
+	if (stays && member_is(old, "reason", reason) && member_is(old, "message", message))
+		return json_incref(old);
+	json_t *c = json_object();
+	set_text(c, "type", type);
+	set_text(c, "status", is);
+	json_object_set_new_nocheck(
+		c, "lastTransitionTime", stays ? json_incref(since) : time_json(a));
+	set_text(c, "reason", reason);
+	set_text(c, "message", message);
 	return c;
 }
 

@@ -126,7 +126,7 @@ static size_t budgets_of(SimStore *s, const SimObj *pod, SimObj *ret[2])
 		SimObj *b = sim_store_at(s, SIM_PDBS, i);
 		if (strcmp(b->ns, pod->ns) != 0 || n == 2)
 			break;
-		if (selector_matches(sim_pdb_selector(b), tree_get(pod->json, "metadata.labels")))
+		if (selector_matches(sim_pdb_selector(b), pod->pod.labels))
 			ret[n++] = b;
 	}
 	return n;

@@ -208,6 +208,7 @@ static SimPod pod_view(const json_t *pod)
 		.phase = json_string_value(json_object_get(status, "phase")),
 		.owner_kind = json_string_value(json_object_get(owner, "kind")),
 		.owner = json_string_value(json_object_get(owner, "name")),
+		.labels = json_object_get(meta, "labels"),
 		.ready = is_ready(status),
 		.deleting = gone != NULL,
 		.mirror = tree_annotation(pod, "kubernetes.io/config.mirror") != NULL,

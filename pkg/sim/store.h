@@ -24,6 +24,7 @@ const char *sim_snap_text(SimSnap *s, size_t *ret_len);
  * tree. */
 typedef struct SimPod {
 	const char *node, *phase, *owner_kind, *owner;
+	const json_t *labels;
 	bool ready, deleting, mirror;
 	int64_t delete_usec; /* deletionTimestamp */
 } SimPod;
