@@ -67,14 +67,26 @@ char *json_digest(const json_t *v)
 	return sl_sha256(text, strlen(text));
 }
 
-json_t *json_parse(const char *text, size_t len, GError **err)
+static json_t *parse_slowly(const char *text, size_t len, GError **err)
 {
 	json_error_t e;
-	json_t *v = json_read_quick(text, len);
-	if (v)
-		return v;
-	v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
 	if (!v)
 		sl_fail(err, SL_ERR_INVALID, "line %d, column %d: %s", e.line, e.column, e.text);
 	return v;
+}
+
+json_t *json_parse(const char *text, size_t len, GError **err)
+{
+	json_t *v = json_read_quick(text, len);
+	return v ? v : parse_slowly(text, len, err);
+}
+
+json_t *json_parse_list(const char *text, size_t len, JsonLast **last, GError **err)
+{
+	JsonLast *next;
+	json_t *v = json_read_list(text, len, *last, &next);
+	json_last_free(*last);
+	*last = next;
+	return v ? v : parse_slowly(text, len, err);
 }

@@ -25,3 +25,11 @@ char *json_digest(const json_t *v);
 /* Parses a whole text: duplicate keys, trailing text and NUL are errors. INVALID with line and
  * column. New reference. */
 json_t *json_parse(const char *text, size_t len, GError **err) SL_MUST_USE;
+
+/* The objects of the list ("items") that was parsed last from one place, as bytes and as trees. */
+typedef struct JsonLast JsonLast;
+/* The same for answers that are asked for again and again: an object whose bytes stood in the last
+ * one is the same tree, not read anew. *last is replaced (NULL to begin with). Who parses this way
+ * changes no object of a list: others may hold it. */
+json_t *json_parse_list(const char *text, size_t len, JsonLast **last, GError **err) SL_MUST_USE;
+void json_last_free(JsonLast *l); /* NULL is fine */

@@ -3,13 +3,27 @@
 #include <math.h>
 #include <string.h>
 
-enum { INTEGER_DIGITS = 18, REAL_BYTES = 64, RECENT = 128, RECENT_BYTES = 64 };
+enum { INTEGER_DIGITS = 18, REAL_BYTES = 64, RECENT = 128, RECENT_BYTES = 64, LAST_TRIES = 8 };
+
+typedef struct Known {
+	size_t at, len; /* in the text */
+	json_t *value;
+} Known;
+
+struct JsonLast {
+	char *text;
+	GArray *known; /* Known, as they stood in the list */
+};
 
 typedef struct Reader {
 	const char *p, *end;
 	unsigned depth;
 	GString *plain; /* the text of a string that holds escapes */
 	json_t *recent[RECENT]; /* strings read lately, by hash; they live in the tree */
+	const char *text;
+	const JsonLast *last; /* NULL: nothing is known */
+	GArray *known; /* of this text; NULL: nobody wants it */
+	size_t next; /* of last: what is expected to come */
 } Reader;
 
 typedef struct Text {
@@ -232,6 +246,73 @@ static json_t *read_word(Reader *r, const char *word, json_t *value)
 	return value;
 }
 
+/* ---- a list whose objects may be known ---- */
+
+static void known_clear(void *p)
+{
+	json_decref(((Known *)p)->value);
+}
+
+static json_t *take_known(Reader *r, size_t i)
+{
+	if (i >= r->last->known->len)
+		return NULL;
+	const Known *k = &g_array_index(r->last->known, Known, i);
+	if (k->len > (size_t)(r->end - r->p) || memcmp(r->last->text + k->at, r->p, k->len) != 0)
+		return NULL;
+	r->p += k->len;
+	r->next = i + 1;
+	return json_incref(k->value);
+}
+
+/* Objects keep their order; between two that stayed some may have changed, come or gone. The end of
+ * an object says so itself, so that equal bytes are all of it. */
+static json_t *find_known(Reader *r)
+{
+	for (size_t i = 0; r->last && i < LAST_TRIES; i++) {
+		json_t *v = take_known(r, r->next + i);
+		if (v)
+			return v;
+	}
+	return NULL;
+}
+
+static json_t *read_item(Reader *r)
+{
+	if (peek(r) != '{')
+		return read_value(r);
+	const char *start = r->p;
+	json_t *v = find_known(r);
+	if (!v)
+		v = read_value(r);
+	if (!v)
+		return NULL;
+	Known k = { (size_t)(start - r->text), (size_t)(r->p - start), json_incref(v) };
+	g_array_append_val(r->known, k);
+	return v;
+}
+
+static json_t *read_items(Reader *r)
+{
+	g_autoptr(json_t) array = json_array();
+	if (!take(r, '['))
+		return NULL;
+	if (take(r, ']'))
+		return g_steal_pointer(&array);
+	do {
+		json_t *value = read_item(r);
+		if (!value || json_array_append_new(array, value) != 0)
+			return NULL;
+	} while (take(r, ','));
+	return take(r, ']') ? g_steal_pointer(&array) : NULL;
+}
+
+static bool is_list(const Reader *r, const Text *key)
+{
+	return r->known && r->depth == 1 && key->len == strlen("items") &&
+	       memcmp(key->start, "items", key->len) == 0;
+}
+
 /* ---- objects and arrays ---- */
 
 /* One member; a key that is there already is left to jansson, which names it. */
@@ -246,7 +327,8 @@ static bool read_member(Reader *r, json_t *object)
 	if (!take(r, ':'))
 		return false;
 	size_t before = json_object_size(object);
-	json_t *value = read_value(r);
+	bool list = is_list(r, &key) && peek(r) == '[';
+	json_t *value = list ? read_items(r) : read_value(r);
 	return value &&
 	       json_object_setn_new_nocheck(object, held ? held : key.start, key.len, value) == 0 &&
 	       json_object_size(object) > before;
@@ -312,12 +394,43 @@ static json_t *read_value(Reader *r)
 	}
 }
 
+static json_t *read_all(Reader *r)
+{
+	g_autoptr(json_t) value = read_value(r);
+	skip_space(r);
+	if (r->plain)
+		g_string_free(r->plain, TRUE);
+	return r->p == r->end ? g_steal_pointer(&value) : NULL;
+}
+
 json_t *json_read_quick(const char *text, size_t len)
 {
 	Reader r = { .p = text, .end = text + len };
-	g_autoptr(json_t) value = read_value(&r);
-	skip_space(&r);
-	if (r.plain)
-		g_string_free(r.plain, TRUE);
-	return r.p == r.end ? g_steal_pointer(&value) : NULL;
+	return read_all(&r);
+}
+
+void json_last_free(JsonLast *l)
+{
+	if (!l)
+		return;
+	g_array_unref(l->known);
+	g_free(l->text);
+	g_free(l);
+}
+
+json_t *json_read_list(const char *text, size_t len, const JsonLast *last, JsonLast **ret_next)
+{
+	*ret_next = NULL;
+	if (len > JSON_LAST_BYTES)
+		return json_read_quick(text, len);
+	g_autoptr(GArray) known = g_array_new(FALSE, FALSE, sizeof(Known));
+	g_array_set_clear_func(known, known_clear);
+	Reader r = { .p = text, .end = text + len, .text = text, .last = last, .known = known };
+	json_t *value = read_all(&r);
+	if (value && known->len > 0) {
+		*ret_next = g_new0(JsonLast, 1);
+		(*ret_next)->text = g_memdup2(text, len);
+		(*ret_next)->known = g_steal_pointer(&known);
+	}
+	return value;
 }

@@ -193,6 +193,95 @@ static void test_corpus(void)
 	g_assert_cmpuint(n_damaged, >, 1000);
 }
 
+/* ---- lists ---- */
+
+static json_t *item(const json_t *list, size_t i)
+{
+	return json_array_get(json_object_get(list, "items"), i);
+}
+
+static json_t *list_of(const char *items, JsonLast **last)
+{
+	g_autofree char *text =
+		g_strdup_printf("{\"kind\":\"L\",\"items\":[%s],\"metadata\":{}}", items);
+	json_t *v = json_parse_list(text, strlen(text), last, NULL);
+	g_autoptr(json_t) plain = json_parse(text, strlen(text), NULL);
+	g_assert_true(v ? json_equal(v, plain) : plain == NULL);
+	return v;
+}
+
+#define A "{\"name\":\"a\",\"items\":[{\"x\":1}]}"
+#define B "{\"name\":\"b\",\"v\":1}"
+#define B2 "{\"name\":\"b\",\"v\":12}"
+#define C "{\"name\":\"c\"}"
+#define D "{\"name\":\"d\"}"
+
+/* What did not change is the same tree, wherever it stands now. */
+static void test_list(void)
+{
+	static const struct {
+		const char *then, *now;
+		const char *kept; /* for each of now: its place then, '-' read anew */
+	} steps[] = { { A "," B "," C, A "," B "," C, "012" },
+		{ A "," B "," C, A "," B2 "," C, "0-2" }, { A "," B "," C, A "," C, "02" },
+		{ A "," C, A "," B "," C "," D, "0-1-" }, { A "," B, " \n" A " , " B " ", "01" },
+		{ A "," B "," C, C "," B "," A, "2--" }, { A, "", "" }, { "", A, "-" },
+		{ A "," A, A "," A, "01" }, { B, B2, "-" }, { "1,2," A, "1,2," A, "--0" } };
+	for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+		JsonLast *last = NULL;
+		g_autoptr(json_t) then = list_of(steps[i].then, &last);
+		g_autoptr(json_t) now = list_of(steps[i].now, &last);
+		size_t first = i == G_N_ELEMENTS(steps) - 1 ? 2 : 0; /* behind the numbers */
+		for (size_t k = 0; steps[i].kept[k]; k++) {
+			char c = steps[i].kept[k];
+			bool same =
+				c != '-' && item(now, k) == item(then, first + (size_t)(c - '0'));
+			g_assert_cmpint(same, ==, c != '-');
+		}
+		json_last_free(last);
+	}
+}
+
+/* What is broken is broken whatever was known, and a long list is not remembered. */
+static void test_list_limits(void)
+{
+	JsonLast *last = NULL;
+	g_autoptr(json_t) good = list_of(A "," B, &last);
+	g_assert_nonnull(last);
+	g_assert_null(list_of(A "," B "}", &last));
+	g_assert_null(last);
+	g_autofree char *many = g_strnfill(JSON_LAST_BYTES, ' ');
+	g_autofree char *text = g_strconcat(A, many, NULL);
+	g_autoptr(json_t) wide = list_of(text, &last);
+	g_assert_nonnull(wide);
+	g_assert_null(last);
+	json_last_free(last);
+}
+
+/* Damaged after a good one was read: the same as if nothing were known. */
+static void test_list_damage(void)
+{
+	static const char base[] = "{\"items\":[" A "," B "," C "," D "]}";
+	static const char odd[] = "\"\\{}[],:12abx ";
+	uint64_t state = 3;
+	unsigned n_good = 0;
+	for (unsigned i = 0; i < 20000; i++) {
+		JsonLast *last = NULL;
+		g_autoptr(json_t) then = json_parse_list(base, sizeof base - 1, &last, NULL);
+		g_autofree char *text = g_strdup(base);
+		for (uint64_t k = next_random(&state) % 2 + 1; k > 0; k--)
+			text[next_random(&state) % (sizeof base - 1)] =
+				odd[next_random(&state) % (sizeof odd - 1)];
+		g_autoptr(json_t) have = json_parse_list(text, sizeof base - 1, &last, NULL);
+		g_autoptr(json_t) want =
+			json_loadb(text, sizeof base - 1, JSON_REJECT_DUPLICATES, NULL);
+		g_assert_true(have ? want && json_equal(have, want) : want == NULL);
+		n_good += have != NULL;
+		json_last_free(last);
+	}
+	g_assert_cmpuint(n_good, >, 500);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -201,5 +290,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/read/errors", test_errors);
 	g_test_add_func("/read/damage", test_damage);
 	g_test_add_func("/read/corpus", test_corpus);
+	g_test_add_func("/read/list", test_list);
+	g_test_add_func("/read/list-limits", test_list_limits);
+	g_test_add_func("/read/list-damage", test_list_damage);
 	return g_test_run();
 }

@@ -114,7 +114,7 @@ static char *message_of(const KubeAnswer *a, const HttpAnswer *h)
 		a->status, h->content_type ? h->content_type : "something");
 }
 
-static json_t *parse_body(const HttpAnswer *h)
+static json_t *parse_body(const HttpAnswer *h, JsonLast **last)
 {
 	const char *p = h->body;
 	while (p && g_ascii_isspace(*p))
@@ -122,7 +122,8 @@ static json_t *parse_body(const HttpAnswer *h)
 	/* The type may be missing or wrong behind a proxy; what starts like an object is tried. */
 	if (h->outcome != HTTP_ANSWERED || !p || *p != '{')
 		return NULL;
-	json_t *v = json_parse(h->body, h->n_body, NULL);
+	json_t *v = last ? json_parse_list(h->body, h->n_body, last, NULL)
+			 : json_parse(h->body, h->n_body, NULL);
 	if (json_is_object(v))
 		return v;
 	json_decref(v);
@@ -157,12 +158,12 @@ static void judge(KubeAnswer *a, bool write, bool raw)
 	a->effect = write ? effect_of_status(a, status) : KUBE_NOT_APPLIED;
 }
 
-void kube_answer_init(KubeAnswer *a, const HttpAnswer *h, bool write, bool raw)
+void kube_answer_init(KubeAnswer *a, const HttpAnswer *h, bool write, bool raw, JsonLast **last)
 {
 	*a = (KubeAnswer){
 		.outcome = h->outcome,
 		.status = h->status,
-		.json = parse_body(h),
+		.json = parse_body(h, last),
 		.text = h->body ? h->body : "",
 		.retry_after_sec = h->retry_after_sec,
 		.content_type = h->content_type,

@@ -32,8 +32,9 @@ typedef struct KubeAnswer {
 	char *owned_message; /* private */
 } KubeAnswer;
 
-/* raw: the answer may be text (health endpoints). The strings are borrowed from h. */
-void kube_answer_init(KubeAnswer *a, const HttpAnswer *h, bool write, bool raw);
+/* raw: the answer may be text (health endpoints). The strings are borrowed from h. last: of the
+ * same list, see json_parse_list(); NULL: none. */
+void kube_answer_init(KubeAnswer *a, const HttpAnswer *h, bool write, bool raw, JsonLast **last);
 void kube_answer_clear(KubeAnswer *a);
 /* One that we give ourselves, without any request: NOT_SENT with this error. */
 void kube_answer_init_error(KubeAnswer *a, const GError *err, int status, int64_t now_usec);

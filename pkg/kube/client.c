@@ -1,6 +1,15 @@
 #include "kube/client.h"
 #include <string.h>
 
+enum { LISTS_MAX = 16 };
+
+/* What is remembered of a list. */
+typedef struct LastList {
+	char *path;
+	JsonLast *last;
+	uint64_t used; /* id of the call that used it last */
+} LastList;
+
 struct KubeClient {
 	Http http;
 	Loop loop;
@@ -9,6 +18,7 @@ struct KubeClient {
 	char **writer_groups;
 	uint64_t next_id;
 	GHashTable *calls; /* id -> Call */
+	LastList lists[LISTS_MAX];
 };
 
 typedef struct Call {
@@ -16,7 +26,7 @@ typedef struct Call {
 	KubeClient *client;
 	char *method, *path, *content_type, *accept, *body;
 	size_t n_body;
-	bool write, raw, as_writer;
+	bool write, raw, list, as_writer;
 	bool renewed; /* the one renewal after a 401 was used */
 	unsigned revision; /* of the credentials that it was sent with */
 	int timeout_msec;
@@ -52,6 +62,37 @@ static void call_fail(Call *c, const GError *err, int status)
 	call_end(c, &a);
 }
 
+static void list_clear(LastList *l)
+{
+	g_free(l->path);
+	json_last_free(l->last);
+	*l = (LastList){ 0 };
+}
+
+/* That of the call's path, else the one that was not used for longest, emptied. */
+static JsonLast **last_of(const Call *c)
+{
+	LastList *best = c->client->lists;
+	for (LastList *l = best; l < c->client->lists + LISTS_MAX; l++) {
+		if (l->path && strcmp(l->path, c->path) == 0) {
+			l->used = c->id;
+			return &l->last;
+		}
+		if (l->used < best->used)
+			best = l;
+	}
+	list_clear(best);
+	best->path = g_strdup(c->path);
+	best->used = c->id;
+	return &best->last;
+}
+
+void kube_client_forget_lists(KubeClient *k)
+{
+	for (size_t i = 0; i < LISTS_MAX; i++)
+		list_clear(&k->lists[i]);
+}
+
 static void call_send(Call *c);
 
 static void on_renewed(const GError *err, void *ud)
@@ -75,7 +116,7 @@ static void on_answer(const HttpAnswer *h, void *ud)
 		c->creds_id = creds_refresh(c->client->creds, c->revision, on_renewed, c);
 		return;
 	}
-	kube_answer_init(&a, h, c->write, c->raw || c->line);
+	kube_answer_init(&a, h, c->write, c->raw || c->line, c->list ? last_of(c) : NULL);
 	call_end(c, &a);
 }
 
@@ -151,6 +192,7 @@ static Call *call_new(KubeClient *k, const KubeCall *from, KubeDone *done, void 
 	c->as_writer =
 		from->identity == KUBE_AS_USUAL ? c->write : from->identity == KUBE_AS_WRITER;
 	c->raw = from->raw;
+	c->list = from->list;
 	c->timeout_msec = from->timeout_msec;
 	c->max_bytes = from->max_bytes;
 	c->done = done;
@@ -217,6 +259,7 @@ void kube_client_free(KubeClient *k)
 		call_free(c);
 	}
 	g_hash_table_unref(k->calls);
+	kube_client_forget_lists(k);
 	g_free(k->writer);
 	g_strfreev(k->writer_groups);
 	g_free(k);

@@ -22,6 +22,8 @@ typedef struct KubeClientOptions {
 KubeClient *kube_client_new(const KubeClientOptions *o);
 void kube_client_free(KubeClient *k); /* completions are dropped; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KubeClient, kube_client_free)
+/* Nobody lists for a while: what is remembered of the last lists goes. */
+void kube_client_forget_lists(KubeClient *k);
 Loop kube_client_loop(const KubeClient *k);
 const char *kube_client_origin(const KubeClient *k); /* "context X of FILE" */
 
@@ -40,6 +42,7 @@ typedef struct KubeCall {
 	KubeIdentity identity;
 	bool is_read; /* a POST that changes nothing, such as a review */
 	bool raw; /* a text answer is fine */
+	bool list; /* objects that stood in the last answer of this path are not read anew */
 	int timeout_msec; /* 0 = the transport's */
 	size_t max_bytes;
 } KubeCall;

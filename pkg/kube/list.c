@@ -21,7 +21,8 @@ static void on_page(const KubeAnswer *a, void *ud);
 static void ask(KubeLister *l, const char *next)
 {
 	g_autofree char *path = kube_path_query(l->path, "continue", next, NULL);
-	KubeCall c = { .method = "GET", .path = path, .accept = l->accept };
+	/* Paths of later pages never come again. */
+	KubeCall c = { .method = "GET", .path = path, .accept = l->accept, .list = !next };
 	l->call = kube_call(l->client, &c, on_page, l);
 }
 

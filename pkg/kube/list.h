@@ -19,7 +19,8 @@ typedef struct KubeList {
 	size_t n_items;
 } KubeList;
 
-/* One page; items is a JSON array and lives for the call only. first: a pass begins, what came
+/* One page; items is a JSON array and lives for the call only; its objects may be kept, and are
+ * not to be changed: the next list may hand out the same ones. first: a pass begins, what came
  * before counts no more. */
 typedef void KubePage(json_t *items, bool first, void *ud);
 typedef void KubeListDone(const KubeList *l, void *ud);

@@ -103,7 +103,7 @@ static void check_case(const Case *c, bool write)
 		.error = c->outcome == HTTP_ANSWERED ? NULL : "x:443: gone" };
 	KubeAnswer a;
 	int want = write ? c->write : c->read;
-	kube_answer_init(&a, &h, write, false);
+	kube_answer_init(&a, &h, write, false, NULL);
 	g_test_message("%s, %s: %s", c->name, write ? "write" : "read", a.message);
 	g_assert_cmpint(a.ok, ==, want == OK);
 	if (!a.ok)
@@ -141,7 +141,7 @@ static void test_fields(void)
 		.sent_usec = 42 };
 	KubeAnswer a;
 	g_autoptr(GError) err = NULL;
-	kube_answer_init(&a, &h, true, false);
+	kube_answer_init(&a, &h, true, false, NULL);
 	g_assert_cmpstr(a.reason, ==, "Conflict");
 	g_assert_cmpstr(a.message, ==, "Apply failed with 1 conflict");
 	g_assert_true(kube_answer_has_cause(&a, "FieldManagerConflict"));
@@ -166,7 +166,7 @@ static void test_raw(void)
 		.content_type = "text/plain",
 		.retry_after_sec = -1 };
 	KubeAnswer a;
-	kube_answer_init(&a, &h, false, true);
+	kube_answer_init(&a, &h, false, true, NULL);
 	g_assert_true(a.ok);
 	g_assert_cmpstr(a.text, ==, "ok");
 	kube_answer_clear(&a);

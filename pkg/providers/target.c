@@ -105,23 +105,22 @@ static bool broken(Pending *p)
 
 /* managedFields are only looked at on the object that carries the wish; everywhere else they are
  * most of the bytes. */
-static void slim(json_t *object, bool owners)
+json_t *target_slim(json_t *object, bool owners)
 {
 	json_t *meta = json_object_get(object, "metadata");
-	json_object_del(json_object_get(meta, "annotations"), LAST_APPLIED);
-	if (!owners)
-		json_object_del(meta, "managedFields");
-}
-
-json_t *target_slim(const json_t *object, bool owners)
-{
-	json_t *out = json_copy((json_t *)object);
-	json_t *meta = json_copy(json_object_get(object, "metadata"));
 	json_t *notes = json_object_get(meta, "annotations");
-	if (json_object_get(notes, LAST_APPLIED))
-		json_object_set_new(meta, "annotations", json_copy(notes));
-	json_object_set_new(out, "metadata", meta);
-	slim(out, owners);
+	bool applied = json_object_get(notes, LAST_APPLIED);
+	bool owned = !owners && json_object_get(meta, "managedFields");
+	if (!applied && !owned)
+		return json_incref(object);
+	json_t *out = json_copy(object), *next = json_copy(meta);
+	json_object_set_new(out, "metadata", next);
+	if (owned)
+		json_object_del(next, "managedFields");
+	if (applied) {
+		json_object_set_new(next, "annotations", json_copy(notes));
+		json_object_del(json_object_get(next, "annotations"), LAST_APPLIED);
+	}
 	return out;
 }
 
@@ -132,8 +131,7 @@ static void on_object(const KubeAnswer *a, void *ud)
 	if (a->status == 404 && a->code == SL_ERR_NOT_FOUND) { /* the server itself, not a proxy */
 		fact_read_done(p->read, view_new_missing(), NULL);
 	} else if (kube_answer_check(a, fact_read_key(p->read), &err)) {
-		slim(a->json, true);
-		fact_read_done(p->read, view_new(json_incref(a->json)), NULL);
+		fact_read_done(p->read, view_new(target_slim(a->json, true)), NULL);
 	} else {
 		fact_read_done(p->read, NULL, err);
 	}
@@ -175,8 +173,7 @@ static void on_page(json_t *items, bool first, void *ud)
 	size_t i;
 	json_t *o;
 	json_array_foreach (items, i, o)
-		slim(o, false);
-	json_array_extend(p->items, items);
+		json_array_append_new(p->items, target_slim(o, false));
 }
 
 static void on_list(const KubeList *l, void *ud)

@@ -76,8 +76,8 @@ void target_read_text(Target *t, FactRead *r, const char *path, size_t max_bytes
 void target_fail_read(Target *t, FactRead *r);
 
 /* An object as the facts below show it, without what is large and looked at by nobody; owners: with
- * its managedFields. New reference; object is untouched. */
-json_t *target_slim(const json_t *object, bool owners);
+ * its managedFields. New reference, perhaps of the object itself; object is untouched. */
+json_t *target_slim(json_t *object, bool owners);
 
 /* Facts by API path: an object (missing is a fact), a list (json has "items", large and unused
  * fields cut), and /version. Answers other than these are failures with the server's own words. */

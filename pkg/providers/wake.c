@@ -56,7 +56,7 @@ static const json_t *shown_in(const Wake *w, const json_t *fact, const char *nam
 static json_t *list_with(const json_t *list, size_t i, const json_t *object)
 {
 	json_t *items = json_copy(json_object_get(list, "items"));
-	json_array_set_new(items, i, target_slim(object, false));
+	json_array_set_new(items, i, target_slim((json_t *)object, false));
 	return json_pack("{s:o, s:{s:s}}", "items", items, "metadata", "resourceVersion",
 		version_of(object));
 }
@@ -73,7 +73,7 @@ static bool follow(Wake *w, const json_t *object, bool wake)
 	if (!shown || g_strcmp0(version_of(shown), before) != 0)
 		return false;
 	json_t *next = w->row->row == &fact_list ? list_with(v->json, i, object)
-						 : target_slim(object, true);
+						 : target_slim((json_t *)object, true);
 	return site_fact_follow(w->t->site, w->row->row, w->row->key, view_new(next), wake);
 }
 
@@ -225,4 +225,6 @@ void target_sleep(Target *t)
 		g_free(w);
 	}
 	site_fact_forget(t->site, &fact_wake, NULL);
+	if (t->kube)
+		kube_client_forget_lists(t->kube);
 }
