@@ -41,22 +41,35 @@ static void append_escape(GString *out, char c)
 	}
 }
 
+/* How many bytes from the start stand for themselves. */
+static size_t n_plain(const char *s, size_t len)
+{
+	size_t i = 0;
+	while (len - i >= 8 && is_plain_word(s + i))
+		i += 8;
+	while (i < len && is_plain(s[i]))
+		i++;
+	return i;
+}
+
 static void append_string(GString *out, const char *s, size_t len)
 {
-	size_t from = 0, i = 0;
-	g_string_append_c(out, '"');
-	while (i < len) {
-		if (len - i >= 8 && is_plain_word(s + i)) {
-			i += 8;
-		} else if (is_plain(s[i])) {
-			i++;
-		} else {
-			g_string_append_len(out, s + from, (gssize)(i - from));
-			append_escape(out, s[i++]);
-			from = i;
-		}
+	size_t at = out->len, n = n_plain(s, len);
+	/* Room for all of it at once: most texts are plain. */
+	g_string_set_size(out, at + len + 2);
+	out->str[at] = '"';
+	memcpy(out->str + at + 1, s, n);
+	if (n == len) {
+		out->str[at + 1 + n] = '"';
+		return;
 	}
-	g_string_append_len(out, s + from, (gssize)(len - from));
+	g_string_truncate(out, at + 1 + n);
+	while (n < len) {
+		append_escape(out, s[n++]);
+		size_t more = n_plain(s + n, len - n);
+		g_string_append_len(out, s + n, (gssize)more);
+		n += more;
+	}
 	g_string_append_c(out, '"');
 }
 
