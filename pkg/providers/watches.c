@@ -67,13 +67,17 @@ static Watched *find(const TargetWatches *all, const FactRow *row, const char *k
 
 /* ---- what is kept of an object ---- */
 
+/* A part without some of its members; the part itself where it has none of them. */
 static void set_without(json_t *out, const json_t *object, const char *part, const char *const *cut)
 {
-	const json_t *whole = json_object_get(object, part);
+	json_t *whole = json_object_get(object, part);
+	bool has = false;
 	if (!json_is_object(whole))
 		return;
-	json_t *copy = json_copy((json_t *)whole);
-	for (; *cut; cut++)
+	for (const char *const *c = cut; *c && !has; c++)
+		has = json_object_get(whole, *c) != NULL;
+	json_t *copy = has ? json_copy(whole) : json_incref(whole);
+	for (; has && *cut; cut++)
 		json_object_del(copy, *cut);
 	json_object_set_new(out, part, copy);
 }

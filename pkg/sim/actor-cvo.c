@@ -26,22 +26,38 @@ static bool healthy(const SimObj *co)
 	return condition_is(st, "Available", "True") && condition_is(st, "Degraded", "False");
 }
 
-SimObj *operator_in_work(SimActors *a, size_t *ret_done, size_t *ret_all)
+static const char *first_away(const SimActors *a)
+{
+	for (size_t i = 0; i < sim_store_n(a->store, SIM_CLUSTEROPERATORS); i++) {
+		const SimObj *co = sim_store_at(a->store, SIM_CLUSTEROPERATORS, i);
+		if (!condition_is(json_object_get(co->json, "status"), "Available", "True"))
+			return co->name;
+	}
+	return NULL;
+}
+
+const Work *operators_at_work(SimActors *a)
 {
 	Work *w = &a->work;
-	if (!w->known) {
-		*w = (Work){ .known = true };
-		for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
-			SimObj *co = find(a, SIM_CLUSTEROPERATORS, NULL, order[i]);
-			if (!co)
-				continue;
-			w->all++;
-			if (strcmp(operator_version(co), a->cvo.target) == 0 && healthy(co))
-				w->done++;
-			else if (!w->first)
-				w->first = co;
-		}
+	if (w->known)
+		return w;
+	*w = (Work){ .known = true, .away = first_away(a) };
+	for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+		SimObj *co = find(a, SIM_CLUSTEROPERATORS, NULL, order[i]);
+		if (!co)
+			continue;
+		w->all++;
+		if (strcmp(operator_version(co), a->cvo.target) == 0 && healthy(co))
+			w->done++;
+		else if (!w->first)
+			w->first = co;
 	}
+	return w;
+}
+
+SimObj *operator_in_work(SimActors *a, size_t *ret_done, size_t *ret_all)
+{
+	const Work *w = operators_at_work(a);
 	*ret_done = w->done;
 	*ret_all = w->all;
 	return w->first;

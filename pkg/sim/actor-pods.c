@@ -239,6 +239,36 @@ static json_t *keep_disrupted(SimActors *a, const SimObj *pdb, int64_t *ret_due)
 	return out;
 }
 
+typedef struct PdbStatus {
+	int64_t generation;
+	int allowed, healthy, desired, expected;
+} PdbStatus;
+
+/* Whether the status on the object says just this. */
+static bool pdb_says(
+	const json_t *status, const PdbStatus *s, const json_t *cond, const json_t *disrupted)
+{
+	const json_t *conditions = json_object_get(status, "conditions");
+	return tree_int(status, "observedGeneration", -1) == s->generation &&
+	       tree_int(status, "disruptionsAllowed", -1) == s->allowed &&
+	       tree_int(status, "currentHealthy", -1) == s->healthy &&
+	       tree_int(status, "desiredHealthy", -1) == s->desired &&
+	       tree_int(status, "expectedPods", -1) == s->expected &&
+	       json_array_size(conditions) == 1 &&
+	       json_equal(json_array_get(conditions, 0), cond) &&
+	       json_equal(json_object_get(status, "disruptedPods"), disrupted) &&
+	       json_object_size(status) == 7;
+}
+
+/* Takes cond and disrupted. */
+static json_t *pdb_status(const PdbStatus *s, json_t *cond, json_t *disrupted)
+{
+	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:[o], s:o}", "observedGeneration",
+		s->generation, "disruptionsAllowed", s->allowed, "currentHealthy", s->healthy,
+		"desiredHealthy", s->desired, "expectedPods", s->expected, "conditions", cond,
+		"disruptedPods", disrupted);
+}
+
 static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n)
 {
 	int64_t due = INT64_MAX;
@@ -258,12 +288,14 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 	const json_t *old = json_object_get(pdb->json, "status");
 	json_t *cond = condition_new(a, old, "DisruptionAllowed", allowed ? "True" : "False",
 		allowed ? "SufficientPods" : "InsufficientPods", "");
-	g_autoptr(json_t) st = json_pack("{s:I, s:i, s:i, s:i, s:i, s:[o], s:o}",
-		"observedGeneration", tree_int(pdb->json, "metadata.generation", 1),
-		"disruptionsAllowed", allowed, "currentHealthy", healthy, "desiredHealthy", desired,
-		"expectedPods", expected, "conditions", cond, "disruptedPods", disrupted);
-	if (old && json_equal(st, old))
+	PdbStatus now = { tree_int(pdb->json, "metadata.generation", 1), allowed, healthy, desired,
+		expected };
+	if (old && pdb_says(old, &now, cond, disrupted)) {
+		json_decref(cond);
+		json_decref(disrupted);
 		return due;
+	}
+	g_autoptr(json_t) st = pdb_status(&now, cond, disrupted);
 	/* A merge patch keeps entries of a map that it does not name: the whole status goes out. */
 	json_t *gone = json_object_get(old, "disruptedPods");
 	const char *name;

@@ -40,6 +40,7 @@ typedef struct Cvo {
 typedef struct Work {
 	bool known;
 	SimObj *first; /* the first that is not done; NULL: all are */
+	const char *away; /* the first that is not Available; NULL: all are */
 	size_t done, all;
 } Work;
 
@@ -120,4 +121,5 @@ char *cvo_risks(const SimActors *a, const char *version);
 int64_t cvo_upgradeable(SimActors *a);
 /* cvo-status.c */
 void cvo_publish(SimActors *a, SimObj *cv);
+const Work *operators_at_work(SimActors *a);
 SimObj *operator_in_work(SimActors *a, size_t *ret_done, size_t *ret_all);

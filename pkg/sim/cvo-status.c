@@ -22,16 +22,6 @@ static bool restarting(const SimActors *a)
 	return a->cvo.restart_usec > a->now.boot_usec;
 }
 
-static const char *first_unavailable(const SimActors *a)
-{
-	for (size_t i = 0; i < sim_store_n(a->store, SIM_CLUSTEROPERATORS); i++) {
-		const SimObj *co = sim_store_at(a->store, SIM_CLUSTEROPERATORS, i);
-		if (!condition_is(json_object_get(co->json, "status"), "Available", "True"))
-			return co->name;
-	}
-	return NULL;
-}
-
 static View view(SimActors *a)
 {
 	const Cvo *c = &a->cvo;
@@ -39,7 +29,7 @@ static View view(SimActors *a)
 	v.work = operator_in_work(a, &v.done, &v.all);
 	const Release *r = release_by(a, v.target, NULL);
 	v.image = restarting(a) && r ? r->image : c->target_image;
-	const char *down = first_unavailable(a);
+	const char *down = operators_at_work(a)->away;
 	int64_t in_step = a->now.boot_usec - c->step_usec;
 	if (down) {
 		v.failing = "True";

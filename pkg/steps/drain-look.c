@@ -105,7 +105,7 @@ static void add_pods(DrainLook *l, Item *node, const View *object, const View *p
 	size_t n = json_array_size(items), i;
 	l->pods = g_new0(DrainPod, n + 1);
 	l->items = g_new0(Item *, n + 1);
-	l->refusals = g_new0(EvictVerdict, n + 1);
+	l->refusals = g_new(EvictVerdict, n + 1); /* each filled before it is used */
 	int64_t since = l->in.now_usec - item_observed_usec(node);
 	bool unreachable = node_unreachable(object);
 	json_array_foreach (items, i, p)

@@ -312,8 +312,8 @@ StepResult gates_run(
 {
 	size_t n_all;
 	cluster_gates(it, &n_all);
-	g_autofree const Gate **gates = g_new0(const Gate *, n_all + 1);
-	g_autofree GateJudgement *js = g_new0(GateJudgement, n_all + 1);
+	g_autofree const Gate **gates = g_new(const Gate *, n_all + 1);
+	g_autofree GateJudgement *js = g_new(GateJudgement, n_all + 1);
 	Round r = { .gates = gates, .js = js };
 	int64_t ends = soak_sec * SL_USEC_PER_SEC;
 	if (soak_sec > 0) {
