@@ -309,10 +309,9 @@ static int64_t pdb_tick(SimActors *a, SimObj *pdb, SimObj *const *pods, size_t n
 	return due;
 }
 
-static bool is_about(SimObj *pdb, const SimSnap *pod)
+static bool is_about(SimObj *pdb, const char *ns, const json_t *labels)
 {
-	return pod && strcmp(pdb->ns, tree_str(pod->json, "metadata.namespace")) == 0 &&
-	       selector_matches(sim_pdb_selector(pdb), tree_get(pod->json, "metadata.labels"));
+	return strcmp(pdb->ns, ns) == 0 && selector_matches(sim_pdb_selector(pdb), labels);
 }
 
 void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
@@ -325,10 +324,15 @@ void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
 		obj->memo.dirty = true;
 	if (c->kind->id != SIM_PODS || a->pdbs_dirty)
 		return;
+	const json_t *some = c->now ? c->now->json : c->was->json;
+	const char *ns = tree_str(some, "metadata.namespace");
+	const json_t *now = tree_get(some, "metadata.labels");
+	const json_t *was = c->was ? tree_get(c->was->json, "metadata.labels") : now;
 	for (size_t i = 0; i < sim_store_n(a->store, SIM_PDBS); i++) {
 		SimObj *pdb = sim_store_at(a->store, SIM_PDBS, i);
 		if (!pdb->memo.dirty)
-			pdb->memo.dirty = is_about(pdb, c->was) || is_about(pdb, c->now);
+			pdb->memo.dirty =
+				is_about(pdb, ns, now) || (was != now && is_about(pdb, ns, was));
 	}
 }
 

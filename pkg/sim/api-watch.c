@@ -19,8 +19,12 @@ size_t sim_api_watches(const SimApi *a)
 
 static void emit(SimApi *a, uint64_t id, const SimKind *k, const char *type, SimSnap *s)
 {
-	GString *out = g_string_sized_new(s->len + 64);
-	g_string_append_printf(out, "{\"type\":\"%s\",\"object\":", type);
+	size_t len;
+	sim_snap_text(s, &len);
+	GString *out = g_string_sized_new(len + 128);
+	g_string_append(out, "{\"type\":\"");
+	g_string_append(out, type);
+	g_string_append(out, "\",\"object\":");
 	api_append_object(out, k, s);
 	g_string_append_c(out, '}');
 	a->sink.line(a->sink.ud, id, out->str);

@@ -81,8 +81,11 @@ void api_append_object(GString *out, const SimKind *k, SimSnap *s)
 		g_string_append_len(out, text, (gssize)len);
 		return;
 	}
-	g_string_append_printf(
-		out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", k->kind, sim_kind_api_version(k));
+	g_string_append(out, "{\"kind\":\"");
+	g_string_append(out, k->kind);
+	g_string_append(out, "\",\"apiVersion\":\"");
+	g_string_append(out, sim_kind_api_version(k));
+	g_string_append(out, "\",");
 	g_string_append_len(out, text + 1, (gssize)len - 1);
 }
 

@@ -48,6 +48,23 @@ static bool stale(const SimWrite *w, const SimObj *o, SimAnswer *ret)
 	return false;
 }
 
+/* Steals obj; what nobody else holds is changed in place. */
+static json_t *with_member(json_t *obj, const char *key, json_t *v)
+{
+	if (json_object_get(obj, key) == v)
+		return obj;
+	if (obj->refcount == 1) {
+		if (v)
+			json_object_set_nocheck(obj, key, v);
+		else
+			json_object_del(obj, key);
+		return obj;
+	}
+	json_t *out = tree_set(obj, key, v ? json_incref(v) : NULL);
+	json_decref(obj);
+	return out;
+}
+
 /* Steals next; keeps what no client may change. */
 static json_t *keep_meta(const json_t *was, json_t *next)
 {
@@ -65,17 +82,23 @@ static json_t *keep_meta(const json_t *was, json_t *next)
 		else
 			json_object_del(meta, fixed[i]);
 	}
-	json_t *out = tree_set(next, "metadata", meta);
-	json_decref(next);
+	json_t *out = with_member(next, "metadata", meta);
+	json_decref(meta);
 	return out;
 }
 
-static json_t *with_member(json_t *obj, const char *key, json_t *v)
+/* Steals obj and v. */
+static json_t *with_meta(json_t *obj, const char *key, json_t *v)
 {
-	if (json_object_get(obj, key) == v)
+	json_t *meta = json_object_get(obj, "metadata");
+	if (obj->refcount == 1 && meta && meta->refcount == 1) {
+		json_object_set_new_nocheck(meta, key, v);
 		return obj;
-	json_t *out = tree_set(obj, key, v ? json_incref(v) : NULL);
-	json_decref(obj);
+	}
+	meta = meta ? json_copy(meta) : json_object();
+	json_object_set_new_nocheck(meta, key, v);
+	json_t *out = with_member(obj, "metadata", meta);
+	json_decref(meta);
 	return out;
 }
 
@@ -167,16 +190,11 @@ static SimAnswer commit(SimStore *s, const SimWrite *w, SimObj *o, json_t *next,
 	}
 	if (w->kind->generation && w->sub == SIM_SUB_NONE && spec_changed(o->json, next)) {
 		int64_t gen = tree_int(o->json, "metadata.generation", 1) + 1;
-		json_t *out = tree_set(next, "metadata.generation", json_integer(gen));
-		json_decref(next);
-		next = out;
+		next = with_meta(next, "generation", json_integer(gen));
 	}
 	if (w->kind->tracked && w->verb != SIM_APPLY) {
 		ManagedWrite m = managed_write(w, now_usec);
-		json_t *out =
-			tree_set(next, "metadata.managedFields", managed_update(o->json, next, &m));
-		json_decref(next);
-		next = out;
+		next = with_meta(next, "managedFields", managed_update(o->json, next, &m));
 	}
 	if (w->dry_run)
 		return (SimAnswer){ .status = 200, .json = next };
