@@ -81,7 +81,11 @@ static char *serve(const struct Verb *v, GError **err)
 		return NULL;
 	}
 	g_autoptr(json_t) answer = v->run(request, err);
-	return answer ? json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	if (!answer)
+		return NULL;
+	GString *out = g_string_new(NULL);
+	json_append(out, answer, false);
+	return g_string_free(out, FALSE);
 }
 
 static int usage(void)
@@ -113,10 +117,9 @@ int main(int argc, char **argv)
 		return usage();
 	g_log_set_writer_func(complain, NULL, NULL);
 	g_autoptr(GError) err = NULL;
-	char *answer = serve(v, &err);
+	g_autofree char *answer = serve(v, &err);
 	g_autofree char *error = answer ? NULL : job_error_text(err);
 	if (!write_all(answer ? answer : error))
 		return EXIT_USAGE + 10; /* nobody listens any more */
-	free(answer);
 	return error ? JOB_EXIT_ERROR : 0;
 }
