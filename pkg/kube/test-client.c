@@ -249,6 +249,7 @@ typedef struct Listed {
 	int64_t sent_usec;
 	KubeLister *lister;
 	bool free_in_page;
+	json_t *items; /* of all pages, where the test wants them */
 } Listed;
 
 static void on_page(json_t *items, bool first, void *ud)
@@ -262,6 +263,7 @@ static void on_page(json_t *items, bool first, void *ud)
 	}
 	json_array_foreach (items, i, item)
 		g_string_append(l->names, json_path_str(item, "metadata.name", "?"));
+	json_array_extend(l->items, items);
 	if (l->free_in_page)
 		g_clear_pointer(&l->lister, kube_lister_free);
 }
@@ -391,6 +393,46 @@ static void test_list_freed_in_page(void)
 	g_string_free(l.names, TRUE);
 }
 
+static json_t *listed_once(Sim *s, const char *path)
+{
+	Listed l = { .items = json_array(), .names = g_string_new(NULL) };
+	l.lister = kube_list(s->k, path, &(KubeListOptions){ 0 }, on_page, on_listed, &l);
+	sim_until(s, &l.done);
+	g_assert_true(l.ok);
+	g_string_free(l.names, TRUE);
+	return l.items;
+}
+
+/* What did not change is the same tree, path by path, until nobody lists for a while; and the
+ * memory is bounded. */
+static void test_list_again(void)
+{
+	g_autoptr(Sim) s = sim_new(NULL);
+	static const Script ab = { "GET", NULL, 200, PAGE("9", "", ITEM("a") "," ITEM("b")) };
+	static const Script ac = { "GET", NULL, 200, PAGE("10", "", ITEM("a") "," ITEM("c")) };
+	Script rows[24] = { ab, ac, ab, ab };
+	for (size_t i = 4; i < G_N_ELEMENTS(rows); i++)
+		rows[i] = ab;
+	sim_expect(s, rows);
+	g_autoptr(json_t) first = listed_once(s, "/api/v1/pods");
+	g_autoptr(json_t) second = listed_once(s, "/api/v1/pods");
+	g_assert_true(json_array_get(first, 0) == json_array_get(second, 0));
+	g_assert_true(json_array_get(first, 1) != json_array_get(second, 1));
+	g_autoptr(json_t) other = listed_once(s, "/api/v1/nodes");
+	g_assert_true(json_array_get(other, 0) != json_array_get(second, 0));
+	kube_client_forget_lists(s->k);
+	g_autoptr(json_t) anew = listed_once(s, "/api/v1/pods");
+	g_assert_true(json_array_get(anew, 0) != json_array_get(second, 0));
+	for (int i = 0; i < 18; i++) {
+		g_autofree char *path = g_strdup_printf("/api/v1/p%d", i);
+		json_decref(listed_once(s, path));
+	}
+	g_autoptr(json_t) pushed_out = listed_once(s, "/api/v1/pods");
+	g_assert_true(json_array_get(pushed_out, 0) != json_array_get(anew, 0));
+	g_autoptr(json_t) known = listed_once(s, "/api/v1/pods");
+	g_assert_true(json_array_get(known, 0) == json_array_get(pushed_out, 0));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -405,5 +447,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/list/is-no-list", test_list_is_no_list);
 	g_test_add_func("/list/null-items", test_list_null_items);
 	g_test_add_func("/list/freed-in-page", test_list_freed_in_page);
+	g_test_add_func("/list/again", test_list_again);
 	return g_test_run();
 }

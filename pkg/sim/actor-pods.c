@@ -314,16 +314,8 @@ static bool is_about(SimObj *pdb, const char *ns, const json_t *labels)
 	return strcmp(pdb->ns, ns) == 0 && selector_matches(sim_pdb_selector(pdb), labels);
 }
 
-void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
+static void note_pod(SimActors *a, const SimChange *c)
 {
-	bool spec = !c->was || !c->now ||
-		    json_object_get(c->was->json, "spec") != json_object_get(c->now->json, "spec");
-	if ((c->kind->id == SIM_PDBS || c->kind->id == SIM_REPLICASETS) && spec)
-		a->pdbs_dirty = true;
-	else if (c->kind->id == SIM_PDBS && obj)
-		obj->memo.dirty = true;
-	if (c->kind->id != SIM_PODS || a->pdbs_dirty)
-		return;
 	const json_t *some = c->now ? c->now->json : c->was->json;
 	const char *ns = tree_str(some, "metadata.namespace");
 	const json_t *now = tree_get(some, "metadata.labels");
@@ -334,6 +326,18 @@ void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
 			pdb->memo.dirty =
 				is_about(pdb, ns, now) || (was != now && is_about(pdb, ns, was));
 	}
+}
+
+void pdbs_note(SimActors *a, const SimChange *c, SimObj *obj)
+{
+	bool spec = !c->was || !c->now ||
+		    json_object_get(c->was->json, "spec") != json_object_get(c->now->json, "spec");
+	if ((c->kind->id == SIM_PDBS || c->kind->id == SIM_REPLICASETS) && spec)
+		a->pdbs_dirty = true;
+	else if (c->kind->id == SIM_PDBS && obj)
+		obj->memo.dirty = true;
+	if (c->kind->id == SIM_PODS && !a->pdbs_dirty)
+		note_pod(a, c);
 }
 
 /* The pods a budget is about. Caller frees. */
