@@ -2,6 +2,7 @@
 
 import os
 
+from rangelib.gitserver import git
 from rangelib.gitops import ArgoFleet
 from rangelib.harness import check, equal, test
 from rangelib.upgrade import FROM, TO, RangeFleet, freeze_when, gates, plan, stands_at
@@ -181,6 +182,29 @@ def test_killed(t):
     equal([s.split(": ")[1] for s in f.commits()],
           ["pause pool worker for the update", f"update to OpenShift {TO}", "release pool worker"],
           "commits")
+    never_fought(f, c, [TO])
+
+
+@test(
+    "git: a branch for a merge request waits for its merge",
+    needs=["own-clusters:2", *NEEDS],
+    timeout=200,
+)
+def test_merge(t):
+    f = ArgoFleet(t)
+    c = f.clusters[0]
+    f.push(*f.documents(actuator={"deliver": "branch"}), gates(), plan(f.names))
+    f.start()
+    branch = f"shiplock/up-1/{c.name}/1"
+    f.wait(c.name, "merge", lambda e: held(e, "merge", f"waits for the merge of branch {branch}"))
+    equal(f.commits(), [], "commits on the branch that Argo CD follows")
+    git("fetch", "-q", "origin", branch, cwd=f.config.tree)
+    git("merge", "-q", "--no-ff", "-m", "merged by a person", "FETCH_HEAD", cwd=f.config.tree)
+    git("push", "-q", "origin", "main", cwd=f.config.tree)
+    f.wait_rest(120)
+    equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
+    stands_at(c.client, TO)
+    equal(sorted(f.commits()), sorted([f"{c.name}: update to OpenShift {TO}", "merged by a person"]), "commits")
     never_fought(f, c, [TO])
 
 
