@@ -15,7 +15,7 @@ static void put_options(const Verb *v)
 static void put_words(const Verb *v)
 {
 	if (strcmp(v->name, "audit") == 0)
-		printf(" show verify backup bundle");
+		printf(" show verify backup bundle report outages notice");
 	if (strcmp(v->name, "completion") == 0)
 		printf(" bash zsh");
 	put_options(v);

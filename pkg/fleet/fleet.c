@@ -247,6 +247,9 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	t = target_new(f->saga, f->o.loop, doc, p, kube, telemetry, f->name);
 	t->broken = broken;
 	t->holder = f->holder;
+	t->http = f->o.http;
+	t->endpoint = f->o.connect.telemetry;
+	t->endpoint_ud = f->o.connect.ud;
 	link_git(f, t);
 	t->assist = drain_assist;
 	t->may_move = cluster_may_move;

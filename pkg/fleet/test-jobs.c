@@ -257,6 +257,44 @@ static void test_no_accelerators(void)
 	g_assert_cmpuint(n_intents(r, "create-job"), ==, 0);
 }
 
+/* ---- probes ---- */
+
+#define PROBED(status)                                                                             \
+	HEAD("GatePolicy", "fast")                                                                 \
+	"spec:\n  gates:\n"                                                                        \
+	"    - {name: answers, when: [cp-verify], onFail: rollback, interval: 1s, http: {url: "    \
+	"'https://app.example/health', status: " status ", timeout: 5s}}\n" CLUSTER("a")           \
+		PLAN_WITH("up", WAVE("[a]"), "  policies: {gates: fast}\n")
+
+static HttpFault lose_probes(uint64_t n, const HttpRequest *r, void *ud)
+{
+	return *r->path ? HTTP_FAULT_NONE : HTTP_FAULT_NOT_SENT;
+}
+
+/* What answers here is no application: 404, or nothing at all. */
+static void test_probe(void)
+{
+	g_autoptr(Rig) pass = rig_new(7), fail = rig_new(7), away = rig_new(7);
+	rig_cluster(pass, "a", 0);
+	rig_start(pass);
+	submit(pass, PROBED("404"), NULL);
+	faults_ends(pass, "a", "Succeeded");
+	rig_cluster(fail, "a", 0);
+	rig_start(fail);
+	submit(fail, PROBED("200"), NULL);
+	faults_ends(fail, "a", "RolledBack");
+	const json_t *look = json_path(item_memo(story_item(fail, "a")), "rollback.look");
+	g_assert_nonnull(strstr(json_path_str(look, "text", ""), "answers 404, 200 passes"));
+	rig_cluster(away, "a", 0);
+	rig_start(away);
+	http_sim_set_faults(sim_fleet_transport(away->world), lose_probes, NULL, NULL);
+	submit(away, PROBED("200"), NULL);
+	story_reach(away, "a", "cp-verify", NULL);
+	faults_pass(away, 1800);
+	g_assert_cmpstr(story_state(away, "a"), ==, "cp-verify");
+	g_assert_nonnull(story_held(away, "a", "gate"));
+}
+
 /* ---- preflight ---- */
 
 static void test_missing_template(void)
@@ -336,6 +374,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/jobs/gate-fail", test_gate_fail);
 	g_test_add_func("/fleet/jobs/accelerators", test_accelerators);
 	g_test_add_func("/fleet/jobs/no-accelerators", test_no_accelerators);
+	g_test_add_func("/fleet/jobs/probe", test_probe);
 	g_test_add_func("/fleet/jobs/missing-template", test_missing_template);
 	g_test_add_func("/fleet/jobs/crashes", test_crashes);
 	return g_test_run();

@@ -109,7 +109,7 @@ static const Field gate_fields[] = {
 	{ "compare", OBJECT(compare_fields), FIELD_ALT | FIELD_LATER, NULL,
 		"the cluster's own earlier days" },
 	{ "job", &shape_job, FIELD_ALT, NULL, "a Kubernetes Job; its end judges" },
-	{ "http", OBJECT(http_fields), FIELD_ALT | FIELD_LATER, NULL, "an address that answers" },
+	{ "http", OBJECT(http_fields), FIELD_ALT, NULL, "an address that answers" },
 	{ "reduce", ENUM(reducers), 0, "one", "query: from series to one verdict" },
 	{ "pass", &shape_bound, 0, NULL, "query: a look passes" },
 	{ "fail", &shape_bound, 0, NULL,

@@ -229,6 +229,7 @@ void gate_free(Gate *g)
 bool gate_supported(const Gate *g)
 {
 	return g->kind == GATE_QUERY || g->kind == GATE_INVARIANT ||
+	       (g->kind == GATE_HTTP && !(g->when & WHEN_NODE)) ||
 	       (g->kind == GATE_JOB && !(g->when & (WHEN_NODE | WHEN_PREFLIGHT)));
 }
 

@@ -121,7 +121,7 @@ static void test_kinds(void)
 		{ "{" N "\"burnRate\":{}}", GATE_BURN_RATE, false },
 		{ "{" N "\"compare\":{}}", GATE_COMPARE, false },
 		{ "{" N "\"job\":{}}", GATE_JOB, true },
-		{ "{" N "\"http\":{}}", GATE_HTTP, false },
+		{ "{" N "\"http\":{}}", GATE_HTTP, true },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) err = NULL;

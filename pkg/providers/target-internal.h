@@ -14,6 +14,7 @@ typedef struct Pending {
 	uint64_t id; /* of the act, for the engine */
 	uint64_t call;
 	uint64_t job; /* of the worker */
+	uint64_t http; /* of a probe, past the API server */
 	KubeLister *lister;
 	json_t *items;
 	struct Pending *previous, *next;

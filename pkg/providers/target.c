@@ -31,6 +31,8 @@ void pending_done(Pending *p)
 	loop_cancel(p->t->loop, &p->timer);
 	if (p->job)
 		p->t->job.ops->cancel(p->t->job.self, p->job);
+	if (p->http)
+		http_forget(p->t->http, &p->http);
 	kube_lister_free(p->lister);
 	json_decref(p->items);
 	g_free(p->why);

@@ -26,6 +26,12 @@ typedef struct Target {
 	 * err says why. New reference. */
 	json_t *(*git_access)(void *ud, const json_t *doc, GError **err);
 	void *git_ud;
+	/* For probes: an endpoint as for telemetry, and the way there; set by the fleet. NULL:
+	 * nobody can be asked. */
+	Http http;
+	const HttpEndpoint *(*endpoint)(
+		void *ud, const json_t *cluster, const json_t *source, GError **err);
+	void *endpoint_ud;
 	Site *site; /* owned by the engine */
 	SiteOps ops;
 	/* Evicts on a node that somebody else drains; set by the layer that knows drains. NULL:
@@ -89,6 +95,9 @@ extern const FactRow fact_table;
  * "query", "timeUsec", "digest", "httpStatus"}; always read with fact_since, for a look of its own.
  */
 extern const FactRow fact_query;
+/* Key: canonical JSON of a gate's "http". json: {"status"} or, where nobody answered, {"error"};
+ * always read with fact_since. */
+extern const FactRow fact_http;
 /* Key "verb group resource namespace name" ("-" where empty): a SelfSubjectAccessReview of the
  * identity that writes (verb with a leading "w:") or reads. json: {"allowed", "reason"}. */
 extern const FactRow fact_access;

@@ -150,6 +150,26 @@ static bool read_invariant(Item *it, const Gate *g, json_t **ret_look, int64_t a
 	return true;
 }
 
+/* No answer at all says nothing about the cluster: only another one than wanted is a failure. */
+static bool read_probe(Item *it, const Gate *g, int64_t due, json_t **ret_look, int64_t at)
+{
+	const json_t *spec = json_object_get(g->json, "http");
+	g_autofree char *key = json_canonical(spec);
+	const View *v = fact_since(it, &fact_http, key, due);
+	if (!v)
+		return false;
+	const char *error = json_path_str(v->json, "error", NULL);
+	int want = (int)json_path_int(spec, "status", 200),
+	    got = (int)json_path_int(v->json, "status", 0);
+	Look l = { .at_usec = at, .value = error ? NAN : got };
+	l.verdict = error ? LOOK_ERROR : got == want ? LOOK_PASS : LOOK_FAIL;
+	const char *url = json_path_str(spec, "url", "");
+	g_autofree char *text = error ? g_strdup_printf("%s: %s", url, error)
+				      : g_strdup_printf("%s answers %d, %d passes", url, got, want);
+	*ret_look = look_record(g, &l, text);
+	return true;
+}
+
 static bool run_job(
 	Item *it, const Gate *g, size_t n_looks, json_t **ret_look, int64_t at, Batch *b)
 {
@@ -173,9 +193,10 @@ static bool take_look(Item *it, size_t gate, int64_t due_boot, int64_t at, Batch
 	size_t n_all, n_looks;
 	const Gate *g = cluster_gates(it, &n_all)[gate];
 	looks_of(it, gate, &n_looks);
-	bool there = g->kind == GATE_QUERY ? read_query(it, g, due_boot, &look, at)
-		     : g->kind == GATE_JOB ? run_job(it, g, n_looks, &look, at, b)
-					   : read_invariant(it, g, &look, at);
+	bool there = g->kind == GATE_QUERY  ? read_query(it, g, due_boot, &look, at)
+		     : g->kind == GATE_JOB  ? run_job(it, g, n_looks, &look, at, b)
+		     : g->kind == GATE_HTTP ? read_probe(it, g, due_boot, &look, at)
+					    : read_invariant(it, g, &look, at);
 	if (there)
 		batch_look(b, it, look);
 	return there;
