@@ -32,27 +32,25 @@ static inline void sshd_on_signal(int signo)
 }
 
 /* SIGUSR1 kills, SIGUSR2 stops what serves connections, not the commands they started; SIGTERM
- * kills it and ends. Nobody is reaped here, so no number means another process meanwhile. */
-G_NORETURN static inline void sshd_serve(int fd, const char *conf)
+ * kills it and ends. The first two are answered with a byte to done. Nobody is reaped here, so no
+ * number means another process meanwhile. */
+G_NORETURN static inline void sshd_serve(int fd, int done, const char *conf)
 {
 	static const int signals[] = { SIGUSR1, SIGUSR2, SIGTERM };
 	pid_t pids[SSHD_MAX_CONNECTIONS];
 	int n = 0;
-	sigset_t set, none;
+	sigset_t none;
 	struct sigaction on = { .sa_handler = sshd_on_signal };
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);
-	set = none;
-	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
-		sigaddset(&set, signals[i]);
+	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
 		sigaction(signals[i], &on, NULL);
-	}
-	for (sigprocmask(SIG_BLOCK, &set, NULL);;) {
+	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		int ready = ppoll(&p, 1, NULL, &none);
 		for (int i = 0; ready < 0 && i < n; i++)
 			kill(-pids[i], sshd_signal == SIGUSR2 ? SIGSTOP : SIGKILL);
-		if (ready < 0 && sshd_signal == SIGTERM)
+		if (ready < 0 && (sshd_signal == SIGTERM || write(done, "x", 1) != 1))
 			_exit(0);
 		int conn = ready > 0 && n < SSHD_MAX_CONNECTIONS ? accept(fd, NULL, NULL) : -1;
 		if (conn < 0)
@@ -68,4 +66,17 @@ G_NORETURN static inline void sshd_serve(int fd, const char *conf)
 		}
 		close(conn);
 	}
+}
+
+/* Its signals wait until it listens to them, so that an early one is not its end. */
+static inline pid_t sshd_fork(int fd, int done, const char *conf)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	pid_t pid = fork();
+	if (pid == 0)
+		sshd_serve(fd, done, conf);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return pid;
 }

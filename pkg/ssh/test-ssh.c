@@ -308,7 +308,7 @@ static void test_cut(void)
 		pid_t pid = ask_apart(with(r, "commandMsec", json_integer(50000)));
 		while (access(mark, F_OK) < 0)
 			poll(NULL, 0, 10);
-		kill(s.pid, how[i]);
+		sshd_cut(&s, how[i]);
 		g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
 		g_assert_cmpint(WEXITSTATUS(status), ==, SL_ERR_RETRY);
 		g_assert_cmpint(unlink(mark), ==, 0); /* the command ends */

@@ -7,7 +7,7 @@
 
 typedef struct Sshd {
 	char *dir, *conf, *hosts;
-	int port;
+	int port, done[2];
 	pid_t pid;
 } Sshd;
 
@@ -61,17 +61,26 @@ static inline void sshd_begin(Sshd *s, const char *more)
 		s->dir, s->dir, s->dir, s->dir, s->dir, more);
 	g_assert_true(g_file_set_contents(s->conf, text, -1, NULL));
 	int fd = sshd_listen(&s->port);
-	s->pid = fork();
-	g_assert_cmpint(s->pid, >=, 0);
-	if (s->pid == 0)
-		sshd_serve(fd, s->conf);
+	g_assert_cmpint(pipe2(s->done, O_CLOEXEC), ==, 0);
+	s->pid = sshd_fork(fd, s->done[1], s->conf);
+	close(s->done[1]);
+	g_assert_cmpint(s->pid, >, 0);
 	close(fd);
 	s->hosts = sshd_line(s, "", "host_ed25519");
+}
+
+/* SIGUSR1 kills, SIGUSR2 stops what serves connections now; it is done when this returns. */
+static inline void sshd_cut(const Sshd *s, int signo)
+{
+	char c;
+	kill(s->pid, signo);
+	g_assert_cmpint(read(s->done[0], &c, 1), ==, 1);
 }
 
 static inline void sshd_end(Sshd *s)
 {
 	kill(s->pid, SIGTERM);
+	close(s->done[0]);
 	while (waitpid(-1, NULL, 0) > 0)
 		; /* PR_SET_CHILD_SUBREAPER: what it left became ours */
 	SSHD_RUN("rm", "-rf", s->dir);
