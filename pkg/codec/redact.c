@@ -32,6 +32,34 @@ static size_t pem_at(const char *s)
 	return last ? (size_t)(last - s) + 5 : strlen(s);
 }
 
+static bool is_base64_line(const char *from, const char *to)
+{
+	while (from < to && (g_ascii_isalnum(*from) || strchr("+/=\r", *from)))
+		from++;
+	return from == to;
+}
+
+/* The rest of a key whose beginning was cut off: its lines before "-----END". Where it begins, and
+ * how long it is; 0: there is none. */
+static size_t cut_pem(const char *text, const char **ret_start)
+{
+	const char *begin = strstr(text, "-----BEGIN "), *end = strstr(text, "-----END ");
+	const char *last = end && (!begin || end < begin) ? strstr(end + 9, "-----") : NULL;
+	if (!last)
+		return 0;
+	const char *start = end;
+	while (start > text) {
+		const char *line = start - 1;
+		while (line > text && line[-1] != '\n')
+			line--;
+		if (!is_base64_line(line, start - 1))
+			break;
+		start = line;
+	}
+	*ret_start = start;
+	return (size_t)(last - start) + 5;
+}
+
 /* Behind "://": up to the "@" of the host. */
 static size_t userinfo_at(const char *s)
 {
@@ -124,9 +152,16 @@ static bool secret_at(const char *s, bool word, size_t *ret_keep, size_t *ret_le
 char *redact_text(const char *text)
 {
 	GString *out = g_string_new(NULL);
+	const char *cut = NULL;
+	size_t n_cut = cut_pem(text, &cut);
 	bool word = true;
 	for (const char *s = text; *s;) {
 		size_t keep, len;
+		if (n_cut && s == cut) {
+			g_string_append(out, REDACTED);
+			s += n_cut;
+			continue;
+		}
 		if (!secret_at(s, word, &keep, &len)) {
 			word = !is_token_char(*s) || *s == '/';
 			g_string_append_c(out, *s++);

@@ -42,6 +42,11 @@ static const struct {
 	{ "pem", "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----\nand more",
 		R "\nand more" },
 	{ "pem without an end", "x -----BEGIN RSA PRIVATE KEY-----\nplanted", "x " R },
+	{ "pem without its beginning",
+		"starts\nas: it was\nUExBTlRFRA==\nplanted+/1=\n-----END PRIVATE KEY-----\nand "
+		"more",
+		"starts\nas: it was\n" R "\nand more" },
+	{ "pem from its middle on", "TlRFRA==\n-----END PRIVATE KEY-----", R },
 	{ "reference", "credential: {file: /etc/shiplock/git.key}", NULL },
 	{ "empty", "", NULL },
 };

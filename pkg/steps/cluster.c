@@ -211,7 +211,7 @@ void cluster_roll_back_for_git(Item *it, Batch *b, const char *reason)
 		.paused_by = paused_by(it) };
 	RollbackAnswer a = rollback_decide(cluster_rollback_rules(it), &f);
 	g_autofree char *text = g_strdup_printf("%s; %s", reason, a.text), *says = NULL;
-	Command c = { .verb = "rollback", .who = "git", .reason = reason };
+	Command c = { .verb = "rollback", .who = "git", .reason = reason, .by_git = true };
 	int64_t until = INT64_MAX;
 	g_autofree char *closed = NULL;
 	if (hop_crossed(it, "control-plane") &&

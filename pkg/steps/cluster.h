@@ -84,6 +84,7 @@ typedef struct Command {
 	const char *digest; /* of the question that the person saw; NULL: whichever is open */
 	bool reject, break_glass;
 	int64_t uid; /* of who; -1: not known */
+	bool by_git; /* the plan's own wish, and nobody's login */
 } Command;
 
 /* Puts the command and what follows from it into the batch; false with the reason where it is

@@ -328,7 +328,7 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));
 	if (barred(it, err))
 		return false;
-	if (others_are_asked(it) && strcmp(c->who, "git") != 0)
+	if (others_are_asked(it) && !c->by_git)
 		return ask_others(it, b, c, ret_says, err);
 	cluster_record(it, b, c);
 	step_down(it, b, c, ret_says);
