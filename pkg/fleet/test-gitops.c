@@ -79,6 +79,31 @@ static void test_back_before_it_is_applied(void)
 	gitops_end(g);
 }
 
+/* A release that nobody applied yet is no brake: it is taken back before the order is. */
+static void test_back_before_the_release_is_applied(void)
+{
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	story_submit(r, BY_GIT_POOLS);
+	story_reach(r, "a", "cp-soak", NULL);
+	g->argo->down = true;
+	while (json_array_size(g->repo->commits) < 4)
+		faults_pass(r, 1);
+	faults_pass(r, 5);
+	g_assert_cmpuint(outside_paused(r, "a"), ==, 1);
+	faults_command(r, "rollback", "a");
+	faults_pass(r, 600);
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3 pause-worker-4");
+	g_assert_cmpstr(story_state(r, "a"), ==, "rollback");
+	g->argo->down = false;
+	faults_ends(r, "a", "RolledBack");
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3 pause-worker-4 "
+			 "version-" OLD "-5 release-worker-6");
+	gitops_end(g);
+}
+
 /* ---- one commit per wish, whatever becomes of the job ---- */
 
 static bool crash_or_end(void *ud)
@@ -421,6 +446,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/approver", test_approver);
 	g_test_add_func("/gitops/back", test_back);
 	g_test_add_func("/gitops/back-before-it-is-applied", test_back_before_it_is_applied);
+	g_test_add_func("/gitops/back-before-the-release-is-applied",
+		test_back_before_the_release_is_applied);
 	g_test_add_func("/gitops/one-commit-per-wish", test_one_commit_per_wish);
 	g_test_add_func("/gitops/crash-anywhere", test_crash_anywhere);
 	g_test_add_func("/gitops/argo-down", test_argo_down);

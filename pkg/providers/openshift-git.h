@@ -30,6 +30,8 @@ char *git_pool_of_key(const char *key);
 bool git_order_synced(
 	Item *it, int64_t now_usec, Batch *b, const json_t *cv, const char *image, StepResult *ret);
 bool git_pools_synced(Item *it, int64_t now_usec, Batch *b, const json_t *pools, StepResult *ret);
+/* The newest commit of ours for this pool lets it go: what the cluster shows may be older. */
+bool git_released(const Item *it, const char *pool);
 /* Pauses or releases a pool, whichever way it goes. */
 StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused);
 /* Sees to one acknowledgement that goes into a file; have: the cluster has it. True: it stands. */

@@ -104,9 +104,11 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 	if (!git_pools_synced(it, now, b, pools->json, &r))
 		return r;
 	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
-		if (!pool_is_worker(p) || json_path_bool(p, "spec.paused", false))
-			continue;
 		const char *name = json_path_str(p, "metadata.name", "");
+		if (!pool_is_worker(p))
+			continue;
+		if (json_path_bool(p, "spec.paused", false) && !git_released(it, name))
+			continue;
 		if (observes(it)) {
 			if (observe_would(it, b, "pause pool %s", name))
 				return noted(it, now);

@@ -63,6 +63,20 @@ bool git_pools_synced(Item *it, int64_t now, Batch *b, const json_t *pools, Step
 	return true;
 }
 
+bool git_released(const Item *it, const char *pool)
+{
+	for (size_t i = item_n_acts(it); i > 0; i--) {
+		const Act *a = item_act(it, i - 1);
+		bool release = act_row(a) == &act_commit_release;
+		if (act_state(a) != ACT_DONE || (!release && act_row(a) != &act_commit_pause))
+			continue;
+		g_autofree char *of = git_pool_of_key(act_key(a));
+		if (strcmp(of, pool) == 0)
+			return release;
+	}
+	return false;
+}
+
 StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused)
 {
 	g_autofree char *key = NULL, *path = g_strdup_printf("%s/%s", MCP_PATH, pool);
