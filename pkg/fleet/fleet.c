@@ -253,6 +253,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	link_git(f, t);
 	t->assist = drain_assist;
 	t->may_move = cluster_may_move;
+	t->may_order = cluster_may_order;
 	t->length = length_of;
 	t->watches = target_watches_new(t);
 	t->failing = cluster_failing;

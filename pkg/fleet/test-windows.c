@@ -1,6 +1,6 @@
 /* Windows on the whole controller: where the clocks change, a close in mid-drain, what may begin
  * outside, and policies that are pushed while a run goes on. */
-#include "fleet/test-faults.h"
+#include "fleet/test-gitops.h"
 #include "objects/time.h"
 
 #define MONDAY_15 (INT64_C(1790002800) * RIG_SEC)
@@ -286,6 +286,118 @@ static void test_last_hop(void)
 	g_assert_cmpint(wall(r), >, TUESDAY_13);
 }
 
+/* ---- the hop is chosen inside, the order would come outside ---- */
+
+static bool ordered(void *ud)
+{
+	return strcmp(outside_wanted(ud, "a"), NEW) == 0;
+}
+
+#define NO_LATE "  lastHopStart: 30m\n"
+#define OPENS_TUESDAY "window: opens Tue 2026-09-22 13:00 UTC"
+
+/* Paused between hop and order, and resumed when no order may be given any more. */
+static Rig *resumed_late(const char *more, int64_t resume_wall, const char *says)
+{
+	g_autofree char *yaml = g_strconcat(
+		FAST WINDOW("UTC", MONDAYS, ""), more, CLUSTER("a") IN_W(SOAKS, ""), NULL);
+	Rig *r = faults_begin("a", yaml);
+	story_reach(r, "a", "control-plane", NULL);
+	faults_command(r, "pause", "a");
+	faults_pass(r, (resume_wall - wall(r)) / RIG_SEC);
+	g_assert_false(ordered(r));
+	faults_command(r, "resume", "a");
+	story_reach(r, "a", "control-plane", "window");
+	g_assert_nonnull(strstr(story_held(r, "a", "window"), says));
+	g_assert_false(ordered(r));
+	return r;
+}
+
+static void test_order_outside(void)
+{
+	static const struct {
+		const char *more;
+		int64_t resume_wall;
+		const char *says;
+	} cases[] = {
+		{ "", MONDAY_15 + 3600 * RIG_SEC, "a waits for its " OPENS_TUESDAY },
+		{ NO_LATE, MONDAY_15 - 900 * RIG_SEC,
+			OPENS_TUESDAY "; no new hop so close to the end of this one" },
+		{ "  atClose: finish\n", MONDAY_15 + 3600 * RIG_SEC, OPENS_TUESDAY },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_test_message("case %zu", i);
+		g_autoptr(Rig) r = resumed_late(cases[i].more, cases[i].resume_wall, cases[i].says);
+		g_autoptr(json_t) why = fleet_why(r->fleet, "a", NULL);
+		g_assert_cmpstr(json_path_str(why, "goesOn", ""), ==,
+			"by itself, at the next opening of its window");
+		faults_until(r, ordered, r, 24);
+		g_assert_cmpint(wall(r), >=, TUESDAY_13);
+		g_assert_cmpint(wall(r), <, TUESDAY_13 + 60 * RIG_SEC);
+		faults_ends(r, "a", "Succeeded");
+	}
+	/* Nothing of the hop has begun: it can still be given up at once. */
+	g_autoptr(Rig) r = resumed_late("", MONDAY_15 + 3600 * RIG_SEC, OPENS_TUESDAY);
+	faults_command(r, "abort", "a");
+	faults_ends(r, "a", "Aborted");
+	g_assert_false(ordered(r));
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+}
+
+#define GIT_A CLUSTER_WITH("a", GITOPS_ACTUATOR("    poolsFile: " GITOPS_POOLS "\n"))
+
+/* In Git: the brake is synced only after the close. */
+static void test_order_after_sync(void)
+{
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	story_submit(r, FAST WINDOW("UTC", MONDAYS, "") GIT_A IN_W(SOAKS, ""));
+	story_reach(r, "a", "control-plane", NULL);
+	g->argo->down = true;
+	story_reach(r, "a", "control-plane", "sync");
+	faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + 600);
+	g->argo->down = false;
+	story_reach(r, "a", "control-plane", "window");
+	faults_pass(r, 3600);
+	gitops_expect(g, "pause-worker-1");
+	faults_until(r, ordered, r, 24);
+	g_assert_cmpint(wall(r), >=, TUESDAY_13);
+	faults_ends(r, "a", "Succeeded");
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
+	gitops_end(g);
+}
+
+/* In Git: the release is committed inside, and nobody applies it before the close. */
+static bool released_in_git(void *ud)
+{
+	g_autofree char *story = sim_repo_story(((GitWorld *)ud)->repo);
+	return strstr(story, "release-worker-3") != NULL;
+}
+
+static void test_release_not_synced(void)
+{
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	story_submit(r, FAST WINDOW("UTC", MONDAYS, "") GIT_A IN_W("cpSoak: 30m, soak: 30m", ""));
+	story_reach(r, "a", "nodes", NULL);
+	g->argo->down = true;
+	faults_until(r, released_in_git, g, 1);
+	g_assert_cmpint(wall(r), <, MONDAY_15);
+	faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + 120);
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3 pause-worker-4");
+	g->argo->down = false;
+	story_reach(r, "a", "nodes", "window");
+	faults_pass(r, 3600);
+	g_assert_cmpuint(outside_paused(r, "a"), ==, 1);
+	g_assert_cmpuint(outside_workers_at(r, "a", NEW), ==, 0);
+	g_assert_cmpuint(outside_cordoned(r, "a"), ==, 0);
+	faults_ends(r, "a", "Succeeded");
+	g_assert_cmpint(wall(r), >, TUESDAY_13);
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3 pause-worker-4"
+			 " release-worker-5");
+	gitops_end(g);
+}
+
 /* ---- notice ---- */
 
 #define NOTICE FAST WINDOW("UTC", MONDAYS, "  notice: 10d\n") CLUSTER("a") IN_W(SOAKS, "")
@@ -490,6 +602,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/person-outside", test_person_outside);
 	g_test_add_func("/windows/begun-inside", test_begun_inside);
 	g_test_add_func("/windows/last-hop", test_last_hop);
+	g_test_add_func("/windows/order-outside", test_order_outside);
+	g_test_add_func("/windows/order-after-sync", test_order_after_sync);
+	g_test_add_func("/windows/release-not-synced", test_release_not_synced);
 	g_test_add_func("/windows/notice", test_notice);
 	g_test_add_func("/windows/freeze", test_freeze);
 	g_test_add_func("/windows/too-long", test_too_long);

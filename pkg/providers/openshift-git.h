@@ -32,6 +32,9 @@ bool git_order_synced(
 bool git_pools_synced(Item *it, int64_t now_usec, Batch *b, const json_t *pools, StepResult *ret);
 /* The newest commit of ours for this pool lets it go: what the cluster shows may be older. */
 bool git_released(const Item *it, const char *pool);
+/* A pool whose release we committed, that is still paused and would move: paused again in Git
+ * before anybody applies the release. True: *ret is what the tick returns. */
+bool git_unrelease(Item *it, Batch *b, const json_t *pools, StepResult *ret);
 /* Pauses or releases a pool, whichever way it goes. */
 StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused);
 /* Sees to one acknowledgement that goes into a file; have: the cluster has it. True: it stands. */

@@ -185,6 +185,18 @@ static StepResult write_order(Item *it, Batch *b)
 	return step_act(it, &act_commit_version, key, b);
 }
 
+/* The hop was chosen inside the window; a pause, a hold or a sync may have lasted since then. Asked
+ * until the order stands: a refused write is no order either. */
+static StepResult order_up(Item *it, Batch *b)
+{
+	const Target *t = target_of(it);
+	StepResult closed;
+	if (t->may_order && !t->may_order(it, &closed))
+		return closed;
+	hop_cross(b, it, "control-plane");
+	return write_order(it, b);
+}
+
 static StepResult order_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *hop = hop_of(it);
@@ -212,8 +224,7 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 			return observe_would(it, b, "order %s", version)
 				       ? noted(it, now)
 				       : wait_for_order(it, now, version);
-		hop_cross(b, it, "control-plane");
-		return write_order(it, b);
+		return order_up(it, b);
 	}
 	if (observes(it) && observe_done(it, b, "order %s", version)) {
 		hop_cross(
@@ -496,15 +507,16 @@ static StepResult release_tick(Item *it, int64_t now, Batch *b)
 	const View *pools = target_fact(it, MCP_PATH);
 	if (!pools)
 		return step_read(it);
-	StepResult r;
+	StepResult r, window;
+	bool may = may_move(it, &window);
+	if (!may && hop_crossed(it, "workers") && git_unrelease(it, b, pools->json, &r))
+		return r;
 	if (!git_pools_synced(it, now, b, pools->json, &r))
 		return r;
 	if (released_after_list(it)) {
 		site_fact_forget(item_site(it), &fact_list, MCP_PATH);
 		return step_read(it);
 	}
-	StepResult window;
-	bool may = may_move(it, &window);
 	if (pool_in_work(it, now, b, pools->json, may, &window, &r))
 		return r;
 	return release_next(it, now, b, pools->json, may, &window);

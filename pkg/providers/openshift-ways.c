@@ -91,6 +91,31 @@ StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused)
 	g_assert_not_reached();
 }
 
+static bool release_pending(Item *it, const json_t *pool)
+{
+	g_autofree char *key = NULL;
+	const char *name = json_path_str(pool, "metadata.name", "");
+	return pool_is_worker(pool) && json_path_bool(pool, "spec.paused", false) &&
+	       !pool_at_its_wish(pool) && git_released(it, name) &&
+	       git_pool_way(it, name, &key) == WAY_GIT;
+}
+
+bool git_unrelease(Item *it, Batch *b, const json_t *pools, StepResult *ret)
+{
+	const Target *t = target_of(it);
+	size_t i;
+	json_t *p;
+	/* What waits for a merge is not in the branch yet: there is nothing to put back there. */
+	if (!target_by_git(t) || target_waits_for_merge(t))
+		return false;
+	json_array_foreach (json_object_get(pools, "items"), i, p)
+		if (release_pending(it, p)) {
+			*ret = git_write_pool(it, b, json_path_str(p, "metadata.name", ""), true);
+			return true;
+		}
+	return false;
+}
+
 bool git_ack_given(Item *it, int64_t now, Batch *b, const char *key, bool have, StepResult *ret)
 {
 	static const ActRow *const rows[] = { &act_commit_ack, NULL };

@@ -45,6 +45,9 @@ typedef struct Target {
 	/* Whether workers may be moved now (a window); false: *ret says what the step returns;
 	 * true: ret->until_usec is when to ask again (boot time; 0: never). NULL: always. */
 	bool (*may_move)(Item *cluster, StepResult *ret);
+	/* Whether a hop's order may be given now (a window), which may be hours after the hop was
+	 * chosen; false: *ret says what the step returns. NULL: always. */
+	bool (*may_order)(Item *cluster, StepResult *ret);
 	char *fleet; /* the name in our claims */
 	const char *holder; /* whose journal it is (store/holder.h), borrowed; NULL: not told */
 	/* How long this cluster's last upgrade took, of past.h of the fleet; borrowed, NULL: not

@@ -48,8 +48,9 @@ bool cluster_window_open(
 	const Item *it, ClusterWork work, int64_t *ret_until_wall, char **ret_text);
 /* Held by the window, which clears it at its next opening. */
 StepResult cluster_wait_window(Item *it, int64_t until_wall, const char *text);
-/* For Target.may_move. */
+/* For Target.may_move and Target.may_order. */
 bool cluster_may_move(Item *it, StepResult *ret);
+bool cluster_may_order(Item *it, StepResult *ret);
 /* The hop that this run takes back (a rollback of a cluster that had ended); NULL for every other
  * run. */
 const json_t *cluster_takes_back(const Item *it);

@@ -229,12 +229,11 @@ static StepResult hop_tick(Item *it, int64_t now, Batch *b)
 	g_autoptr(json_t) owned = hop;
 	if (json_is_null(hop))
 		return step_done(CL_SOAK);
-	int64_t until = INT64_MAX;
-	g_autofree char *closed = NULL;
+	StepResult closed;
 	if (why)
 		return step_hold(it, "edge", "%s", why);
-	if (!cluster_window_open(it, WORK_HOP, &until, &closed))
-		return cluster_wait_window(it, until, closed);
+	if (!cluster_may_order(it, &closed))
+		return closed;
 	if (!check_rollback(it, hop, findings, &offer))
 		return step_read(it);
 	g_autoptr(json_t) owned_offer = offer;

@@ -117,3 +117,14 @@ bool cluster_may_move(Item *it, StepResult *ret)
 	ret->until_usec = closes_at(it);
 	return true;
 }
+
+bool cluster_may_order(Item *it, StepResult *ret)
+{
+	int64_t until = INT64_MAX;
+	g_autofree char *text = NULL;
+	*ret = (StepResult){ 0 };
+	if (cluster_window_open(it, WORK_HOP, &until, &text))
+		return true;
+	*ret = cluster_wait_window(it, until, text);
+	return false;
+}
