@@ -290,6 +290,32 @@ static void test_foreign_before(void)
 	gitops_end(g);
 }
 
+/* The file tells of another fleet's brake before the cluster does: it is left alone. */
+static void test_foreign_brake(void)
+{
+	static const char *const until[] = { "baseline", "cp-soak" };
+	static const char *const words[] = {
+		"pool worker is paused by somebody else in " GITOPS_POOLS,
+		"the brake on pool worker in " GITOPS_POOLS " is not ours any more",
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(until); i++) {
+		GitWorld *g = gitops_begin(true);
+		Rig *r = g->r;
+		story_submit(r, BY_GIT_POOLS);
+		story_reach(r, "a", until[i], NULL);
+		g->argo->down = true;
+		g_autofree char *before = sim_repo_story(g->repo);
+		sim_repo_person(g->repo, GITOPS_POOLS, SIM_ARGO_PAUSED, json_true());
+		sim_repo_person(g->repo, GITOPS_POOLS, SIM_ARGO_BRAKE,
+			json_string("{\"fleet\":\"another\"}"));
+		story_reach(r, "a", NULL, "not-ours");
+		expect_hold(r, "not-ours", words[i]);
+		faults_pass(r, 3600);
+		gitops_expect(g, before);
+		gitops_end(g);
+	}
+}
+
 /* Another line of the repository changes while we wait: the revision that is reported is another,
  * and holds our wish. */
 static void test_busy_branch(void)
@@ -457,6 +483,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/deaf", test_deaf);
 	g_test_add_func("/gitops/foreign-in-git", test_foreign_in_git);
 	g_test_add_func("/gitops/foreign-before", test_foreign_before);
+	g_test_add_func("/gitops/foreign-brake", test_foreign_brake);
 	g_test_add_func("/gitops/busy-branch", test_busy_branch);
 	g_test_add_func("/gitops/merge", test_merge);
 	g_test_add_func("/gitops/preflight", test_preflight);

@@ -171,14 +171,17 @@ bool pool_is_worker(const json_t *pool)
 	return strcmp(name, "master") != 0 && strcmp(name, "arbiter") != 0;
 }
 
+bool pool_brake_of(const char *text, const char *fleet)
+{
+	g_autoptr(json_t) brake = text ? json_loads(text, 0, NULL) : NULL;
+	return strcmp(json_path_str(brake, "fleet", ""), fleet) == 0;
+}
+
 bool pool_paused_by(const json_t *pool, const char *fleet)
 {
 	const json_t *notes = json_path(pool, "metadata.annotations");
 	const char *text = json_string_value(json_object_get(notes, BRAKE_ANNOTATION));
-	if (!json_path_bool(pool, "spec.paused", false) || !text)
-		return false;
-	g_autoptr(json_t) brake = json_loads(text, 0, NULL);
-	return strcmp(json_path_str(brake, "fleet", ""), fleet) == 0;
+	return json_path_bool(pool, "spec.paused", false) && pool_brake_of(text, fleet);
 }
 
 bool pool_at_its_wish(const json_t *pool)

@@ -343,11 +343,17 @@ const ActRow act_commit_ack = {
 
 /* ---- pools: the brake, with its annotation, so that it is told from anybody else's pause ---- */
 
+/* The annotation in the file is of this fleet. */
+static bool brake_in_file(const Item *it, const View *v)
+{
+	return pool_brake_of(json_string_value(git_value(v, 1)), target_of(it)->fleet);
+}
+
 static bool pause_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	g_autofree char *pool = git_pool_of_key(key);
-	if (json_is_true(git_value(v, 0)) && !git_value(v, 1)) {
+	if (json_is_true(git_value(v, 0)) && !brake_in_file(it, v)) {
 		item_set_reason(it, "pool %s is paused by somebody else in %s", pool,
 			actuator(it, "poolsFile"));
 		return false;
@@ -365,6 +371,12 @@ static bool release_build(
 	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
 {
 	g_autofree char *pool = git_pool_of_key(key);
+	bool braked = json_is_true(git_value(v, 0)) || git_value(v, 1);
+	if (!git_refusal(v, NULL) && braked && !brake_in_file(it, v)) {
+		item_set_reason(it, "the brake on pool %s in %s is not ours any more", pool,
+			actuator(it, "poolsFile"));
+		return false;
+	}
 	g_autofree char *wish = g_strdup_printf("release-%s", pool);
 	g_autofree char *subject = g_strdup_printf("release pool %s", pool);
 	return commit(it, key, v, json_pack("[b, n]", 0), wish, subject, ret);

@@ -32,6 +32,8 @@ const json_t *hop_of(const Item *it);
 const json_t *pool_find(const json_t *pools, const char *name);
 bool pool_is_worker(const json_t *pool);
 bool pool_paused_by(const json_t *pool, const char *fleet);
+/* The text of a brake annotation (NULL: none) names this fleet. */
+bool pool_brake_of(const char *text, const char *fleet);
 /* All machines of it run the configuration that it wants now, and it is not on its way. */
 bool pool_settled(const json_t *pool);
 /* The first half of that: ready or not. A node that somebody cordoned is not ready for as long as

@@ -4,7 +4,6 @@
 #define NAMESPACE "argocd"
 #define MANAGER "argocd-controller"
 #define REFRESH "argocd.argoproj.io/refresh"
-#define BRAKE "MachineConfigPool/worker [\"metadata\",\"annotations\",\"shiplock.dev/brake\"]"
 #define CHANNEL "ClusterVersion/version [\"spec\",\"channel\"]"
 enum { TICK_USEC = 1000000, POLL_USEC = 180000000 };
 
@@ -50,7 +49,7 @@ static json_t *version_of(const json_t *file)
 static json_t *pool_of(const json_t *file)
 {
 	return json_pack("{s:{s:o}, s:{s:{s:o}}}", "spec", "paused", at(file, SIM_ARGO_PAUSED),
-		"metadata", "annotations", "shiplock.dev/brake", at(file, BRAKE));
+		"metadata", "annotations", "shiplock.dev/brake", at(file, SIM_ARGO_BRAKE));
 }
 
 static bool differs(const json_t *wish, const json_t *is)

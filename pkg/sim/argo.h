@@ -9,6 +9,8 @@
 #define SIM_ARGO_VERSION "ClusterVersion/version [\"spec\",\"desiredUpdate\",\"version\"]"
 #define SIM_ARGO_IMAGE "ClusterVersion/version [\"spec\",\"desiredUpdate\",\"image\"]"
 #define SIM_ARGO_PAUSED "MachineConfigPool/worker [\"spec\",\"paused\"]"
+#define SIM_ARGO_BRAKE                                                                             \
+	"MachineConfigPool/worker [\"metadata\",\"annotations\",\"shiplock.dev/brake\"]"
 
 typedef struct SimArgo {
 	SimCluster *cluster;
