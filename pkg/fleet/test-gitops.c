@@ -104,6 +104,14 @@ static void test_back_before_the_release_is_applied(void)
 	gitops_end(g);
 }
 
+static void expect_hold(Rig *r, const char *cause, const char *words)
+{
+	const char *why = story_held(r, "a", cause);
+	if (!why || !strstr(why, words))
+		g_error("no \"%s\" in hold %s: %s\n%s", words, cause, why ? why : "(none)",
+			r->story->str);
+}
+
 /* ---- one commit per wish, whatever becomes of the job ---- */
 
 static bool crash_or_end(void *ud)
@@ -140,6 +148,35 @@ static void test_one_commit_per_wish(void)
 		}
 }
 
+static bool crash_wanted(void *ud)
+{
+	return ((GitWorld *)ud)->repo->crash_wanted;
+}
+
+/* A person takes back what was pushed before its answer is known: it is not pushed again. */
+static void test_reverted_before_the_answer(void)
+{
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	g_autofree char *image = sim_release_image(OLD);
+	g->repo->fault = SIM_REPO_CRASH_AFTER;
+	g->repo->fault_at = 1;
+	story_submit(r, BY_GIT);
+	story_reach(r, "a", "baseline", NULL);
+	g->argo->down = true;
+	faults_until(r, crash_wanted, g, 12);
+	rig_crash(r);
+	sim_repo_person(g->repo, GITOPS_FILE, SIM_ARGO_VERSION, json_string(OLD));
+	sim_repo_person(g->repo, GITOPS_FILE, SIM_ARGO_IMAGE, json_string(image));
+	rig_start(r);
+	story_reach(r, "a", "control-plane", "foreign-update");
+	expect_hold(r, "foreign-update", "no longer says what we committed");
+	faults_pass(r, 3600);
+	gitops_expect(g, "version-" NEW "-1");
+	g_assert_cmpuint(g->repo->n_edits, ==, 2); /* it was asked for again */
+	gitops_end(g);
+}
+
 /* The controller dies at any moment between order and proof. */
 static void test_crash_anywhere(void)
 {
@@ -160,14 +197,6 @@ static void test_crash_anywhere(void)
 }
 
 /* ---- holds that say why, and go on by themselves ---- */
-
-static void expect_hold(Rig *r, const char *cause, const char *words)
-{
-	const char *why = story_held(r, "a", cause);
-	if (!why || !strstr(why, words))
-		g_error("no \"%s\" in hold %s: %s\n%s", words, cause, why ? why : "(none)",
-			r->story->str);
-}
 
 static void test_argo_down(void)
 {
@@ -475,6 +504,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/back-before-the-release-is-applied",
 		test_back_before_the_release_is_applied);
 	g_test_add_func("/gitops/one-commit-per-wish", test_one_commit_per_wish);
+	g_test_add_func("/gitops/reverted-before-the-answer", test_reverted_before_the_answer);
 	g_test_add_func("/gitops/crash-anywhere", test_crash_anywhere);
 	g_test_add_func("/gitops/argo-down", test_argo_down);
 	g_test_add_func("/gitops/window-closed", test_window_closed);

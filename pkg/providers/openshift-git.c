@@ -200,6 +200,19 @@ static json_t *before_of(const View *v, size_t n)
 	return out;
 }
 
+/* The tip since which our commit is looked for. An attempt of unknown outcome may have pushed it
+ * already: then from the tip of the first one, or it would be older than the search. */
+static json_t *base_of(const Item *it, const char *id, const View *v)
+{
+	for (size_t i = 0; i < item_n_acts(it); i++) {
+		const Act *a = item_act(it, i);
+		bool same = strcmp(json_path_str(act_want(a), "key", ""), id) == 0;
+		if (same && act_state(a) == ACT_OPEN)
+			return json_object_get(act_want(a), "base");
+	}
+	return json_object_get(v->json, "tip");
+}
+
 /* Takes values (by WHERE of the key). wish: the beginning of the last part of the commit's key. */
 static bool commit(Item *it, const char *key, const View *v, json_t *values, const char *wish,
 	const char *subject, ActRequest *ret)
@@ -217,18 +230,19 @@ static bool commit(Item *it, const char *key, const View *v, json_t *values, con
 		item_name(item_parent(it)), item_name(it), wish, n_commits(it) + 1);
 	g_strdelimit(id, " \t", '_');
 	int64_t sec = loop_wall_usec(t->loop) / SL_USEC_PER_SEC;
+	json_t *base = base_of(it, id, v);
 	ret->method = JOB_METHOD;
 	ret->path = g_strdup("edit");
 	ret->body = json_pack("{s:s, s:o, s:s#, s:s, s:o, s:{s:s, s:s}, s:I, s:O?, s:O?}", "op",
 		"edit", "files", git_files(key, values), "key", id,
 		(int)sl_min((int64_t)strlen(id), KEY_MAX), "message", text, "trailers",
 		trailers(it, by), "author", "name", "Shiplock", "email", "shiplock@localhost",
-		"time", (json_int_t)sec, "base", json_object_get(v->json, "tip"), "hash",
-		json_object_get(v->json, "hash"));
+		"time", (json_int_t)sec, "base", base, "hash", json_object_get(v->json, "hash"));
 	if (to)
 		json_object_set_new(ret->body, "to", json_string(to + 1));
-	ret->want = json_pack("{s:s, s:O, s:s, s:I}", "key", id, "values", values, "state",
-		item_state_name(it), "observedUsec", (json_int_t)item_observed_usec(it));
+	ret->want = json_pack("{s:s, s:O, s:s, s:I, s:O?}", "key", id, "values", values, "state",
+		item_state_name(it), "observedUsec", (json_int_t)item_observed_usec(it), "base",
+		base);
 	ret->undo = json_pack("{s:o}", "values", before_of(v, json_array_size(values)));
 	return true;
 }

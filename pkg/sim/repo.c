@@ -178,8 +178,10 @@ static json_t *answer_edit(SimRepo *r, const json_t *request)
 	const char *to = json_path_str(request, "to", NULL);
 	size_t i;
 	json_t *c;
+	size_t base = index_of(r, str(request, "base"));
 	json_array_foreach (r->commits, i, c)
-		if (strcmp(str(c, "key"), str(request, "key")) == 0)
+		if ((base == SIZE_MAX || i > base) &&
+			strcmp(str(c, "key"), str(request, "key")) == 0)
 			return done("found", c);
 	if (raced(r, request))
 		return json_pack("{s:s, s:s}", "outcome", "raced", "message", "other bytes");
