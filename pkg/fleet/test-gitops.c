@@ -1,5 +1,6 @@
 /* The actuator git against a simulated Argo CD: what is committed, what proves it, what holds. */
 #include "fleet/test-gitops.h"
+#include "providers/openshift-git.h"
 
 #define DOC(actuator, more) FAST CLUSTER_WITH("a", actuator) UP(WAVE("[a]"), more)
 #define BY_GIT DOC(GITOPS_ACTUATOR(""), "")
@@ -57,6 +58,30 @@ static void test_back(void)
 	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
 	gitops_expect(g, "pause-worker-1 version-" NEW "-2 version-" OLD "-3"
 			 " release-worker-4");
+	gitops_end(g);
+}
+
+static bool order_proven(void *ud)
+{
+	GitWorld *g = ud;
+	const Item *it = story_item(g->r, "a");
+	return strcmp(item_state_name(it), "rollback") == 0 &&
+	       strcmp(json_path_str(item_looks(it), "0.gate", ""), "sync") == 0;
+}
+
+/* What the watch knew before the commit proves nothing: the object was read after it. */
+static void test_proof_is_younger(void)
+{
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	story_submit(r, BY_GIT);
+	story_reach(r, "a", "cp-soak", NULL); /* the watch is in step by now */
+	faults_command(r, "rollback", "a");
+	faults_until(r, order_proven, g, 1);
+	Item *it = story_item(r, "a");
+	g_assert_cmpint(
+		fact_sent_usec(it, &fact_object, CV_PATH), >=, act_settled_usec(git_ordered(it)));
+	faults_ends(r, "a", "RolledBack");
 	gitops_end(g);
 }
 
@@ -503,6 +528,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/back-before-it-is-applied", test_back_before_it_is_applied);
 	g_test_add_func("/gitops/back-before-the-release-is-applied",
 		test_back_before_the_release_is_applied);
+	g_test_add_func("/gitops/proof-is-younger", test_proof_is_younger);
 	g_test_add_func("/gitops/one-commit-per-wish", test_one_commit_per_wish);
 	g_test_add_func("/gitops/reverted-before-the-answer", test_reverted_before_the_answer);
 	g_test_add_func("/gitops/crash-anywhere", test_crash_anywhere);

@@ -26,6 +26,9 @@ const Act *git_newest(const Item *it, const ActRow *const *rows, const char *key
 const Act *git_ordered(const Item *it);
 /* The pool of a commit-pause or commit-release; caller frees. */
 char *git_pool_of_key(const char *key);
+/* ClusterVersion as target_fact shows it, by a read that is younger than our newest order in Git.
+ * NULL: unread; return step_read(it). Borrowed until the tick returns. */
+const View *git_order_view(Item *it);
 /* The commits of this step are proven in the cluster; false: *ret is what the tick returns. */
 bool git_order_synced(
 	Item *it, int64_t now_usec, Batch *b, const json_t *cv, const char *image, StepResult *ret);
@@ -37,9 +40,10 @@ bool git_released(const Item *it, const char *pool);
 bool git_unrelease(Item *it, Batch *b, const json_t *pools, StepResult *ret);
 /* Pauses or releases a pool, whichever way it goes. */
 StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused);
-/* Sees to one acknowledgement that goes into a file; have: the cluster has it. True: it stands. */
-bool git_ack_given(
-	Item *it, int64_t now_usec, Batch *b, const char *key, bool have, StepResult *ret);
+/* Sees to one acknowledgement that goes into a file; have: the cluster has it, by the fact_object
+ * of the key object. True: it stands. */
+bool git_ack_given(Item *it, int64_t now_usec, Batch *b, const char *key, const char *object,
+	bool have, StepResult *ret);
 /* Preflight: each object's way, as an "info" finding, and what stands against it. False: a fact is
  * missing. */
 bool git_preflight(Item *it, json_t *findings);

@@ -57,7 +57,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 		bool have = value && strcmp(value, "true") == 0;
 		g_autofree char *place = git_ack_key(it, json_string_value(ack));
 		StepResult r;
-		if (place && !git_ack_given(it, now, b, place, have, &r))
+		if (place && !git_ack_given(it, now, b, place, key, have, &r))
 			return r;
 		if (observes(it) && !have &&
 			observe_would(it, b, "give acknowledgement %s", json_string_value(ack)))
@@ -202,7 +202,7 @@ static StepResult order_tick(Item *it, int64_t now, Batch *b)
 	const json_t *hop = hop_of(it);
 	const char *version = json_path_str(hop, "to", ""),
 		   *image = json_path_str(hop, "image", "");
-	const View *cv = target_fact(it, CV_COLLECTION);
+	const View *cv = git_order_view(it);
 	if (!cv)
 		return step_read(it);
 	StepResult r;
@@ -245,7 +245,7 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 		batch_pivot(b, it, "rollback");
 		return step_wait(it, now, "the way back is stored first");
 	}
-	const View *cv = target_fact(it, CV_COLLECTION);
+	const View *cv = git_order_view(it);
 	if (!cv)
 		return step_read(it);
 	StepResult r;

@@ -9,6 +9,24 @@
 static const ActRow *const pool_rows[] = { &act_commit_pause, &act_commit_release, NULL };
 static const GitopsObject cv_object = { CV_GROUP, "ClusterVersion", "version" };
 
+/* What a commit did is shown by a read that is younger than it: what was known before may be the
+ * same value of an earlier time. */
+static bool read_since(Item *it, const FactRow *row, const char *key, const Act *a, StepResult *ret)
+{
+	if (!a || fact_since(it, row, key, act_settled_usec(a)))
+		return true;
+	*ret = step_read(it);
+	return false;
+}
+
+const View *git_order_view(Item *it)
+{
+	StepResult unread;
+	return read_since(it, &fact_object, CV_PATH, git_ordered(it), &unread)
+		       ? target_fact(it, CV_COLLECTION)
+		       : NULL;
+}
+
 bool git_order_synced(
 	Item *it, int64_t now, Batch *b, const json_t *cv, const char *image, StepResult *ret)
 {
@@ -27,6 +45,8 @@ static bool of_this_state(const Item *it, const Act *a)
 static bool pool_synced(
 	Item *it, int64_t now, Batch *b, const json_t *pool, const Act *a, StepResult *ret)
 {
+	if (!read_since(it, &fact_list, MCP_PATH, a, ret))
+		return false;
 	bool paused = act_row(a) == &act_commit_pause;
 	bool is = paused ? pool_paused_by(pool, target_of(it)->fleet)
 			 : !json_path_bool(pool, "spec.paused", false);
@@ -116,7 +136,8 @@ bool git_unrelease(Item *it, Batch *b, const json_t *pools, StepResult *ret)
 	return false;
 }
 
-bool git_ack_given(Item *it, int64_t now, Batch *b, const char *key, bool have, StepResult *ret)
+bool git_ack_given(Item *it, int64_t now, Batch *b, const char *key, const char *object, bool have,
+	StepResult *ret)
 {
 	static const ActRow *const rows[] = { &act_commit_ack, NULL };
 	const Act *a = git_newest(it, rows, key);
@@ -127,7 +148,7 @@ bool git_ack_given(Item *it, int64_t now, Batch *b, const char *key, bool have, 
 		*ret = step_act(it, &act_commit_ack, key, b);
 		return false;
 	}
-	if (!sync_proven(it, now, b, &w, ret))
+	if (!read_since(it, &fact_object, object, a, ret) || !sync_proven(it, now, b, &w, ret))
 		return false;
 	if (!have)
 		*ret = step_hold_person(it, "foreign-update",
