@@ -410,6 +410,66 @@ static void test_merge(void)
 	gitops_end(g);
 }
 
+/* Given up before the merge: it does not end while somebody could still merge. */
+static void test_branch_left_open(void)
+{
+	static const bool merges[] = { false, true };
+	for (size_t i = 0; i < G_N_ELEMENTS(merges); i++) {
+		GitWorld *g = gitops_begin(false);
+		Rig *r = g->r;
+		story_submit(r, DOC(GITOPS_ACTUATOR("    deliver: branch\n"), ""));
+		story_reach(r, "a", "control-plane", "merge");
+		faults_command(r, "rollback", "a");
+		faults_pass(r, 12 * 3600);
+		g_assert_false(item_ended(story_item(r, "a")));
+		expect_hold(
+			r, "merge", "branch shiplock/up-1/a/1 of " GITOPS_REPO " is not merged");
+		if (merges[i]) {
+			sim_repo_merge(g->repo);
+			faults_pass(r, 60);
+			story_reach(r, "a", "rollback", "merge");
+			expect_hold(r, "merge", "shiplock/up-1/a/2");
+			sim_repo_merge(g->repo);
+		} else
+			json_object_clear(g->repo->branches); /* a person deletes it */
+		faults_ends(r, "a", "RolledBack");
+		g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+		g_assert_cmpstr(outside_wanted(r, "a"), ==, OLD);
+		gitops_expect(g, merges[i] ? "version-" NEW "-1 version-" OLD "-2" : "");
+		gitops_end(g);
+	}
+}
+
+/* The same of a release: merged late, it would move the workers while the control plane goes back.
+ */
+static void test_release_left_open(void)
+{
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	story_submit(r,
+		DOC(GITOPS_ACTUATOR("    deliver: branch\n    poolsFile: " GITOPS_POOLS "\n"), ""));
+	for (unsigned i = 0; i < 2; i++) { /* the brake, the order */
+		story_reach(r, "a", "control-plane", "merge");
+		sim_repo_merge(g->repo);
+		faults_pass(r, 60);
+	}
+	story_reach(r, "a", NULL, "merge");
+	expect_hold(r, "merge", "shiplock/up-1/a/3");
+	faults_command(r, "rollback", "a");
+	faults_pass(r, 3600);
+	expect_hold(r, "merge", "branch shiplock/up-1/a/3 of " GITOPS_REPO " is not merged");
+	sim_repo_merge(g->repo); /* it is braked again before the order goes back */
+	faults_pass(r, 60);
+	story_reach(r, "a", "rollback", "merge");
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
+	g_assert_true(g_str_has_prefix(
+		strrchr(json_path_str(json_object_get(g->repo->branches, "shiplock/up-1/a/4"),
+				"key", "/"),
+			'/'),
+		"/pause-worker"));
+	gitops_end(g);
+}
+
 /* ---- preflight ---- */
 
 static void spoil_file(GitWorld *g)
@@ -542,6 +602,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/foreign-brake", test_foreign_brake);
 	g_test_add_func("/gitops/busy-branch", test_busy_branch);
 	g_test_add_func("/gitops/merge", test_merge);
+	g_test_add_func("/gitops/branch-left-open", test_branch_left_open);
+	g_test_add_func("/gitops/release-left-open", test_release_left_open);
 	g_test_add_func("/gitops/preflight", test_preflight);
 	g_test_add_func("/gitops/ways", test_ways);
 	return g_test_run();

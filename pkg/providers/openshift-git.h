@@ -38,6 +38,9 @@ bool git_released(const Item *it, const char *pool);
 /* A pool whose release we committed, that is still paused and would move: paused again in Git
  * before anybody applies the release. True: *ret is what the tick returns. */
 bool git_unrelease(Item *it, Batch *b, const json_t *pools, StepResult *ret);
+/* No branch of ours waits for its merge any more, those of this state apart (all: those as well): a
+ * person could still merge what the run has given up. False: *ret is what the tick returns. */
+bool git_branches_closed(Item *it, int64_t now_usec, bool all, StepResult *ret);
 /* Pauses or releases a pool, whichever way it goes. */
 StepResult git_write_pool(Item *it, Batch *b, const char *pool, bool paused);
 /* Sees to one acknowledgement that goes into a file; have: the cluster has it, by the fact_object

@@ -101,7 +101,8 @@ static StepResult brake_tick(Item *it, int64_t now, Batch *b)
 	size_t i;
 	json_t *p;
 	StepResult r;
-	if (!git_pools_synced(it, now, b, pools->json, &r))
+	if (!git_branches_closed(it, now, false, &r) ||
+		!git_pools_synced(it, now, b, pools->json, &r))
 		return r;
 	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
 		const char *name = json_path_str(p, "metadata.name", "");
@@ -249,7 +250,8 @@ static StepResult order_back_tick(Item *it, int64_t now, Batch *b)
 	if (!cv)
 		return step_read(it);
 	StepResult r;
-	if (!git_order_synced(it, now, b, cv->json, image, &r))
+	if (!git_branches_closed(it, now, false, &r) ||
+		!git_order_synced(it, now, b, cv->json, image, &r))
 		return r;
 	/* A commit that nobody applied yet would be applied later. */
 	bool in_git = git_ordered(it) && !committed(it, image);
@@ -547,6 +549,9 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 {
 	const json_t *hop = hop_of(it);
+	StepResult r;
+	if (!git_branches_closed(it, now, true, &r))
+		return r;
 	if (!hop || !hop_crossed(it, "control-plane"))
 		return step_done(0);
 	const View *cv = fact(it, &fact_object, CV_PATH);

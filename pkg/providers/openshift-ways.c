@@ -156,6 +156,45 @@ bool git_ack_given(Item *it, int64_t now, Batch *b, const char *key, const char 
 	return have;
 }
 
+/* ---- branches that a person could still merge ---- */
+
+enum { BRANCH_POLL_SEC = 15 };
+
+/* False: *ret says what is missing, or which branch waits. */
+static bool branch_closed(Item *it, int64_t now, const Act *a, const char *to, StepResult *ret)
+{
+	g_autofree char *plain = g_strndup(act_key(a), (size_t)(to - act_key(a)));
+	const View *branch = fact(it, &fact_git, act_key(a));
+	const View *main = fact(it, &fact_git, plain);
+	if (!branch || !main) {
+		*ret = step_read(it);
+		return false;
+	}
+	bool there = json_is_string(json_object_get(branch->json, "toTip"));
+	if (!there || act_row(a)->classify(act_want(a), main) == CLASS_DONE)
+		return true;
+	*ret = step_hold(it, "merge",
+		"branch %s of %s is not merged: delete it, which closes its merge request, or "
+		"merge it; left open, it would take effect when nobody watches any more",
+		to + 1, json_path_str(target_spec(target_of(it)), "actuator.repository", ""));
+	ret->until_usec = now + BRANCH_POLL_SEC * SL_USEC_PER_SEC;
+	return false;
+}
+
+bool git_branches_closed(Item *it, int64_t now, bool all, StepResult *ret)
+{
+	for (size_t i = 0; i < item_n_acts(it); i++) {
+		const Act *a = item_act(it, i);
+		bool commit = act_row(a)->fact == &fact_git && act_state(a) == ACT_DONE;
+		const char *to = commit ? strchr(act_key(a), '>') : NULL;
+		if (!to || (!all && of_this_state(it, a)) || sync_merged(it, a))
+			continue;
+		if (!branch_closed(it, now, a, to, ret))
+			return false;
+	}
+	return true;
+}
+
 /* ---- preflight ---- */
 
 static void way_finding(const Item *it, const char *what, const char *file, json_t *findings)

@@ -204,6 +204,25 @@ static StepResult hold_until(StepResult r, int64_t until)
 	return r;
 }
 
+bool sync_merged(const Item *it, const Act *a)
+{
+	size_t i;
+	json_t *wish;
+	json_array_foreach (json_path(item_memo(it), "merged.wishes"), i, wish)
+		if (strcmp(json_string_value(wish), wish_of(a)) == 0)
+			return true;
+	return false;
+}
+
+/* Those that were merged so far, and this one. New reference. */
+static json_t *wishes_with(const Item *it, const Act *a)
+{
+	const json_t *so_far = json_path(item_memo(it), "merged.wishes");
+	json_t *all = so_far ? json_copy((json_t *)so_far) : json_array();
+	json_array_append_new(all, json_string(wish_of(a)));
+	return all;
+}
+
 /* True: the wish is on the branch, and the commit with which it came there is known. */
 static bool merged(Item *it, int64_t now, Batch *b, const SyncWish *w, StepResult *ret)
 {
@@ -220,9 +239,10 @@ static bool merged(Item *it, int64_t now, Batch *b, const SyncWish *w, StepResul
 	}
 	if (file_stands(w->act, v)) {
 		batch_memo(b, it, "merged",
-			json_pack("{s:s, s:s, s:I}", "wish", wish_of(w->act), "commit",
+			json_pack("{s:s, s:s, s:I, s:o}", "wish", wish_of(w->act), "commit",
 				json_path_str(v->json, "tip", ""), "observedUsec",
-				(json_int_t)item_observed_usec(it)));
+				(json_int_t)item_observed_usec(it), "wishes",
+				wishes_with(it, w->act)));
 		*ret = step_wait(it, now, "the wish is on the branch");
 		return false;
 	}

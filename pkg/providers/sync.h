@@ -17,6 +17,9 @@ extern const ActRow act_refresh;
 /* True: proven, by a look of this state (gate "sync"). False: *ret is what the tick returns. */
 bool sync_proven(Item *it, int64_t now_usec, Batch *b, const SyncWish *w, StepResult *ret);
 
+/* The commit went to a branch, and was seen merged by sync_proven. */
+bool sync_merged(const Item *it, const Act *a);
+
 /* Preflight: what the controller's Application or Kustomization says against writing this field
  * (pointer "/spec/desiredUpdate") in Git now. False: a fact is missing. */
 bool sync_preflight(
