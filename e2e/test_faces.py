@@ -133,7 +133,7 @@ def test_upgrade(t):
     _metrics(d)
     _secrets(fleet, d, run)
     equal(d.stop(), 0, "exit code of the daemon after SIGTERM")
-    check("stopped by a signal" in d.process.tail(), "the note at the end")
+    check("stopped by a signal" in d.process.output(), "the note at the end")
 
 
 def _audit(t, d, run):
@@ -163,7 +163,7 @@ def _secrets(fleet, d, run):
     tokens = [open(os.path.join(kube, n), encoding="utf-8").read().strip()
               for n in os.listdir(kube) if n.endswith(".token")]
     check(tokens and all(len(x) > 20 for x in tokens), "tokens are there")
-    texts = {"log": d.process.tail(), "metrics": d.get_web("/metrics")[1]}
+    texts = {"log": d.process.output(), "metrics": d.get_web("/metrics")[1]}
     with open(d.process.log, encoding="utf-8") as f:
         texts["log"] = f.read()
     for path in ("/v1/status", "/v1/audit", f"/v1/runs/{run['id']}/why", "/v1/runs",
@@ -292,12 +292,12 @@ def test_run_stop(t):
     argv = [product.binary("shiplock"), "run", "--socket", os.path.join(t.folder, "none"),
             "--state", state, PLAN, fleet.checkout]
     p = t.registry.spawn("run-stop", argv)
-    p.wait_ready(lambda: "set-version" in p.tail() or "control-plane" in p.tail(), 60)
+    p.wait_ready(lambda: "set-version" in p.output() or "control-plane" in p.output(), 60)
     locked = product.cli(*argv[1:])
     equal(locked.returncode, 1, "a second one on the same state")
     check("pid" in locked.stderr or "lock" in locked.stderr, locked.stderr)
     equal(p.stop(), 3, "exit code after SIGTERM")
-    check("stopped by a signal" in p.tail(), p.tail())
+    check("stopped by a signal" in p.output(), p.tail())
     done = product.cli(*argv[1:], timeout=RUN_SEC)
     check(f"{FIRST} Succeeded, {SECOND} Succeeded" in ok(done, "run again"), done.stdout)
 
@@ -498,7 +498,7 @@ def test_webhook(t):
     equal(hook(d, body, {"X-Gitlab-Token": "planted-hook-secret"}), 202, "hook")
     wait_for("the run begins", lambda: runs(d), 10)
     equal(d.get_web("/hooks/git")[0], 405, "GET of the hook")
-    for text in (json.dumps(d.call("GET", "/v1/status")[1]), d.process.tail()):
+    for text in (json.dumps(d.call("GET", "/v1/status")[1]), d.process.output()):
         check("planted" not in text, "no secret in status or log")
 
 
@@ -547,14 +547,14 @@ def test_config(t):
         f.write(good.replace('"repositories"', '"repository"'))
     d.start(wait=False)
     equal(d.process.wait(10), 2, "exit code")
-    check('did you mean \\"repositories\\"' in d.process.tail(), d.process.tail())
+    check('did you mean \\"repositories\\"' in d.process.output(), d.process.tail())
     with open(d.config, "w", encoding="utf-8") as f:
         f.write(good)
     d.start()
     with open(d.config, "w", encoding="utf-8") as f:
         f.write("nonsense")
     d.process.signal(signal.SIGHUP)
-    wait_for("the log says it", lambda: "configuration in force stays" in d.process.tail(), 10)
+    wait_for("the log says it", lambda: "configuration in force stays" in d.process.output(), 10)
     equal(d.get_web("/readyz")[0], 200, "/readyz")
     second = product.Daemon(t.registry, t.folder, {}, name="second")
     with open(second.config, "w", encoding="utf-8") as f:

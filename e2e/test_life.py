@@ -83,7 +83,7 @@ def test_service(t):
     equal(d.stop(), 0, "exit code of SIGTERM")
     manager.wait("STOPPING=1")
     equal(session(leader), [], "processes left behind")
-    check("stopped by a signal" in d.process.tail(), "the log does not tell of the stop")
+    check("stopped by a signal" in d.process.output(), "the log does not tell of the stop")
     j = f.journal()
     check(j.seq() >= seq, "records were lost")
     check(not [r for r in j.find("move") if r["to"] == "undo"], "the stop undid something")

@@ -52,6 +52,14 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    def output(self):
+        """All that it has said so far; tail() is for messages, a busy log passes it by."""
+        try:
+            with open(self.log, "rb") as f:
+                return f.read().decode(errors="replace")
+        except OSError:
+            return ""
+
     def tail(self):
         try:
             with open(self.log, "rb") as f:
