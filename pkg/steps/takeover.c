@@ -41,7 +41,6 @@ static json_t *with_found(const Item *it, const Found *f)
 {
 	json_t *memo = json_deep_copy(memo_of(it));
 	json_object_set_new(memo, "open", json_false()); /* the claim is ours by now */
-	json_object_set_new(memo, "asked", json_false()); /* of this picture */
 	json_object_set_new(memo, "class", json_string(found_name(f->class)));
 	json_object_set_new(memo, "text", json_string(f->text));
 	json_object_set_new(memo, "moved", json_boolean(f->workers_moved));
@@ -148,13 +147,8 @@ static StepResult found_tick(Item *it, int64_t now, Batch *b)
 	bool asked_before = json_path_bool(memo_of(it), "asked", false);
 	if (!p->found(it, sl_max(since, now - TAKEOVER_LOOK_USEC), &f))
 		return step_read(it);
-	if (!is_noted(it, &f)) {
-		if (!note_found(it, &f, b))
-			return step_read(it);
-		if (asked) /* of another picture than the one that the person was shown */
-			batch_unhold(b, it, asked->cause, "what runs there has changed");
-		return step_wait(it, now, "%s", f.text);
-	}
+	if (!is_noted(it, &f))
+		return note_found(it, &f, b) ? step_wait(it, now, "%s", f.text) : step_read(it);
 	if (cross_pivots(it, &f, b))
 		return step_wait(it, now, "%s", f.text);
 	if (!asked && asked_before && f.class != FOUND_FOREIGN)
