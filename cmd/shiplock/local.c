@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { OPEN_FOLDERS = 16, ID_MAX_BYTES = 64, LOGIN_BYTES = 16 << 10, BODY_MAX_BYTES = 16 << 10 };
+enum { STEP_USEC = 200000 };
 
 /* Random, made at the first use of the folder. */
 static char *folder_id(const Local *l, GError **err)
@@ -92,6 +93,36 @@ void local_close(Local *l)
 	g_free(l->state);
 	g_free(l->name);
 	g_free(l->holder);
+}
+
+typedef struct Ask {
+	int64_t run;
+	GError *err;
+} Ask;
+
+static void on_reply(const char *says, int64_t run, const GError *err, void *ud)
+{
+	Ask *ask = ud;
+	ask->run = run;
+	ask->err = err ? g_error_copy(err) : NULL;
+}
+
+static bool is_over(const Local *l, int64_t run)
+{
+	return run && fleet_exit_code(l->fleet, run, false) != -1;
+}
+
+bool local_ask(Local *l, const FleetSubmit *s, int deadline_sec, int64_t *ret_run, GError **err)
+{
+	Ask ask = { 0 };
+	fleet_submit(l->fleet, s, on_reply, &ask);
+	int64_t end = loop_boot_usec(l->loop) + deadline_sec * SL_USEC_PER_SEC;
+	while (!ask.err && !is_over(l, ask.run) && loop_boot_usec(l->loop) < end)
+		loop_event_step(l->events, STEP_USEC);
+	*ret_run = ask.run;
+	if (ask.err)
+		g_propagate_error(err, ask.err);
+	return !ask.err;
 }
 
 json_t *local_event(const FleetEvent *e)

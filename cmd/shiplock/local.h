@@ -22,6 +22,9 @@ typedef struct Local {
  * journal. The name in claims is "run@HOST:ID", the same whenever the folder is used again. */
 bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, GError **err);
 void local_close(Local *l); /* also after a failed open */
+/* Submits, and lets the controller work until that run is over or the time is up; *ret_run 0:
+ * nothing answered in time. False: refused. */
+bool local_ask(Local *l, const FleetSubmit *s, int deadline_sec, int64_t *ret_run, GError **err);
 /* The event as the API gives it. New reference. */
 json_t *local_event(const FleetEvent *e);
 /* Login of the user, or "uid 1000". Caller frees. */

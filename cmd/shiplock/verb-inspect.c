@@ -10,21 +10,7 @@
 #include "show.h"
 #include <string.h>
 
-enum { DEADLINE_SEC = 60, STEP_USEC = 200000 };
-
-typedef struct Ask {
-	int64_t run;
-	bool replied;
-	GError *err;
-} Ask;
-
-static void on_reply(const char *says, int64_t run, const GError *err, void *ud)
-{
-	Ask *ask = ud;
-	ask->run = run;
-	ask->replied = true;
-	ask->err = err ? g_error_copy(err) : NULL;
-}
+enum { DEADLINE_SEC = 60 };
 
 /* JSON is YAML. */
 static char *documents_text(const json_t *contexts)
@@ -57,26 +43,15 @@ static DocSet *make_set(const json_t *contexts, GError **err)
 	return NULL;
 }
 
-static bool is_over(Local *l, int64_t run)
-{
-	return run && fleet_exit_code(l->fleet, run, false) != -1;
-}
-
 /* The report without what the kubeconfigs say. */
 static json_t *ask(Local *l, DocSet *set, GError **err)
 {
-	Ask ask = { 0 };
 	g_autofree char *who = local_login();
 	FleetSubmit s = { .set = set, .who = who, .inspect = true };
-	fleet_submit(l->fleet, &s, on_reply, &ask);
-	int64_t end = loop_boot_usec(l->loop) + DEADLINE_SEC * SL_USEC_PER_SEC;
-	while (!ask.err && !is_over(l, ask.run) && loop_boot_usec(l->loop) < end)
-		loop_event_step(l->events, STEP_USEC);
-	if (ask.err) {
-		g_propagate_error(err, ask.err);
+	int64_t run;
+	if (!local_ask(l, &s, DEADLINE_SEC, &run, err))
 		return NULL;
-	}
-	json_t *report = fleet_inspect_report(l->fleet, ask.run);
+	json_t *report = fleet_inspect_report(l->fleet, run);
 	if (!report)
 		sl_fail(err, SL_ERR_RETRY, "nothing could be asked within %d s", DEADLINE_SEC);
 	return report;

@@ -9,21 +9,7 @@
 #include "store/audit.h"
 #include <string.h>
 
-enum { PLAN_DEADLINE_SEC = 120, STEP_USEC = 200000 };
-
-typedef struct Ask {
-	int64_t run;
-	bool replied;
-	GError *err;
-} Ask;
-
-static void on_reply(const char *says, int64_t run, const GError *err, void *ud)
-{
-	Ask *ask = ud;
-	ask->run = run;
-	ask->replied = true;
-	ask->err = err ? g_error_copy(err) : NULL;
-}
+enum { PLAN_DEADLINE_SEC = 120 };
 
 /* Clusters that did not answer in time are not ready, whatever else is known of them. */
 static void add_late(json_t *report, const json_t *run)
@@ -75,7 +61,6 @@ static bool read_lengths(const Args *a, json_t **ret, GError **err)
 
 static json_t *make_report(Local *l, DocSet *set, const Args *a, GError **err)
 {
-	Ask ask = { 0 };
 	const char *plan = a->rest[0];
 	g_autofree char *who = local_login();
 	g_autoptr(json_t) lengths = NULL;
@@ -86,18 +71,11 @@ static json_t *make_report(Local *l, DocSet *set, const Args *a, GError **err)
 	FleetSubmit s = {
 		.set = set, .plan = plan, .who = who, .plan_only = true, .lengths = lengths
 	};
-	fleet_submit(l->fleet, &s, on_reply, &ask);
-	int64_t end = loop_boot_usec(l->loop) + PLAN_DEADLINE_SEC * SL_USEC_PER_SEC;
-	while (!ask.replied && loop_boot_usec(l->loop) < end)
-		loop_event_step(l->events, STEP_USEC);
-	if (ask.err) {
-		g_propagate_error(err, ask.err);
+	int64_t id;
+	if (!local_ask(l, &s, PLAN_DEADLINE_SEC, &id, err))
 		return NULL;
-	}
-	while (fleet_exit_code(l->fleet, ask.run, false) == -1 && loop_boot_usec(l->loop) < end)
-		loop_event_step(l->events, STEP_USEC);
-	json_t *report = fleet_plan_report(l->fleet, ask.run);
-	g_autoptr(json_t) run = fleet_run(l->fleet, ask.run);
+	json_t *report = fleet_plan_report(l->fleet, id);
+	g_autoptr(json_t) run = fleet_run(l->fleet, id);
 	if (report)
 		add_late(report, run);
 	else

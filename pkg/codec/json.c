@@ -90,3 +90,13 @@ json_t *json_parse_list(const char *text, size_t len, JsonLast **last, GError **
 	*last = next;
 	return v ? v : parse_slowly(text, len, err);
 }
+
+json_t *json_object_in(json_t *parent, const char *key)
+{
+	json_t *v = json_object_get(parent, key);
+	if (!json_is_object(v)) {
+		v = json_object();
+		json_object_set_new(parent, key, v);
+	}
+	return v;
+}

@@ -14,6 +14,9 @@ const char *json_path_str(const json_t *root, const char *path, const char *def)
 int64_t json_path_int(const json_t *root, const char *path, int64_t def);
 bool json_path_bool(const json_t *root, const char *path, bool def);
 
+/* The object that is this member; where there is none, an empty one is put there. Borrowed. */
+json_t *json_object_in(json_t *parent, const char *key);
+
 /* Text without white space, members in their order or sorted. */
 void json_append(GString *out, const json_t *v, bool sorted);
 /* Sorted keys, no white space; equal values give equal texts. Caller frees. */

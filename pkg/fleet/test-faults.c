@@ -1,7 +1,7 @@
 /* Faults that were found once, each by what a person would see of it: gates without data, ways
  * back, windows, several runs. The others stand in test-faults-2.c. */
-#include "fleet/test-faults.h"
 #include "base/num.h"
+#include "fleet/test-spy.h"
 
 /* ---- no data decides nothing ---- */
 
@@ -102,30 +102,6 @@ static void test_wait_completed(void)
 
 /* ---- observe writes nothing ---- */
 
-typedef struct Spy {
-	unsigned n_writes;
-	char last[300];
-} Spy;
-
-static HttpFault spy(uint64_t n, const HttpRequest *q, void *ud)
-{
-	Spy *s = ud;
-	if (strcmp(q->method, "GET") == 0 || strstr(q->path, "selfsubjectaccessreviews"))
-		return HTTP_FAULT_NONE;
-	s->n_writes++;
-	g_snprintf(s->last, sizeof s->last, "%s %s", q->method, q->path);
-	return HTTP_FAULT_NONE;
-}
-
-static void order_by_hand(Rig *r, const char *version)
-{
-	g_autofree char *image = sim_release_image(version);
-	sim_cluster_patch(sim_fleet_find(r->world, "a"), SIM_CLUSTERVERSIONS, NULL, "version",
-		SIM_SUB_NONE, "oc",
-		json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version", version,
-			"image", image));
-}
-
 /* So that workers move in state nodes, where evictions of ours would help. */
 #define QUICK                                                                                      \
 	HEAD("GatePolicy", "fast")                                                                 \
@@ -136,7 +112,7 @@ static void order_by_hand(Rig *r, const char *version)
 
 static void test_observe(void)
 {
-	Spy s = { 0 };
+	FaultsSpy s = { 0 };
 	g_autoptr(Rig) r = rig_new(1);
 	SimSpec spec = { .world = { .name = "a",
 				 .version = OLD,
@@ -147,12 +123,12 @@ static void test_observe(void)
 				 .pod_ready = "120s" },
 		.releases = MID "," NEW };
 	sim_fleet_add(r->world, &spec);
-	http_sim_set_faults(sim_fleet_transport(r->world), spy, NULL, &s);
+	http_sim_set_faults(sim_fleet_transport(r->world), faults_spy, NULL, &s);
 	rig_start(r);
 	story_submit(r, QUICK);
 	story_reach(r, "a", "control-plane", NULL);
 	faults_pass(r, 30);
-	order_by_hand(r, NEW);
+	faults_order_by_hand(r, NEW);
 	story_reach(r, "a", "nodes", NULL);
 	unsigned cordoned = 0;
 	for (int i = 0; i < 2000 && strcmp(story_state(r, "a"), "nodes") == 0; i++) {

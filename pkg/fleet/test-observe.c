@@ -1,48 +1,24 @@
 /* The actuator observe: a person orders; nothing of ours is written, and what we would have done is
  * kept beside what was done. */
-#include "fleet/test-faults.h"
+#include "fleet/test-spy.h"
 
 #define OBSERVED FAST CLUSTER_WITH("a", "  actuator: {type: observe}\n") UP(WAVE("[a]"), "")
 
-typedef struct Spy {
-	unsigned n_writes;
-	char last[300];
-} Spy;
-
-static HttpFault spy(uint64_t n, const HttpRequest *q, void *ud)
-{
-	Spy *s = ud;
-	if (strcmp(q->method, "GET") == 0 || strstr(q->path, "selfsubjectaccessreviews"))
-		return HTTP_FAULT_NONE;
-	s->n_writes++;
-	g_snprintf(s->last, sizeof s->last, "%s %s", q->method, q->path);
-	return HTTP_FAULT_NONE;
-}
-
-static Rig *begin(Spy *s)
+static Rig *begin(FaultsSpy *s)
 {
 	Rig *r = faults_begin("a", NULL);
-	http_sim_set_faults(sim_fleet_transport(r->world), spy, NULL, s);
+	http_sim_set_faults(sim_fleet_transport(r->world), faults_spy, NULL, s);
 	story_submit(r, OBSERVED);
 	story_reach(r, "a", "control-plane", NULL);
 	return r;
 }
 
-static void end(Rig *r, const Spy *s)
+static void end(Rig *r, const FaultsSpy *s)
 {
 	g_assert_cmpstr(s->last, ==, "");
 	g_assert_cmpuint(s->n_writes, ==, 0);
 	http_sim_set_faults(sim_fleet_transport(r->world), NULL, NULL, NULL);
 	rig_free(r);
-}
-
-static void order_by_hand(Rig *r, const char *version)
-{
-	g_autofree char *image = sim_release_image(version);
-	sim_cluster_patch(sim_fleet_find(r->world, "a"), SIM_CLUSTERVERSIONS, NULL, "version",
-		SIM_SUB_NONE, "oc",
-		json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version", version,
-			"image", image));
 }
 
 /* What was noted: the times of this wish, 0 where there is none. */
@@ -69,10 +45,10 @@ static void expect_done(Rig *r, const char *what, int min_sec, int max_sec)
 
 static void test_predicted_and_actual(void)
 {
-	Spy s = { 0 };
+	FaultsSpy s = { 0 };
 	Rig *r = begin(&s);
 	faults_pass(r, 1800);
-	order_by_hand(r, NEW);
+	faults_order_by_hand(r, NEW);
 	faults_ends(r, "a", "Succeeded");
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
 	expect_done(r, "order " NEW, 1700, 1900);
@@ -90,7 +66,7 @@ static void test_predicted_and_actual(void)
 static void fail_in_soak(Rig *r)
 {
 	faults_pass(r, 60);
-	order_by_hand(r, NEW);
+	faults_order_by_hand(r, NEW);
 	story_reach(r, "a", "cp-soak", NULL);
 	faults_set(r, "a", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
 	story_reach(r, "a", "rollback", NULL);
@@ -100,10 +76,10 @@ static void fail_in_soak(Rig *r)
 
 static void test_back(void)
 {
-	Spy s = { 0 };
+	FaultsSpy s = { 0 };
 	Rig *r = begin(&s);
 	fail_in_soak(r);
-	order_by_hand(r, OLD);
+	faults_order_by_hand(r, OLD);
 	faults_ends(r, "a", "RolledBack");
 	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
 	expect_done(r, "order " OLD " back", 800, 1000);
@@ -113,7 +89,7 @@ static void test_back(void)
 /* The person does not want to go back. */
 static void test_stays(void)
 {
-	Spy s = { 0 };
+	FaultsSpy s = { 0 };
 	Rig *r = begin(&s);
 	fail_in_soak(r);
 	faults_command(r, "abort", "a");

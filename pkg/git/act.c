@@ -124,3 +124,20 @@ git_tree *act_tree(Act *a, const ActRef *ref, GError **err)
 		git_fail(err, SL_ERR_CONFLICT, a->remote.mirror);
 	return tree;
 }
+
+json_t *act_attempts(const Act *a, json_t *(*try)(void *ud, GError **err), void *ud, GError **err)
+{
+	for (unsigned i = 0; i < GIT_MAX_ATTEMPTS; i++) {
+		GError *why = NULL;
+		json_t *answer = try(ud, &why);
+		if (answer)
+			return answer;
+		if (why) {
+			g_propagate_error(err, why);
+			return NULL;
+		}
+	}
+	sl_fail(err, SL_ERR_RETRY, "%s: \"%s\" moved during each of %d pushes", a->remote.url.url,
+		act_name(&a->branch), GIT_MAX_ATTEMPTS);
+	return NULL;
+}

@@ -33,5 +33,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Act, act_clear)
 bool act_fetch(Act *a, bool may_be_missing, GError **err);
 /* Our commits, newest first: those of commit_find() with "on", the branch that has them. */
 json_t *act_find(Act *a, GError **err);
+/* Tries until there is an answer: try gives NULL without err when the branch moved meanwhile. RETRY
+ * after GIT_MAX_ATTEMPTS. */
+json_t *act_attempts(const Act *a, json_t *(*try)(void *ud, GError **err), void *ud, GError **err);
 const char *act_name(const ActRef *ref); /* without refs/heads/ */
 git_tree *act_tree(Act *a, const ActRef *ref, GError **err);

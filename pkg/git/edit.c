@@ -151,8 +151,9 @@ static json_t *change(EditJob *j, GError **err)
 }
 
 /* NULL without err: look again. */
-static json_t *try_once(EditJob *j, GError **err)
+static json_t *try_once(void *ud, GError **err)
 {
+	EditJob *j = ud;
 	Act *a = &j->act;
 	if (!act_fetch(a, false, err))
 		return NULL;
@@ -178,17 +179,5 @@ json_t *git_op_edit(const json_t *request, const GitEditor *editor, GError **err
 	if ((!j.dry && !commit_text_read(&j.text, request, err)) ||
 		!act_open(&j.act, request, false, err))
 		return NULL;
-	for (unsigned i = 0; i < GIT_MAX_ATTEMPTS; i++) {
-		GError *why = NULL;
-		json_t *answer = try_once(&j, &why);
-		if (answer)
-			return answer;
-		if (why) {
-			g_propagate_error(err, why);
-			return NULL;
-		}
-	}
-	sl_fail(err, SL_ERR_RETRY, "%s: \"%s\" moved during each of %d pushes",
-		j.act.remote.url.url, act_name(&j.act.branch), GIT_MAX_ATTEMPTS);
-	return NULL;
+	return act_attempts(&j.act, try_once, &j, err);
 }

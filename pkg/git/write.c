@@ -114,8 +114,9 @@ static bool stands_as_refused(const WriteJob *j)
 	       (!ref->there || git_oid_equal(&j->refused_at, &ref->tip));
 }
 
-static json_t *try_once(WriteJob *j, GError **err)
+static json_t *try_once(void *ud, GError **err)
 {
+	WriteJob *j = ud;
 	if (!act_fetch(&j->act, true, err))
 		return NULL;
 	g_autoptr(json_t) found = act_find(&j->act, err);
@@ -139,17 +140,5 @@ json_t *git_op_write(const json_t *request, GError **err)
 	if (!commit_text_read(&j.text, request, err) || !act_open(&j.act, request, true, err) ||
 		!take_files(&j, err))
 		return NULL;
-	for (unsigned i = 0; i < GIT_MAX_ATTEMPTS; i++) {
-		GError *why = NULL;
-		json_t *v = try_once(&j, &why);
-		if (v)
-			return v;
-		if (why) {
-			g_propagate_error(err, why);
-			return NULL;
-		}
-	}
-	sl_fail(err, SL_ERR_RETRY, "%s: \"%s\" moved during each of %d pushes",
-		j.act.remote.url.url, act_name(&j.act.branch), GIT_MAX_ATTEMPTS);
-	return NULL;
+	return act_attempts(&j.act, try_once, &j, err);
 }

@@ -80,24 +80,14 @@ char *accelerator_text(const json_t *class)
 		*label ? " on " : "", label, *label ? "=" : "", json_path_str(class, "value", ""));
 }
 
-static json_t *object_in(json_t *parent, const char *key)
-{
-	json_t *v = json_object_get(parent, key);
-	if (!json_is_object(v)) {
-		v = json_object();
-		json_object_set_new(parent, key, v);
-	}
-	return v;
-}
-
 void accelerator_ask(json_t *job, const json_t *class)
 {
 	json_t *pod = json_path(job, "spec.template.spec");
 	json_t *container = json_path(pod, "containers.0");
 	const char *label = json_path_str(class, "label", "");
-	json_object_set_new(object_in(object_in(container, "resources"), "limits"),
+	json_object_set_new(json_object_in(json_object_in(container, "resources"), "limits"),
 		json_path_str(class, "resource", ""), json_string("1"));
 	if (*label)
-		json_object_set_new(object_in(pod, "nodeSelector"), label,
+		json_object_set_new(json_object_in(pod, "nodeSelector"), label,
 			json_string(json_path_str(class, "value", "")));
 }

@@ -20,26 +20,16 @@ void job_name(const char *fleet, const char *run, const char *cluster, const cha
 		ret_name, JOB_NAME_BYTES, "shiplock-%.*s", HASH_DIGITS, digest + strlen("sha256:"));
 }
 
-static json_t *object_in(json_t *parent, const char *key)
-{
-	json_t *v = json_object_get(parent, key);
-	if (!json_is_object(v)) {
-		v = json_object();
-		json_object_set_new(parent, key, v);
-	}
-	return v;
-}
-
 json_t *job_object(const json_t *template, const char *name, const char *intent, int timeout_sec)
 {
 	json_t *job = json_deep_copy(template);
-	json_t *meta = object_in(job, "metadata"), *spec = object_in(job, "spec");
-	json_t *pod = object_in(object_in(spec, "template"), "spec");
+	json_t *meta = json_object_in(job, "metadata"), *spec = json_object_in(job, "spec");
+	json_t *pod = json_object_in(json_object_in(spec, "template"), "spec");
 	json_object_del(meta, "generateName");
 	json_object_del(job, "status");
 	json_object_set_new(meta, "name", json_string(name));
 	json_object_set_new(meta, "namespace", json_string(job_namespace(template)));
-	json_object_set_new(object_in(meta, "annotations"), JOB_INTENT, json_string(intent));
+	json_object_set_new(json_object_in(meta, "annotations"), JOB_INTENT, json_string(intent));
 	json_object_set_new(spec, "activeDeadlineSeconds", json_integer(timeout_sec));
 	if (!json_object_get(spec, "backoffLimit"))
 		json_object_set_new(spec, "backoffLimit", json_integer(0));
