@@ -206,6 +206,13 @@ class FakeKubeletsAndOperators:
         self.process = self.registry.spawn(f"{self.cluster.name}-actors", self.argv)
         return self
 
+    def pause(self):
+        """SIGSTOP: nothing moves on the cluster; go_on() ends it."""
+        self.process.signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.signal(signal.SIGCONT)
+
     def stop(self):
         return self.process.stop() if self.process else None
 
