@@ -265,6 +265,56 @@ static void test_foreign(void)
 	lose_end(&l);
 }
 
+static void ask_for(Rig *r, const char *manager, const char *version)
+{
+	g_autofree char *image = sim_release_image(version);
+	sim_cluster_patch(sim_fleet_find(r->world, "a"), SIM_CLUSTERVERSIONS, NULL, "version",
+		SIM_SUB_NONE, manager,
+		json_pack("{s:{s:{s:s, s:s}}}", "spec", "desiredUpdate", "version", version,
+			"image", image));
+}
+
+/* Resume is said to what was shown: what turned round since then is shown first. */
+static void test_turned_round(void)
+{
+	static const struct {
+		At at;
+		const char *asks_for, *found;
+	} cases[] = {
+		{ AT_CP_SOAK, OLD, "the way back from 4.21.10 to 4.21.8" },
+		{ AT_CLAIM, MID, "asks for 4.21.9, which the plan does not know" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		Loss l = lose(cases[i].at);
+		taken_over(&l);
+		ask_for(l.a, "kubectl-edit", cases[i].asks_for);
+		seen_pass(l.b, l.w, 60);
+		g_assert_true(seen_command(l.b, l.w, "resume"));
+		seen_pass(l.b, l.w, 60);
+		const char *told = story_held(l.b, "a", "takeover");
+		g_assert_nonnull(told);
+		g_assert_nonnull(strstr(told, cases[i].found));
+		g_assert_cmpstr(story_state(l.b, "a"), ==, "takeover");
+		lose_end(&l);
+	}
+}
+
+/* What went on by itself in the direction that was shown is not asked about again. */
+static void test_went_on(void)
+{
+	Loss l = lose(AT_ORDER);
+	taken_over(&l);
+	seen_pass(l.b, l.w, 2 * 3600);
+	g_assert_cmpstr(outside_version(l.b, "a"), ==, NEW);
+	g_assert_nonnull(strstr(story_held(l.b, "a", "takeover"), "is ordered and not done"));
+	g_assert_true(seen_command(l.b, l.w, "resume"));
+	seen_reach(l.b, l.w, "cp-verify", NULL);
+	g_assert_null(story_held(l.b, "a", "takeover"));
+	seen_reach(l.b, l.w, "ended", NULL);
+	g_assert_cmpstr(story_outcome(l.b, "a"), ==, "Succeeded");
+	lose_end(&l);
+}
+
 /* One's own claim, no claim, no confirmation, no plan: said, and nothing is written. */
 static void test_refused(void)
 {
@@ -390,6 +440,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/takeover/abort", test_abort);
 	g_test_add_func("/fleet/takeover/rollback", test_rollback);
 	g_test_add_func("/fleet/takeover/foreign", test_foreign);
+	g_test_add_func("/fleet/takeover/turned-round", test_turned_round);
+	g_test_add_func("/fleet/takeover/went-on", test_went_on);
 	g_test_add_func("/fleet/takeover/refused", test_refused);
 	g_test_add_func("/fleet/takeover/killed-in-takeover", test_killed_in_takeover);
 	g_test_add_func("/fleet/takeover/status", test_status);

@@ -119,6 +119,7 @@ static void found_workers(Item *it, const json_t *cv, const Pools *pools, bool l
 		ret->text = g_strdup_printf("all is at %s; only the end was not recorded", version);
 	} else {
 		ret->class = FOUND_NOTHING;
+		ret->between = true;
 		g_clear_pointer(&ret->hop, json_decref);
 		ret->text =
 			g_strdup_printf("%s is wholly done, the next hop was not ordered", version);

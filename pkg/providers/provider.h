@@ -46,6 +46,7 @@ typedef enum {
 typedef struct Found {
 	FoundClass class;
 	bool workers_moved;
+	bool between; /* NOTHING: a hop of the plan is wholly done, the next one was not ordered */
 	bool released; /* BACK: brakes were let go on the way down already */
 	json_t *hop; /* as next_hop gives it; NULL with NOTHING and FOREIGN */
 	char *text; /* one line for people */

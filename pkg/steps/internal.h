@@ -26,6 +26,10 @@ json_t *cluster_offer_json(const Item *it, const RollbackOffer *o);
 /* takeover.c */
 enum { TAKEOVER_LOOK_USEC = 10000000 };
 extern const StepOps step_raise_claim, step_found;
+/* Whether a resume that was said to a picture of the class shown must be asked for again, now that
+ * this is found: it goes backwards, turned round, or is somebody else's wish. Progress is no
+ * reason. back: the item goes down already, whatever is found. */
+bool takeover_asks_anew(const char *shown, const Found *now, bool back);
 json_t *takeover_memo(const char *who, const char *reason);
 void takeover_preflight(Item *it, json_t *findings);
 bool takeover_command(Item *it, Batch *b, const Command *c, char **ret_says, GError **err);

@@ -1,7 +1,7 @@
 /* Taking a cluster over: the epoch of its claim is raised, so that whoever held it writes nothing
  * there any more; what runs on it is told from the cluster; and it is held until a person says
  * which way it goes. The memo "takeover": {"open", "who", "reason", "class", "text", "moved",
- * "released", "asked"}. */
+ * "released", "shown": the class that the person was shown}. */
 #include "base/num.h"
 #include "policy/accelerator.h"
 #include "providers/claim.h"
@@ -100,10 +100,15 @@ static const char *next_text(FoundClass c, bool back)
 		    : "resume goes on from there, rollback goes back, abort leaves it as it is";
 }
 
+/* Of what our own journal says. */
+static bool goes_down(const Item *it)
+{
+	return item_pivot_crossed(it, "rollback") || json_object_get(item_memo(it), "rollback");
+}
+
 static bool goes_back(const Item *it, const Found *f)
 {
-	return f->class == FOUND_BACK || item_pivot_crossed(it, "rollback") ||
-	       json_object_get(item_memo(it), "rollback");
+	return f->class == FOUND_BACK || goes_down(it);
 }
 
 static unsigned next_state(const Item *it, const Found *f)
@@ -137,6 +142,33 @@ static bool is_noted(const Item *it, const Found *f)
 	       json_path_bool(memo_of(it), "released", false) == f->released;
 }
 
+bool takeover_asks_anew(const char *shown, const Found *now, bool back)
+{
+	const char *is = found_name(now->class);
+	if (now->class == FOUND_FOREIGN)
+		return true; /* there is no way on from there */
+	if (back || strcmp(shown, is) == 0)
+		return false;
+	if (now->class == FOUND_BACK || strcmp(shown, found_name(FOUND_BACK)) == 0)
+		return true; /* it turned round */
+	if (strcmp(shown, found_name(FOUND_FOREIGN)) == 0)
+		return false; /* the wish of somebody else is gone, which resume looked for */
+	FoundClass was = FOUND_NOTHING;
+	while (strcmp(shown, found_name(was)) != 0 && was < FOUND_DONE)
+		was++;
+	return now->class < was && !now->between;
+}
+
+/* What the person is asked about from now on. */
+static void note_shown(Item *it, const Found *f, Batch *b)
+{
+	if (strcmp(json_path_str(memo_of(it), "shown", ""), found_name(f->class)) == 0)
+		return;
+	json_t *memo = json_deep_copy(memo_of(it));
+	json_object_set_new(memo, "shown", json_string(found_name(f->class)));
+	batch_memo(b, it, "takeover", memo);
+}
+
 static StepResult found_tick(Item *it, int64_t now, Batch *b)
 {
 	const Provider *p = target_of(it)->provider;
@@ -144,20 +176,17 @@ static StepResult found_tick(Item *it, int64_t now, Batch *b)
 	g_auto(Found) f = { 0 };
 	int64_t since = a ? act_settled_usec(a) : 0; /* 0: before this process; any read counts */
 	const Hold *asked = item_find_hold(it, "takeover");
-	bool asked_before = json_path_bool(memo_of(it), "asked", false);
+	const char *shown = json_path_str(memo_of(it), "shown", NULL);
 	if (!p->found(it, sl_max(since, now - TAKEOVER_LOOK_USEC), &f))
 		return step_read(it);
 	if (!is_noted(it, &f))
 		return note_found(it, &f, b) ? step_wait(it, now, "%s", f.text) : step_read(it);
 	if (cross_pivots(it, &f, b))
 		return step_wait(it, now, "%s", f.text);
-	if (!asked && asked_before && f.class != FOUND_FOREIGN)
+	if (!asked && shown && !takeover_asks_anew(shown, &f, goes_down(it)))
 		return go_on(it, &f, b);
-	if (!asked_before) {
-		json_t *memo = json_deep_copy(memo_of(it));
-		json_object_set_new(memo, "asked", json_true());
-		batch_memo(b, it, "takeover", memo);
-	}
+	if (!asked || !shown)
+		note_shown(it, &f, b);
 	StepResult r = step_hold_person(it, "takeover", "taken over by %s; found: %s; %s",
 		json_path_str(memo_of(it), "who", "?"), f.text,
 		next_text(f.class, goes_back(it, &f)));
