@@ -1,0 +1,72 @@
+/* Kills a text for a node at each command that changes something, and runs it again. */
+#pragma once
+#include "providers/test-kubeadm-root.h"
+#include <signal.h>
+
+typedef struct CrashCase {
+	void (*prepare)(Root *r); /* makes the tree */
+	char *(*text)(void);
+	/* finished: after the second, whole run; else right after the kill. */
+	void (*check)(const Root *r, bool finished);
+} CrashCase;
+
+/* What changes a tree, each counted; a kill takes the whole group, as a power cut would. */
+static inline void crash_programs(const Root *r)
+{
+	static const char *const names[] = { "mv", "cp", "rm", "chmod", "mkdir", "tar", "sync",
+		"mktemp", "chown" };
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *file = g_strconcat("../crash/", names[i], NULL);
+		g_autofree char *body = g_strdup_printf(
+			"n=0; read -r n <\"$ROOT/count\"; n=$((n + 1)); echo $n >\"$ROOT/count\"\n"
+			"[ \"$n\" != \"$KILL_AT\" ] || kill -9 \"-$GROUP\"\n%s",
+			strcmp(names[i], "sync") == 0 ? "exit 0"
+						      : "PATH=/usr/bin:/bin\nexec ${0##*/} \"$@\"");
+		root_program(r, file, body);
+	}
+	root_write(r, "count", "0\n");
+}
+
+/* true: it was killed there; false: it came to its end, with exit 0. */
+static inline bool crash_run(const Root *r, const char *text, int at)
+{
+	g_autofree char *kill_at = g_strdup_printf("%d", at);
+	g_autofree char *whole =
+		g_strconcat("PATH=$ROOT/crash:$PATH; export GROUP=$$\n", text, NULL);
+	const char *argv[] = { "/usr/bin/setsid", "--wait", "/bin/sh", "-c", whole, NULL };
+	g_auto(GStrv) env = g_environ_setenv(root_environment(r), "KILL_AT", kill_at, true);
+	g_auto(Said) s = { 0 };
+	int status = 0;
+	crash_programs(r);
+	g_assert_true(g_spawn_sync(
+		"/", (char **)argv, env, 0, NULL, NULL, &s.out, &s.err, &status, NULL));
+	g_test_message("killed at %d: %d\n%s%s", at, status, s.out, s.err);
+	root_remove(r, "crash");
+	root_remove(r, "count");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return true;
+	g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return false;
+}
+
+/* Kills it at its first, second, ... command until it gets through. */
+static inline void crash_matrix(const CrashCase *c)
+{
+	g_autofree char *text = c->text();
+	int at = 1;
+	for (bool killed = true; killed; at++) {
+		Root r;
+		root_begin(&r);
+		c->prepare(&r);
+		killed = crash_run(&r, text, at);
+		c->check(&r, !killed);
+		if (killed) {
+			g_auto(Said) s = root_run(&r, text);
+			g_assert_cmpint(s.code, ==, 0);
+			c->check(&r, true);
+		}
+		root_end(&r);
+	}
+	g_test_message("%d places", at - 2);
+	g_assert_cmpint(at, >, 3);
+}
