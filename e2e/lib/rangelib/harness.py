@@ -28,7 +28,7 @@ import tempfile
 import time
 import traceback
 
-from . import product
+from . import lanes, product
 from .argocd import ArgoCD
 from .cluster import Clusters
 from .gitserver import GitServers
@@ -274,38 +274,59 @@ def run_one(run, index, one):
         problem = "\n".join(filter(None, [problem, *errors]))
     if problem:
         t.note(problem)
-        print(f"not ok {index} - {one.name}", flush=True)
+        print(f"not ok - {one.name}", flush=True)
         return "not ok"
     if skipped is not None:
-        print(f"ok {index} - {one.name} # SKIP {skipped}", flush=True)
+        print(f"ok - {one.name} # SKIP {skipped}", flush=True)
         return "skip"
-    print(f"ok {index} - {one.name}\n# {took:.1f} s", flush=True)
+    print(f"ok - {one.name} ({took:.1f} s)", flush=True)
     return "ok"
 
 
-def run_all(tests):
-    """Runs them in order; returns the exit code."""
+def run_here(tests, indices, results):
+    """Runs the tests that indices names, in this process; results takes what became of each."""
     faulthandler.enable()
     signal.signal(signal.SIGALRM, _on_alarm)
-    signal.signal(signal.SIGTERM, _on_end)
-    signal.signal(signal.SIGINT, _on_end)
-    results = []
     run = Run(tests)
-    print(f"TAP version 13\n1..{len(tests)}", flush=True)
     try:
-        for i, one in enumerate(tests, 1):
-            results.append(run_one(run, i, one))
-    except KeyboardInterrupt as e:
-        print(f"Bail out! {e}", flush=True)
+        for i in indices:
+            results.append(run_one(run, i, tests[i]))
+    except KeyboardInterrupt:
         results.append("not ok")
+        raise
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the tear-down is bounded: let it end
-        failed = results.count("not ok")
-        run.close(keep=bool(failed) and os.environ.get("KEEP") == "1")
-    passed, skipped = results.count("ok"), results.count("skip")
+        run.close(keep="not ok" in results and os.environ.get("KEEP") == "1")
+
+
+def run_all(tests, n_lanes, lane_argv):
+    """Runs them, n_lanes at a time by this command; returns the exit code."""
+    signal.signal(signal.SIGTERM, _on_end)
+    signal.signal(signal.SIGINT, _on_end)
+    results = []
+    print(f"TAP version 13\n1..{len(tests)}", flush=True)
+    try:
+        if n_lanes > 1:
+            lanes.run_lanes(tests, n_lanes, lane_argv, results)
+        else:
+            run_here(tests, range(len(tests)), results)
+    except KeyboardInterrupt as e:
+        print(f"Bail out! {e}", flush=True)
+        results.append("not ok")
+    passed, failed, skipped = (results.count(r) for r in ("ok", "not ok", "skip"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 1 if failed or not results else 0
+
+
+def run_lane(tests):
+    """A lane of run_all: the numbers of its tests come by stdin."""
+    signal.signal(signal.SIGTERM, _on_end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the caller says when to end
+    try:
+        run_here(tests, map(int, sys.stdin), [])
+    except KeyboardInterrupt:
+        pass
 
 
 def choose(names):

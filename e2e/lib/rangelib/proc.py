@@ -6,6 +6,7 @@ only: the death signal follows the thread that forked.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,24 +18,42 @@ from .wait import Timeout, wait_for
 STOP_SEC = 10.0
 STOP_ALL_SEC = 3.0  # at the end of a run nobody needs a server's last words
 TAIL_BYTES = 4000
+FIRST_PORT, LAST_PORT = 15000, 32768
 
 
 class ProcessEnded(Exception):
     """A server ended by itself while somebody waited for it."""
 
 
-_given = set()
+_locks = []  # of ports, held until the process ends
+
+
+def ends_with_us(argv, signal_name):
+    """The command, wrapped so that it gets this signal when we end, however that is."""
+    wrap = ["setpriv", "--pdeathsig", signal_name, "--"] if shutil.which("setpriv") else []
+    return wrap + argv
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that the kernel chose and that this run has not handed out before."""
+    """A TCP port of 127.0.0.1 that is ours until we end.
+
+    It lies below those that the kernel gives to outgoing connections, which could take it before
+    its server does. The lock is an abstract Unix socket, so that runs beside this one see it too.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        end = min(int(f.read().split()[0]), LAST_PORT)
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+        port = random.randrange(FIRST_PORT, end)
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            lock.bind(f"\0shiplock-range-{port}")
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _locks.append(lock)
+        return port
 
 
 class Process:
@@ -129,10 +148,9 @@ class Registry:
         """Starts argv; its output goes to log_dir/name.log (appended at a restart)."""
         assert threading.current_thread() is threading.main_thread()
         log = os.path.join(self.log_dir, name + ".log")
-        wrap = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with open(log, "ab") as out:
             popen = subprocess.Popen(
-                wrap + [str(a) for a in argv],
+                ends_with_us([str(a) for a in argv], "KILL"),
                 stdout=out,
                 stderr=out,
                 stdin=stdin or subprocess.DEVNULL,
