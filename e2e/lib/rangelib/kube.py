@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import ssl
 import threading
 import urllib.parse
@@ -84,6 +85,9 @@ class KubeClient:
         self.local = threading.local()
 
     def _connection(self):
+        kept = getattr(self.local, "connection", None)
+        if kept and kept.sock and select.select([kept.sock], [], [], 0)[0]:
+            self.close()  # nothing was asked: the server has ended it, perhaps by a restart
         if getattr(self.local, "connection", None) is None:
             self.local.connection = http.client.HTTPSConnection(
                 self.host, self.port, context=self.context, timeout=30
