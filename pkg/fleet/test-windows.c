@@ -344,6 +344,82 @@ static void test_order_outside(void)
 	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
 }
 
+/* ---- what a hop writes before its order waits too, however it was tried before ---- */
+
+#define ACK "ack-made-up"
+#define PREPARED                                                                                   \
+	FAST WINDOW("UTC", MONDAYS, "") CLUSTER("a")                                               \
+		HEAD("UpgradePlan", "up") "spec:\n  target: "                                      \
+					  "{version: " NEW ", channel: fast-4.21, acks: [" ACK     \
+					  "]}\n  waves: [{name: one, "                             \
+					  "clusters: {names: [a]}, " SOAKS                         \
+					  "}]\n  policies: {gates: fast, window: w}\n"
+
+static const char *const wishes[] = { "\"" ACK "\":\"true\"", "\"channel\":", "\"paused\":true",
+	"\"desiredUpdate\":" };
+
+typedef struct Spoil {
+	Rig *r;
+	const char *wish; /* words of the request that is spoiled before the window closes */
+	HttpFault fault;
+	unsigned n_outside; /* requests with these words that were sent while it was closed */
+	unsigned n_spoiled;
+} Spoil;
+
+static HttpFault spoil_write(uint64_t n, const HttpRequest *q, void *ud)
+{
+	Spoil *s = ud;
+	if (strcmp(q->method, "PATCH") != 0 || !strstr(q->body, s->wish))
+		return HTTP_FAULT_NONE;
+	bool inside = wall(s->r) < MONDAY_15;
+	s->n_outside += !inside && wall(s->r) < TUESDAY_13;
+	s->n_spoiled += inside;
+	return inside ? s->fault : HTTP_FAULT_NONE;
+}
+
+static void test_prepared_outside(void)
+{
+	static const HttpFault faults[] = { HTTP_FAULT_NOT_SENT, HTTP_FAULT_LOST, HTTP_FAULT_500 };
+	for (size_t i = 0; i < G_N_ELEMENTS(faults) * G_N_ELEMENTS(wishes); i++) {
+		g_autoptr(Rig) r = faults_begin("a", PREPARED);
+		Spoil s = { .r = r,
+			.wish = wishes[i / G_N_ELEMENTS(faults)],
+			.fault = faults[i % G_N_ELEMENTS(faults)] };
+		g_test_message("%s, fault %d", s.wish, (int)s.fault);
+		http_sim_set_faults(sim_fleet_transport(r->world), spoil_write, NULL, &s);
+		story_reach(r, "a", "control-plane", NULL);
+		faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + 300);
+		g_assert_cmpuint(s.n_spoiled, >, 0);
+		story_reach(r, "a", "control-plane", "window");
+		faults_pass(r, 2 * 3600);
+		g_assert_nonnull(story_held(r, "a", "window"));
+		faults_until(r, ordered, r, 24);
+		g_assert_cmpint(wall(r), >=, TUESDAY_13);
+		g_assert_cmpint(wall(r), <, TUESDAY_13 + 120 * RIG_SEC);
+		faults_ends(r, "a", "Succeeded");
+		g_assert_cmpuint(s.n_outside, ==, 0);
+		http_sim_set_faults(sim_fleet_transport(r->world), NULL, NULL, NULL);
+	}
+}
+
+/* Taken back outside the window with an order of unknown outcome: nothing is sent again. */
+static void test_unknown_and_back(void)
+{
+	g_autoptr(Rig) r = faults_begin("a", PREPARED);
+	Spoil s = { .r = r, .wish = wishes[3], .fault = HTTP_FAULT_LOST };
+	http_sim_set_faults(sim_fleet_transport(r->world), spoil_write, NULL, &s);
+	story_reach(r, "a", "control-plane", NULL);
+	faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + 300);
+	story_reach(r, "a", "control-plane", "window");
+	faults_command(r, "rollback", "a");
+	faults_ends(r, "a", "RolledBack");
+	g_assert_cmpint(wall(r), <, TUESDAY_13);
+	g_assert_false(ordered(r));
+	g_assert_cmpuint(outside_paused(r, "a"), ==, 0);
+	g_assert_cmpuint(s.n_outside, ==, 0);
+	http_sim_set_faults(sim_fleet_transport(r->world), NULL, NULL, NULL);
+}
+
 #define GIT_A CLUSTER_WITH("a", GITOPS_ACTUATOR("    poolsFile: " GITOPS_POOLS "\n"))
 
 /* In Git: the brake is synced only after the close. */
@@ -363,6 +439,25 @@ static void test_order_after_sync(void)
 	faults_until(r, ordered, r, 24);
 	g_assert_cmpint(wall(r), >=, TUESDAY_13);
 	faults_ends(r, "a", "Succeeded");
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
+	gitops_end(g);
+}
+
+/* In Git: the server takes no push before the close. */
+static void test_push_refused(void)
+{
+	GitWorld *g = gitops_begin(true);
+	Rig *r = g->r;
+	g->repo->rejects = "main is protected";
+	story_submit(r, FAST WINDOW("UTC", MONDAYS, "") GIT_A IN_W(SOAKS, ""));
+	story_reach(r, "a", "control-plane", "write-fails");
+	faults_pass(r, (MONDAY_15 - wall(r)) / RIG_SEC + 300);
+	g->repo->rejects = NULL;
+	story_reach(r, "a", "control-plane", "window");
+	faults_pass(r, 3600);
+	gitops_expect(g, "");
+	faults_ends(r, "a", "Succeeded");
+	g_assert_cmpint(wall(r), >=, TUESDAY_13);
 	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
 	gitops_end(g);
 }
@@ -603,6 +698,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/windows/begun-inside", test_begun_inside);
 	g_test_add_func("/windows/last-hop", test_last_hop);
 	g_test_add_func("/windows/order-outside", test_order_outside);
+	g_test_add_func("/windows/prepared-outside", test_prepared_outside);
+	g_test_add_func("/windows/unknown-and-back", test_unknown_and_back);
+	g_test_add_func("/windows/push-refused", test_push_refused);
 	g_test_add_func("/windows/order-after-sync", test_order_after_sync);
 	g_test_add_func("/windows/release-not-synced", test_release_not_synced);
 	g_test_add_func("/windows/notice", test_notice);

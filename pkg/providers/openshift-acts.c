@@ -64,6 +64,7 @@ const ActRow act_set_version = {
 	.fence = &act_raise_epoch,
 	.build = version_build,
 	.classify = version_classify,
+	.may = target_may_order,
 };
 
 /* A refused request is retried by the operator for ever (trap c): whoever gives up clears it. */
@@ -110,6 +111,7 @@ const ActRow act_set_channel = {
 	.fact = &fact_object,
 	.build = channel_build,
 	.classify = channel_classify,
+	.may = target_may_order,
 };
 
 /* The key is PATH#ACK: one administrator acknowledgement each. */
@@ -145,6 +147,7 @@ const ActRow act_give_ack = {
 	.fact = &fact_object,
 	.build = ack_build,
 	.classify = ack_classify,
+	.may = target_may_order,
 };
 
 /* ---- pools: the brake. Not a mark: abort and undo leave it, since releasing it starts the
@@ -260,6 +263,7 @@ const ActRow act_pause_pool = {
 	.fact = &fact_object,
 	.build = pause_build,
 	.classify = pool_classify,
+	.may = target_may_order,
 };
 const ActRow act_release_pool = {
 	.name = "release-pool",

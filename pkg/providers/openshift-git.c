@@ -310,6 +310,7 @@ const ActRow act_commit_version = {
 	.fact = &fact_git,
 	.build = version_build,
 	.classify = commit_classify,
+	.may = target_may_order,
 };
 
 /* Puts back what stood before our order, channel excepted. */
@@ -353,6 +354,7 @@ const ActRow act_commit_ack = {
 	.fact = &fact_git,
 	.build = ack_build,
 	.classify = commit_classify,
+	.may = target_may_order,
 };
 
 /* ---- pools: the brake, with its annotation, so that it is told from anybody else's pause ---- */
@@ -402,6 +404,7 @@ const ActRow act_commit_pause = {
 	.fact = &fact_git,
 	.build = pause_build,
 	.classify = commit_classify,
+	.may = target_may_order,
 };
 const ActRow act_commit_release = {
 	.name = "commit-release",

@@ -186,14 +186,8 @@ static StepResult write_order(Item *it, Batch *b)
 	return step_act(it, &act_commit_version, key, b);
 }
 
-/* The hop was chosen inside the window; a pause, a hold or a sync may have lasted since then. Asked
- * until the order stands: a refused write is no order either. */
 static StepResult order_up(Item *it, Batch *b)
 {
-	const Target *t = target_of(it);
-	StepResult closed;
-	if (t->may_order && !t->may_order(it, &closed))
-		return closed;
 	hop_cross(b, it, "control-plane");
 	return write_order(it, b);
 }

@@ -70,6 +70,12 @@ bool target_waits_for_merge(const Target *t)
 	return target_by_git(t) && strcmp(how, "branch") == 0;
 }
 
+bool target_may_order(Item *it, StepResult *ret)
+{
+	const Target *t = target_of(it);
+	return !t->may_order || t->may_order(it, ret);
+}
+
 /* ---- reading ---- */
 
 static void fail_now(void *ud)

@@ -45,8 +45,9 @@ typedef struct Target {
 	/* Whether workers may be moved now (a window); false: *ret says what the step returns;
 	 * true: ret->until_usec is when to ask again (boot time; 0: never). NULL: always. */
 	bool (*may_move)(Item *cluster, StepResult *ret);
-	/* Whether a hop's order may be given now (a window), which may be hours after the hop was
-	 * chosen; false: *ret says what the step returns. NULL: always. */
+	/* Whether a hop's order, and what comes before it (acknowledgements, channel, brake), may
+	 * be written now (a window), which may be hours after the hop was chosen; false: *ret says
+	 * what the step returns. Asks nothing on the way down. NULL: always. */
 	bool (*may_order)(Item *cluster, StepResult *ret);
 	char *fleet; /* the name in our claims */
 	const char *holder; /* whose journal it is (store/holder.h), borrowed; NULL: not told */
@@ -74,6 +75,7 @@ bool target_observes(const Target *t);
 bool target_by_git(const Target *t);
 /* Its commits go to a branch that a person merges. */
 bool target_waits_for_merge(const Target *t);
+bool target_may_order(Item *it, StepResult *ret); /* for ActRow.may: its may_order */
 
 /* The query for the time of the newest sample behind a query; NULL where there is nothing to ask.
  * Caller frees. */

@@ -192,6 +192,11 @@ static int64_t horizon_usec(const Act *a)
 	return a->unknown_usec + HTTP_HORIZON_SEC * SL_USEC_PER_SEC;
 }
 
+static bool row_may(const ActRow *row, Item *it, StepResult *ret)
+{
+	return !row->may || row->may(it, ret);
+}
+
 /* May the row be tried now? If not, *ret says what comes first. */
 static bool may_try(
 	Item *it, const ActRow *row, const Act *last, const Act *undoes, StepResult *ret)
@@ -223,7 +228,7 @@ static StepResult try_act(Item *it, const ActRow *row, const char *key, const Ac
 {
 	const Act *last = act_find(it, row, key);
 	StepResult ret;
-	if (!may_try(it, row, last, undoes, &ret))
+	if (!row_may(row, it, &ret) || !may_try(it, row, last, undoes, &ret))
 		return ret;
 	const View *v = row->fact ? fact(it, row->fact, key) : NULL;
 	if (row->fact && !v)
@@ -389,6 +394,9 @@ static StepResult settle_absent(Act *a, const View *v, int64_t now, Batch *b)
 			a, "absent", a->fenced ? "fenced by a later write" : "a read says so", b);
 		return dealt();
 	}
+	StepResult ret;
+	if (wanted(a) && !row_may(a->row, a->item, &ret))
+		return ret; /* before the question of holds: it is one, and stands until it may */
 	if (a->item->frozen && !a->row->undo && !a->undoes)
 		return step_wait(a->item, 0,
 			"held; %s did not take effect and is not repeated meanwhile", a->row->name);

@@ -5,6 +5,7 @@
 #include "saga/fact.h"
 
 typedef struct Act Act;
+typedef struct StepResult StepResult; /* saga/item.h */
 
 typedef enum {
 	EFFECT_BY_VERSION, /* carries the resourceVersion of the view it was built from */
@@ -55,6 +56,9 @@ typedef struct ActRow {
 	const struct ActRow *undo; /* not NULL: this act sets a mark, and that row takes it away */
 	const struct ActRow *fence; /* for a pivot: written where a retry is no longer wanted */
 	bool claim; /* takes, raises or gives back the claim itself: needs no proof of it */
+	/* Whether it may be begun now, asked before each attempt, also after an unknown outcome;
+	 * false: *ret is what the item waits for. NULL: always. */
+	bool (*may)(Item *it, StepResult *ret);
 	/* false: not ours to change (the reason is set with item_reason). undoes: the mark, for an
 	 * undoing row. */
 	bool (*build)(Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret);

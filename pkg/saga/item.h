@@ -9,13 +9,13 @@ typedef struct Batch Batch;
 
 typedef enum { STEP_READ, STEP_ACT, STEP_WAIT, STEP_DONE, STEP_HOLD } StepVerb;
 
-typedef struct StepResult {
+struct StepResult {
 	StepVerb verb;
 	unsigned next; /* DONE: the state to go to; 0 = the next step of the list */
 	int64_t until_usec; /* WAIT: look again then (boot time); 0 = when a fact changes */
 	const char *cause; /* HOLD: static name */
 	bool person; /* HOLD: only a person clears it */
-} StepResult;
+};
 
 typedef struct StepOps {
 	const char *name;

@@ -118,12 +118,15 @@ bool cluster_may_move(Item *it, StepResult *ret)
 	return true;
 }
 
+/* The hop was chosen inside the window; a pause, a hold or a sync may have lasted since then. Asked
+ * until the order stands: a refused write, or one of unknown outcome, is no order either. */
 bool cluster_may_order(Item *it, StepResult *ret)
 {
 	int64_t until = INT64_MAX;
 	g_autofree char *text = NULL;
 	*ret = (StepResult){ 0 };
-	if (cluster_window_open(it, WORK_HOP, &until, &text))
+	bool up = item_state(it) == CL_BACKUP || item_state(it) == CL_CONTROL_PLANE;
+	if (!up || cluster_window_open(it, WORK_HOP, &until, &text))
 		return true;
 	*ret = cluster_wait_window(it, until, text);
 	return false;
