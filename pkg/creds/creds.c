@@ -1,5 +1,6 @@
 #include "creds/creds.h"
 #include "base/file.h"
+#include "creds/certificate.h"
 #include "creds/exec.h"
 #include <string.h>
 #include <sys/stat.h>
@@ -356,6 +357,12 @@ const char *creds_namespace(const Creds *c)
 const char *creds_origin(const Creds *c)
 {
 	return c->spec->origin;
+}
+
+bool creds_certificate_end(const Creds *c, int64_t *ret_sec)
+{
+	const char *pem = c->spec->endpoint.cert_pem;
+	return pem && !c->exec_have && certificate_not_after(pem, ret_sec);
 }
 
 unsigned creds_revision(const Creds *c)

@@ -43,6 +43,9 @@ const char *creds_namespace(const Creds *c);
 const char *creds_origin(const Creds *c); /* "context X of FILE" */
 /* Grows when token, password or certificate change; never 0. */
 unsigned creds_revision(const Creds *c);
+/* When the client certificate that the file names ends, in seconds since 1970; false: it names
+ * none. What a plugin gives is the plugin's to renew. */
+bool creds_certificate_end(const Creds *c, int64_t *ret_sec);
 /* False: ask for a refresh before the next request. */
 bool creds_fresh(const Creds *c);
 

@@ -1,5 +1,6 @@
 /* A look without a plan: each prepared fault is named, a healthy cluster has none, nothing is
  * written. */
+#include "creds/test-cert.h"
 #include "fleet/test-outside.h"
 #include "sim/write.h"
 
@@ -292,6 +293,27 @@ static void test_all_faults(void)
 	}
 }
 
+static void test_own_certificate(void)
+{
+	static const struct {
+		int days;
+		const char *says; /* NULL: nothing */
+	} ends[] = { { -1, " ended " }, { 6, " ends " }, { 8, NULL } };
+	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+		g_autoptr(Rig) r = rig_new(7);
+		rig_cluster(r, "a", 0);
+		int64_t now = loop_wall_usec(loop_sim_loop(r->loop)) / SL_USEC_PER_SEC;
+		g_autofree char *pem = test_cert_pem(now + (int64_t)ends[i].days * 86400);
+		r->cert_pem = pem;
+		g_autoptr(json_t) report = look(r, CLUSTER("a"));
+		print(report);
+		const json_t *f = finding_of(report, "the client certificate of https://api.a.sim");
+		g_assert_cmpuint(n_findings(report), ==, ends[i].says ? 1 : 0);
+		g_assert_true(
+			!ends[i].says || strstr(json_path_str(f, "message", ""), ends[i].says));
+	}
+}
+
 static void test_healthy(void)
 {
 	g_autoptr(Rig) r = rig_new(7);
@@ -450,6 +472,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/inspect/each-fault", test_each_fault);
 	g_test_add_func("/inspect/all-faults", test_all_faults);
+	g_test_add_func("/inspect/own-certificate", test_own_certificate);
 	g_test_add_func("/inspect/healthy", test_healthy);
 	g_test_add_func("/inspect/risks", test_risks);
 	g_test_add_func("/inspect/plan-with-a-removed-api", test_plan_with_a_removed_api);

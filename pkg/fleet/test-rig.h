@@ -18,6 +18,7 @@ typedef struct Rig {
 	Fleet *fleet;
 	HttpEndpoint endpoints[2 * RIG_MAX];
 	size_t n_endpoints;
+	char *cert_pem; /* of the client, NULL: none */
 	int idle_sec;
 	void (*tune)(FleetOptions *o, void *ud); /* NULL, or has the last word */
 	void *tune_ud;
@@ -41,8 +42,9 @@ static inline const HttpEndpoint *rig_endpoint(Rig *r, const char *what, const c
 static inline Creds *rig_creds(void *ud, const json_t *cluster, GError **err)
 {
 	Rig *r = ud;
-	return creds_static(loop_sim_proc_loop(r->proc),
-		rig_endpoint(r, "api", json_path_str(cluster, "metadata.name", "")));
+	HttpEndpoint e = *rig_endpoint(r, "api", json_path_str(cluster, "metadata.name", ""));
+	e.cert_pem = r->cert_pem;
+	return creds_static(loop_sim_proc_loop(r->proc), &e);
 }
 
 static inline const HttpEndpoint *rig_telemetry(

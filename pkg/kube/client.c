@@ -270,6 +270,11 @@ Loop kube_client_loop(const KubeClient *k)
 	return k->loop;
 }
 
+bool kube_client_certificate_end(const KubeClient *k, int64_t *ret_sec)
+{
+	return creds_certificate_end(k->creds, ret_sec);
+}
+
 const char *kube_client_origin(const KubeClient *k)
 {
 	return creds_origin(k->creds);

@@ -26,6 +26,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KubeClient, kube_client_free)
 void kube_client_forget_lists(KubeClient *k);
 Loop kube_client_loop(const KubeClient *k);
 const char *kube_client_origin(const KubeClient *k); /* "context X of FILE" */
+bool kube_client_certificate_end(const KubeClient *k, int64_t *ret_sec); /* creds_certificate_end */
 
 typedef enum {
 	KUBE_AS_USUAL, /* GET as the reader, all else as the writer */

@@ -1,4 +1,5 @@
 #include "providers/kubeadm-node.h"
+#include "creds/certificate.h"
 #include "providers/kubeadm-sh.h"
 #include <string.h>
 

@@ -27,6 +27,3 @@ json_t *node_discovered(const char *out, GError **err) SL_MUST_USE;
  * (seconds of the node's clock): what kubeadm left there in a run of ours. before: "kubeadmTmp" of
  * the look before that run. New reference. */
 json_t *node_tmp_ours(const json_t *before, const json_t *now, int64_t from, int64_t to);
-
-/* notAfter of the first certificate in a PEM text, seconds; false where it cannot be read. */
-bool certificate_not_after(const char *pem, int64_t *ret_sec);

@@ -193,6 +193,20 @@ static void check_requests(const json_t *list, int64_t now_usec, json_t *finding
 			n == 1 ? "" : "s", n == 1 ? "s" : "", first);
 }
 
+/* An upgrade of hours must not outlive the identity that watches it. */
+static void check_own(const Target *t, int64_t now_usec, json_t *findings)
+{
+	int64_t sec;
+	if (!t->kube || !kube_client_certificate_end(t->kube, &sec) ||
+		sec > now_usec / SL_USEC_PER_SEC + CERTIFICATE_DAYS * DAY_SEC)
+		return;
+	g_autofree char *at = sl_time_format(sec * SL_USEC_PER_SEC);
+	finding_add(findings, "warn", "certificate",
+		"have a new one signed and put it into the kubeconfig",
+		"the client certificate of %s %s %s", kube_client_origin(t->kube),
+		sec * SL_USEC_PER_SEC <= now_usec ? "ended" : "ends", at);
+}
+
 bool openshift_check_certificates(Item *it, json_t *findings)
 {
 	const View *config, *requests;
@@ -201,6 +215,7 @@ bool openshift_check_certificates(Item *it, json_t *findings)
 	read = openshift_settled(it, &fact_list, CSR_PATH, true, &requests, findings) && read;
 	if (!read)
 		return false;
+	check_own(target_of(it), now, findings);
 	if (config && config->json)
 		check_ends(json_path(config->json, "status.controllerCertificates"), now, findings);
 	if (requests)

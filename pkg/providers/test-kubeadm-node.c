@@ -180,27 +180,6 @@ static void test_certificates(void)
 	root_end(&r);
 }
 
-/* Bytes that are no certificate, and a certificate cut off anywhere: no crash, no answer. */
-static void test_bad_certificates(void)
-{
-	Root r;
-	int64_t at;
-	root_begin(&r);
-	g_autofree char *dir = root_path(&r, "made");
-	make_certificate(&r, dir, 10);
-	g_autofree char *pem = root_read(&r, "made/crt");
-	g_assert_true(certificate_not_after(pem, &at));
-	g_assert_false(certificate_not_after("", &at));
-	g_assert_false(certificate_not_after("-----BEGIN CERTIFICATE-----\n", &at));
-	const char *body = strchr(pem, '\n') + 1, *end = strstr(pem, "-----END");
-	for (size_t n = 0; n < 120; n++) {
-		g_autofree char *cut =
-			g_strdup_printf("-----BEGIN CERTIFICATE-----\n%.*s\n%s", (int)n, body, end);
-		g_assert_false(certificate_not_after(cut, &at));
-	}
-	root_end(&r);
-}
-
 static void test_answers(void)
 {
 	static const char *const bad[] = { "", "sh: not found\n",
@@ -241,7 +220,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/node/node", test_node);
 	g_test_add_func("/node/config-minor", test_config_minor);
 	g_test_add_func("/node/certificates", test_certificates);
-	g_test_add_func("/node/bad-certificates", test_bad_certificates);
 	g_test_add_func("/node/answers", test_answers);
 	g_test_add_func("/node/tmp-ours", test_tmp_ours);
 	return g_test_run();
