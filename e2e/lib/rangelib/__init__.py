@@ -11,8 +11,12 @@ Modules, from the ground up:
   kubelet   a small kubelet actor for tests of the range itself
   prom      Prometheus, Alertmanager and an exporter whose samples the test sets
   gitserver bare repositories over http and over ssh
+  machines  true nodes: a process tree each with namespaces, a disk, an address and sshd
+  images    container images of one layer, made from programs of this machine
+  kubeadm   clusters that the real kubeadm makes on such nodes
   product   the programs under test: Daemon, FakeKubeletsAndOperators, cli()
   harness   @test, fixtures and the TAP runner behind e2e/run
 
-Only Python's standard library is used. Every listener is on 127.0.0.1.
+Only Python's standard library is used. Every listener is on 127.0.0.1, true nodes apart: theirs are
+on a bridge of the run's own.
 """

@@ -13,8 +13,12 @@ needs (a fixture is made at the first test that needs it and ended after the las
     prometheus        t.prometheus (brings the Alertmanager along)
     git               t.git, servers over http and ssh
     argocd            t.argocd(hub): a new Argo CD on this cluster, ended with the test
+    kubeadm:1+2       t.kubeadm: a cluster of true nodes (kubeadm.Cluster), one control-plane node
+                      and two workers, shared by all tests of the run: leave it as it was found
+    own-kubeadm:1+2   the same, new and for this test alone
     binaries:A,B      programs of the product in $SHIPLOCK_BUILD
 A missing part that belongs to the range is a failure where a Go toolchain is on PATH, else a skip.
+True nodes are also skipped where the machine cannot have them: no root, no namespaces.
 """
 
 import faulthandler
@@ -28,7 +32,7 @@ import tempfile
 import time
 import traceback
 
-from . import lanes, product
+from . import kubeadm, lanes, machines, product
 from .argocd import ArgoCD
 from .cluster import Clusters
 from .gitserver import GitServers
@@ -46,6 +50,7 @@ TOOLS = {
     "git": ["git", "git-shell", "sshd", "ssh", "ssh-keygen"],
     "argocd": ["redis-server", "git"],
     "clusters": ["openssl"],
+    "kubeadm": [*machines.TOOLS, "prometheus"],
 }
 
 
@@ -129,6 +134,7 @@ class Run:
         self.registry = Registry(os.path.join(self.folder, "logs"))
         self.parts = {}
         self.failed_parts = {}
+        self.closers = []
 
     def part(self, name, make):
         """A shared fixture, made once; when that failed it fails again at once, saying why."""
@@ -179,6 +185,29 @@ class Run:
             "prometheus", lambda: Prometheus(self.registry, self._sub("prometheus"), manager)
         )
 
+    def kubeadm(self, shape, owner=None):
+        """A cluster of true nodes: shape is CONTROL-PLANES+WORKERS; owner: the test that has it."""
+        folders = self.part(
+            "servers of both minors", lambda: self._binaries("etcd", "k8s-previous", "k8s")
+        )
+        n, _, m = shape.partition("+")
+
+        def make(where):
+            versions = {os.path.basename(f).partition("-")[2]: f for f in folders[1:]}
+            return kubeadm.Cluster(
+                self.registry, where, versions, folders[0], int(n), int(m)
+            ).start()
+
+        if owner:
+            cluster = make(os.path.join(owner.folder, "kubeadm"))
+            owner.defer(cluster.stop)
+            return cluster
+        name = f"kubeadm {shape}"
+        if name not in self.parts:
+            self.part(name, lambda: make(os.path.join(self.folder, f"kubeadm-{shape}")))
+            self.closers.append(self.parts[name].stop)
+        return self.parts[name]
+
     def git(self):
         return self.part("git", lambda: GitServers(self.registry, self._sub("git")))
 
@@ -197,6 +226,8 @@ class Run:
     def equip(self, t, need):
         """Gives the test one of the things that it needs."""
         kind, _, value = need.partition(":")
+        if kind.endswith("kubeadm"):
+            need_true_nodes()
         need_tools(TOOLS.get(kind.replace("own-", ""), []))
         if kind == "clusters":
             t.clusters = self.shared_clusters(int(value))
@@ -208,6 +239,8 @@ class Run:
             gone = product.missing(*value.split(","))
             if gone:
                 raise RuntimeError(f"not built: {', '.join(gone)} (looked in {product.binary('')})")
+        elif kind in ("kubeadm", "own-kubeadm"):
+            t.kubeadm = self.kubeadm(value, t if kind.startswith("own-") else None)
         elif kind == "prometheus":
             t.prometheus, t.alertmanager = self.prometheus(), self.alertmanager()
         elif kind == "alertmanager":
@@ -221,14 +254,30 @@ class Run:
             raise ValueError(f"unknown need {need!r}")
 
     def close(self, keep):
-        """Ends every process and removes the work directory, unless it is to be kept."""
+        """Ends every process and removes the work directory, unless it is to be kept; returns
+        the errors of the fixtures that could not be ended."""
         if "git" in self.parts:
             self.parts["git"].http.stop()
+        errors = []
+        for close in reversed(self.closers):
+            try:
+                close()
+            except Exception:
+                errors.append(traceback.format_exc())
         self.registry.stop_all()
         if keep:
             print(f"# kept: {self.folder}", flush=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+        return errors
+
+
+def need_true_nodes():
+    """Skips where the machine cannot have true nodes."""
+    reason = machines.unsupported()
+    if reason:
+        print(f"# {reason}: NOTHING of level kubeadm is tested here", flush=True)
+        raise Skip(reason)
 
 
 def need_tools(names):
@@ -297,7 +346,10 @@ def run_here(tests, indices, results):
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the tear-down is bounded: let it end
-        run.close(keep="not ok" in results and os.environ.get("KEEP") == "1")
+        for error in run.close(keep="not ok" in results and os.environ.get("KEEP") == "1"):
+            print("".join(f"# {line}\n" for line in error.splitlines()), end="")
+            print("not ok - the tear-down", flush=True)
+            results.append("not ok")
 
 
 def run_all(tests, n_lanes, lane_argv):

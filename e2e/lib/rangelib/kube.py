@@ -76,9 +76,9 @@ def path_of(plural, name=None, ns=None, sub=None):
 class KubeClient:
     """One identity against one server. Threads may share it: each has its own connection."""
 
-    def __init__(self, host, port, ca, cert=None, key=None, agent="range-harness"):
+    def __init__(self, host, port, ca, cert=None, key=None, agent="range-harness", timeout=30):
         self.host, self.port = host, port
-        self.agent = agent
+        self.agent, self.timeout = agent, timeout
         self.context = ssl.create_default_context(cafile=ca)
         if cert:
             self.context.load_cert_chain(cert, key)
@@ -90,7 +90,7 @@ class KubeClient:
             self.close()  # nothing was asked: the server has ended it, perhaps by a restart
         if getattr(self.local, "connection", None) is None:
             self.local.connection = http.client.HTTPSConnection(
-                self.host, self.port, context=self.context, timeout=30
+                self.host, self.port, context=self.context, timeout=self.timeout
             )
         return self.local.connection
 

@@ -119,11 +119,20 @@ class Alertmanager:
 class Prometheus:
     """One Prometheus. Scrape targets come from a file that target() rewrites, rules from rules().
 
-    alertmanager: an Alertmanager or None; job: name of the scrape job; rule_files: further ones.
+    alertmanager: an Alertmanager or None; job: name of the scrape job; rule_files, jobs: further
+    rule files and scrape_configs; name: of the process, for its log.
     """
 
     def __init__(
-        self, registry, folder, alertmanager=None, scrape=SCRAPE, job="range", rule_files=()
+        self,
+        registry,
+        folder,
+        alertmanager=None,
+        scrape=SCRAPE,
+        job="range",
+        rule_files=(),
+        jobs=(),
+        name="prometheus",
     ):
         os.makedirs(folder, exist_ok=True)
         self.port = free_port()
@@ -153,12 +162,13 @@ class Prometheus:
                     {
                         "job_name": job,
                         "file_sd_configs": [{"files": [self.sd_path], "refresh_interval": "1s"}],
-                    }
+                    },
+                    *jobs,
                 ],
             },
         )
         self.process = registry.spawn(
-            "prometheus",
+            name,
             [
                 "prometheus",
                 f"--config.file={config}",

@@ -1,0 +1,104 @@
+"""Container images of one layer, made from programs that are on this machine: docker archives."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+
+PODS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "range", "pods")
+REGISTRY = "range.local"
+PAUSE = f"{REGISTRY}/pause:3.10.2"
+WEB = f"{REGISTRY}/web:1"
+CREATED = "2026-01-01T00:00:00Z"
+CHUNK = 1 << 20
+
+
+def compiled(folder, name):
+    """One of the programs in e2e/range/pods, static."""
+    out = os.path.join(folder, name)
+    flags = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-static", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["gcc", *flags, "-o", out, os.path.join(PODS, name + ".c")], check=True)
+    return out
+
+
+def sha256(path):
+    """The digest of a file, in hex."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _layer(path, programs):
+    with tarfile.open(path, "w") as tar:
+        for folder in ("usr", "usr/local", "usr/local/bin", "tmp", "etc"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        for program in programs:
+            entry = tarfile.TarInfo("usr/local/bin/" + os.path.basename(program))
+            entry.mode, entry.size = 0o755, os.path.getsize(program)
+            with open(program, "rb") as f:
+                tar.addfile(entry, f)
+
+
+def archive(folder, name, programs, command=()):
+    """Writes the archive of an image called name; returns its path."""
+    path = os.path.join(folder, name.rpartition("/")[2].replace(":", "-") + ".tar")
+    layer = path + ".layer"
+    _layer(layer, programs)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": CREATED,
+        "config": {"Env": ["PATH=/usr/local/bin"], "Cmd": list(command)},
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + sha256(layer)]},
+    }
+    text = json.dumps(config).encode()
+    config_name = hashlib.sha256(text).hexdigest() + ".json"
+    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]
+    with tarfile.open(path, "w") as tar:
+        for entry_name, data in (
+            (config_name, text),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            entry = tarfile.TarInfo(entry_name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+        entry = tarfile.TarInfo("layer.tar")
+        entry.size = os.path.getsize(layer)
+        with open(layer, "rb") as f:
+            tar.addfile(entry, f)
+    os.unlink(layer)
+    return path
+
+
+class Images:
+    """The archives of a run, each made when it is first asked for. folder: where they lie."""
+
+    def __init__(self, folder, etcd_dir):
+        self.folder, self.etcd_dir = folder, etcd_dir
+        self.made = {}
+        os.makedirs(folder)
+
+    def _once(self, name, programs, command=()):
+        if name not in self.made:
+            self.made[name] = archive(self.folder, name, programs, command)
+        return self.made[name]
+
+    def node(self):
+        """What every node needs: [path]."""
+        return [
+            self._once(PAUSE, [compiled(self.folder, "pause")], ["pause"]),
+            self._once(WEB, [compiled(self.folder, "web")], ["web", "8080", "2"]),
+        ]
+
+    def control_plane(self, version, binaries):
+        """The servers of this version (1.36.3) from the folder binaries: [path]."""
+        names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        out = [
+            self._once(f"{REGISTRY}/{n}:v{version}", [os.path.join(binaries, n)], [n])
+            for n in names
+        ]
+        tools = [os.path.join(self.etcd_dir, n) for n in ("etcd", "etcdctl", "etcdutl")]
+        return [*out, self._once(f"{REGISTRY}/etcd:3.6.8-0", tools, ["etcd"])]

@@ -1,0 +1,175 @@
+"""A real cluster on true nodes: real kubelets, containers, etcd and kubeadm."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from rangelib import machines, outside, product, workload
+from rangelib.harness import check, equal, need_true_nodes, test
+from rangelib.kubeadm import SYSTEMCTL
+from rangelib.wait import wait_for
+
+LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")
+
+
+def worker(request):
+    """One request to the product's own worker, as shiplockd would send it."""
+    done = subprocess.run(
+        [product.binary("shiplock-worker"), "node"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    check(done.returncode == 0, f"{request['op']} on {request['host']}: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def node_request(cluster, m, **more):
+    return {
+        "host": m.address,
+        "user": cluster.ssh_user,
+        "key": {"file": cluster.ssh_key},
+        "knownHosts": {"file": cluster.known_hosts},
+        "become": "none",
+        **more,
+    }
+
+
+def check_node_access(cluster, m):
+    """Looks, effects and files by the product's own way to a node."""
+    ask = lambda **more: worker(node_request(cluster, m, **more))
+    boot = m.read("/proc/sys/kernel/random/boot_id")
+    seen = ask(op="run", command="hostname; cat /proc/sys/kernel/random/boot_id; kubelet --version")
+    check(seen["ok"], f"{m.name}: {seen}")
+    equal(seen["out"], f"{m.name}\n{boot}Kubernetes v{cluster.version}\n", f"{m.name} says")
+    job = {"state": "/var/lib/shiplock", "epoch": 1, "job": "range-1"}
+    ask(op="start", command="systemctl is-active kubelet", limitSec=30, **job)
+    done = wait_for(
+        f"{m.name}: the job is done",
+        lambda: (a := ask(op="look", **job)) and a["state"] == "done" and a,
+        30,
+    )
+    equal((done["ok"], done["out"]), (True, "active\n"), f"{m.name}: the job")
+    put = ask(op="put", state=job["state"], epoch=1, path="/etc/range-was-here", text="yes\n")
+    equal(m.read("/etc/range-was-here"), "yes\n", "a file that was put")
+    equal(ask(op="get", path="/etc/range-was-here")["sha256"], put["sha256"], "and got")
+    check(not os.path.exists("/etc/range-was-here"), "the node's disk is the machine's")
+
+
+def kill_web(m):
+    """Kills the workload's servers on one node; other nodes' processes are not seen from it."""
+    pids = m.run("pgrep", "-x", "web").split()
+    m.run("kill", "-KILL", *pids)
+
+
+def start_witnesses(t, cluster, name=""):
+    """The client and the observer, ended with the test."""
+    folder = os.path.join(t.folder, "witness")
+    traffic = outside.Traffic(
+        t.registry, folder, cluster, workload.NAMESPACE, workload.SERVICES, f"traffic{name}"
+    )
+    t.defer(traffic.process.stop)
+    observer = outside.Observer(
+        t.registry, folder, cluster, workload.NAMESPACE, workload.NEEDED, f"observer{name}"
+    )
+    t.defer(observer.process.stop)
+    wait_for("the client asks", traffic.sent, 30)
+    return traffic, observer
+
+
+def scraped(prometheus, query, n):
+    """Waits until the query has n series, and none of them 0."""
+
+    def enough(result):
+        return len(result) == n and all(float(r["value"][1]) > 0 for r in result)
+
+    prometheus.wait_query(query, enough, timeout=60)
+
+
+@test("kubeadm: a cluster of three true nodes stands, works and is scraped", ["kubeadm:1+2"])
+def test_stands(t):
+    c = t.kubeadm
+    equal(c.server_version(), c.version, "the API server's version")
+    equal(c.kubelet_versions(), {m.name: c.version for m in c.nodes}, "kubelets")
+    for m in c.nodes:
+        check_node_access(c, m)
+    workload.install(c.client)
+    t.defer(workload.remove, c.client)
+    p = c.scraped()
+    traffic, observer = start_witnesses(t, c)
+    for name in workload.SERVICES:
+        pod = c.client.list("pods", workload.NAMESPACE, labelSelector=f"app={name}")[0]
+        c.client.evict(workload.NAMESPACE, pod["metadata"]["name"], pod["metadata"]["uid"])
+        gone = lambda: workload.ready(c.client) and not uid_there(c.client, pod)
+        wait_for(f"a pod of {name} is replaced", gone, 60)
+    scraped(p, 'sum by (node) (apiserver_request_total{job="apiserver"})', 1)
+    scraped(p, 'sum by (node) (etcd_server_has_leader{job="etcd"})', 1)
+    scraped(p, 'sum by (node) (kubelet_running_pods{job="kubelet"})', 3)
+    equal(p.query("up == 0"), [], "targets that are down")
+    wait_for("200 requests", lambda: traffic.sent() >= 200, 30)
+    traffic.stop()
+    observer.stop()
+    equal(traffic.failed(), [], f"failed of {traffic.sent()} requests")
+    equal(observer.breaches(), [], "budgets that were broken")
+    equal(observer.gaps(), [], "API server not answering")
+    check_witnesses(t, c)
+
+
+def check_witnesses(t, c):
+    """They see it when requests fail and budgets break."""
+    traffic, observer = start_witnesses(t, c, "-control")
+    for m in c.workers:
+        kill_web(m)
+    wait_for("failed requests", traffic.failed, 30)
+    wait_for("broken budgets", observer.breaches, 30)
+
+
+def uid_there(client, pod):
+    now = client.find("pods", pod["metadata"]["name"], workload.NAMESPACE)
+    return now and now["metadata"]["uid"] == pod["metadata"]["uid"]
+
+
+KILLED = """
+import sys, time
+from rangelib import machines, proc
+lab = machines.Lab(proc.Registry(sys.argv[1] + "/logs"), sys.argv[1] + "/lab")
+m = lab.add("n1")
+m.file("/usr/local/sbin/systemctl", source=sys.argv[2], mode=0o755)
+m.power_on()
+print(lab.number, m.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@test("kubeadm: what a killed run leaves of its nodes is removed by the next one", [])
+def test_killed(t):
+    need_true_nodes()
+    folder = os.path.join(t.folder, "killed")
+    os.makedirs(folder)
+    killed = subprocess.Popen(
+        [sys.executable, "-B", "-c", KILLED, folder, SYSTEMCTL],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": LIB},
+    )
+    try:
+        number, pid = map(int, killed.stdout.readline().split())
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        killed.stdout.close()
+    wait_for("its node dies with it", lambda: not os.path.exists(f"/proc/{pid}"), 20)
+    check(os.path.exists(os.path.join(folder, "lab", "n1")), "it left its disk")
+    check(os.path.exists(f"/sys/fs/cgroup/pids/slr{number}-n1"), "it left its cgroup")
+    lab = machines.Lab(t.registry, os.path.join(t.folder, "lab"))
+    try:
+        equal(lab.number, number, "the number of the killed one is free again")
+        check(not os.path.exists(os.path.join(folder, "lab")), "its disk is gone")
+        check(not machines.members(f"slr{number}-*"), "its processes are gone")
+        check(not os.path.exists(f"/sys/fs/cgroup/pids/slr{number}-n1"), "its cgroup is gone")
+    finally:
+        lab.stop()
+    equal(machines.links(f"slr{number}"), [], "links")
