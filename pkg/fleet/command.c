@@ -265,7 +265,7 @@ static json_t *takeover_snapshot(Request *r, const Item *run)
 static bool take_over(Request *r, Batch *b, Item *cluster)
 {
 	Item *run = cluster ? item_parent(cluster) : NULL;
-	if (cluster && !item_ended(cluster))
+	if (cluster && !item_ended(cluster) && item_state(cluster) != CL_PENDING)
 		return sl_fail(&r->err, SL_ERR_REFUSED,
 			"%s is in %s: its claim is not known to be somebody else's", r->c.cluster,
 			item_state_name(cluster));

@@ -35,6 +35,13 @@ static void rest_target(Fleet *f, Target *t, uint64_t item)
 	t->watches = target_watches_new(t);
 }
 
+void fleet_wake_runs(Fleet *f)
+{
+	for (size_t i = 0; i < fleet_n_runs(f); i++)
+		if (run_is_live(fleet_nth_run(f, i)))
+			saga_wake(f->saga, fleet_nth_run(f, i));
+}
+
 /* A slot that is free again, or a stop that is lifted, is every run's business. */
 static void wake_runs(Fleet *f, const Record *r, const json_t *body)
 {
@@ -44,9 +51,7 @@ static void wake_runs(Fleet *f, const Record *r, const json_t *body)
 		     strcmp(json_path_str(body, "from", ""), json_path_str(body, "to", "")) != 0;
 	if (!moved && !(strcmp(r->kind, "unhold") == 0 && kind == &run_kind))
 		return;
-	for (size_t i = 0; i < fleet_n_runs(f); i++)
-		if (run_is_live(fleet_nth_run(f, i)))
-			saga_wake(f->saga, fleet_nth_run(f, i));
+	fleet_wake_runs(f);
 }
 
 static void applied(const Record *r, const json_t *body, bool replay, void *ud)

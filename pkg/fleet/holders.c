@@ -49,6 +49,7 @@ static const char *waits_for(const Hold *h)
 		{ "unreachable", "its API server" },
 		{ "credentials", "credentials that are accepted" },
 		{ "git", "its plan in Git" },
+		{ "held-elsewhere", "another controller" },
 	};
 	if (h->person)
 		return "a person";

@@ -13,6 +13,9 @@ typedef struct IdleLook {
 	json_t *foreign; /* a claim that this journal does not hold; NULL: none */
 	char *obstacle; /* why it does not, in words */
 	int64_t looked_usec; /* wall time; 0: not yet */
+	int64_t looked_boot_usec;
+	bool of_run; /* no document names it, only a live run */
+	bool asked_for; /* a run waits for this look */
 	uint64_t call;
 	const KubeClient *asked; /* whose call it is: a renewed target drops its calls */
 	struct Idle *idle;
@@ -41,16 +44,25 @@ static void look_free(void *p)
 	g_free(l);
 }
 
+static void looked(IdleLook *l, const char *error)
+{
+	Fleet *f = l->idle->f;
+	l->looked_usec = loop_wall_usec(f->o.loop);
+	l->looked_boot_usec = loop_boot_usec(f->o.loop);
+	g_free(l->error);
+	l->error = g_strdup(error);
+	if (l->asked_for)
+		fleet_wake_runs(f);
+	l->asked_for = false;
+}
+
 static void on_look(const KubeAnswer *a, void *ud)
 {
 	IdleLook *l = ud;
 	l->call = 0;
-	l->looked_usec = loop_wall_usec(l->idle->f->o.loop);
-	g_clear_pointer(&l->error, g_free);
-	if (!a->ok) {
-		l->error = g_strdup(a->message);
+	looked(l, a->ok ? NULL : a->message);
+	if (!a->ok) /* what was seen last stands */
 		return;
-	}
 	g_free(l->version);
 	l->version = g_strdup(cv_current_version(a->json));
 	g_clear_pointer(&l->claim, g_free);
@@ -78,29 +90,42 @@ static const json_t *entry_of(const Fleet *f, const char *cluster, json_t **ret_
 	return NULL;
 }
 
-/* A run in progress keeps the document that it began with. */
-static bool in_live_run(Fleet *f, const char *cluster)
+/* In work, and known to be ours: its own facts say more than a look. */
+static bool in_work(const Fleet *f, const char *cluster)
 {
 	const Item *c = fleet_newest_of(f, cluster);
-	return c && !item_ended(c);
+	return c && !item_ended(c) && item_state(c) != CL_PENDING && !item_find_hold(c, "claim");
 }
 
-static void look_at(Idle *idle, IdleLook *l)
+/* A run in progress keeps the document that it began with. NULL: nobody wants a look at it. */
+static Target *target_to_look_at(Fleet *f, const char *cluster)
 {
+	const Item *c = fleet_newest_of(f, cluster);
+	if (in_work(f, cluster))
+		return NULL;
+	if (c && !item_ended(c))
+		return fleet_target(f, cluster);
 	json_t *owned = NULL;
-	const json_t *entry = entry_of(idle->f, l->cluster, &owned);
-	if (entry && !in_live_run(idle->f, l->cluster)) {
-		Target *t = fleet_know_cluster(idle->f, entry);
-		bool waiting = l->call && l->asked == t->kube;
-		if (t->kube && !waiting) {
-			l->asked = t->kube;
-			l->call = kube_get(t->kube, t->provider->claim_path, on_look, l);
-		} else if (!t->kube) {
-			g_free(l->error);
-			l->error = g_strdup(t->broken);
-		}
-	}
+	const json_t *entry = entry_of(f, cluster, &owned);
+	Target *t = entry ? fleet_know_cluster(f, entry) : NULL;
 	json_decref(owned);
+	return t;
+}
+
+/* False: nobody wants that. */
+static bool look_at(Idle *idle, IdleLook *l)
+{
+	Target *t = target_to_look_at(idle->f, l->cluster);
+	if (!t)
+		return false;
+	bool waiting = l->call && l->asked == t->kube;
+	if (t->kube && !waiting) {
+		l->asked = t->kube;
+		l->call = kube_get(t->kube, t->provider->claim_path, on_look, l);
+	} else if (!t->kube) {
+		looked(l, t->broken);
+	}
+	return true;
 }
 
 static void tick(void *ud)
@@ -135,25 +160,50 @@ void idle_free(Idle *idle)
 	g_free(idle);
 }
 
-static bool known(const Idle *idle, const char *cluster)
+static IdleLook *find(const Idle *idle, const char *cluster)
 {
-	for (unsigned i = 0; i < idle->looks->len; i++)
-		if (strcmp(((const IdleLook *)g_ptr_array_index(idle->looks, i))->cluster,
-			    cluster) == 0)
-			return true;
-	return false;
+	for (unsigned i = 0; i < idle->looks->len; i++) {
+		IdleLook *l = g_ptr_array_index(idle->looks, i);
+		if (strcmp(l->cluster, cluster) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+static IdleLook *add(Idle *idle, const char *cluster)
+{
+	IdleLook *l = find(idle, cluster);
+	if (l)
+		return l;
+	l = g_new0(IdleLook, 1);
+	l->idle = idle;
+	l->cluster = g_strdup(cluster);
+	g_ptr_array_add(idle->looks, l);
+	return l;
 }
 
 static void add_clusters(Idle *idle, const DocSet *set)
 {
-	for (size_t k = 0; k < docset_n(set, "Cluster"); k++) {
-		const char *name = doc_name(docset_nth(set, "Cluster", k));
-		if (known(idle, name))
-			continue;
-		IdleLook *l = g_new0(IdleLook, 1);
-		l->idle = idle;
-		l->cluster = g_strdup(name);
-		g_ptr_array_add(idle->looks, l);
+	for (size_t k = 0; k < docset_n(set, "Cluster"); k++)
+		add(idle, doc_name(docset_nth(set, "Cluster", k)))->of_run = false;
+}
+
+static bool in_live_run(Fleet *f, const char *cluster)
+{
+	const Item *c = fleet_newest_of(f, cluster);
+	return c && !item_ended(c);
+}
+
+/* What was submitted by hand names clusters that no repository may know. */
+static void add_runs(Idle *idle)
+{
+	for (size_t i = 0; i < fleet_n_runs(idle->f); i++) {
+		const Item *run = fleet_nth_run(idle->f, i);
+		bool counts =
+			run_is_live(run) && !json_path_bool(item_data(run), "planOnly", false);
+		for (size_t k = 0; counts && k < item_n_children(run); k++)
+			if (!find(idle, item_name(item_child(run, k))))
+				add(idle, item_name(item_child(run, k)))->of_run = true;
 	}
 }
 
@@ -182,6 +232,8 @@ json_t *idle_json(const Idle *idle)
 	json_t *out = json_array();
 	for (unsigned i = 0; i < idle->looks->len; i++) {
 		const IdleLook *l = g_ptr_array_index(idle->looks, i);
+		if (l->of_run)
+			continue;
 		g_autofree char *at = l->looked_usec ? sl_time_format(l->looked_usec) : NULL;
 		json_array_append_new(out,
 			json_pack("{s:s, s:s?, s:s?, s:s?, s:s?}", "name", l->cluster, "version",
@@ -194,7 +246,9 @@ void idle_foreign_claims(const Idle *idle, json_t *list)
 {
 	for (unsigned i = 0; i < idle->looks->len; i++) {
 		const IdleLook *l = g_ptr_array_index(idle->looks, i);
-		if (!l->foreign || in_live_run(idle->f, l->cluster))
+		const Item *c = fleet_newest_of(idle->f, l->cluster);
+		bool works = c && !item_ended(c) && item_state(c) != CL_PENDING;
+		if (!l->foreign || works)
 			continue;
 		json_array_append_new(list,
 			json_pack("{s:s, s:s, s:s, s:O*, s:s, s:I, s:s}", "cluster", l->cluster,
@@ -204,4 +258,55 @@ void idle_foreign_claims(const Idle *idle, json_t *list)
 				(json_int_t)json_path_int(l->foreign, "epoch", 0), "text",
 				l->obstacle));
 	}
+}
+
+/* ---- nobody starts while another holder's claim stands ---- */
+
+enum { START_AGE_SEC = 60, START_AT_ONCE = 16 };
+
+/* Another journal of this very fleet, not another fleet, which may well be at work beside us. */
+static bool is_held(const IdleLook *l)
+{
+	return l->foreign && strcmp(json_path_str(l->foreign, "fleet", ""), l->idle->f->name) == 0;
+}
+
+/* Looked at not long ago; else it is looked at now, a few at a time. */
+static bool is_fresh(Idle *idle, IdleLook *l, unsigned *n_asked)
+{
+	int64_t now = loop_boot_usec(idle->f->o.loop);
+	if (l->looked_usec && now - l->looked_boot_usec <= START_AGE_SEC * SL_USEC_PER_SEC)
+		return true;
+	if (++*n_asked > START_AT_ONCE)
+		return false;
+	l->asked_for = true;
+	return !look_at(idle, l) || !l->asked_for; /* nobody could be asked */
+}
+
+IdleHolder idle_holder(Idle *idle, const char *starting, char **ret_text)
+{
+	IdleLook *held = NULL;
+	unsigned n_asked = 0, n_stale = 0;
+	add_runs(idle);
+	for (unsigned i = 0; i < idle->looks->len; i++) {
+		IdleLook *l = g_ptr_array_index(idle->looks, i);
+		if (strcmp(l->cluster, starting) == 0 || in_work(idle->f, l->cluster) ||
+			(l->of_run && !in_live_run(idle->f, l->cluster)))
+			continue;
+		bool fresh = is_fresh(idle, l, &n_asked);
+		if (is_held(l))
+			held = held ? held : l;
+		else
+			n_stale += !fresh;
+	}
+	if (held)
+		*ret_text = g_strdup_printf(
+			"%s waits, as nobody starts while another controller of this fleet is at "
+			"work: %s; it goes on by itself when that claim is given back; where that "
+			"controller is lost for good: shiplock takeover %s",
+			starting, held->obstacle, held->cluster);
+	else if (n_stale)
+		*ret_text = g_strdup_printf("%s waits: it is read from %u other cluster%s of the "
+					    "inventory who claims them",
+			starting, n_stale, n_stale == 1 ? "" : "s");
+	return held ? IDLE_HELD : n_stale ? IDLE_UNREAD : IDLE_FREE;
 }

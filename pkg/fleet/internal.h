@@ -61,6 +61,7 @@ const char *run_rolled_back_name(const Item *run);
 const char *run_repository(const Item *run);
 
 Target *fleet_know_cluster(Fleet *f, const json_t *entry);
+void fleet_wake_runs(Fleet *f); /* the live ones decide anew */
 
 /* idle.c */
 Idle *idle_new(Fleet *f, int interval_sec); /* 0: nobody is looked at */
@@ -69,6 +70,11 @@ void idle_inventory(Idle *idle); /* the documents changed */
 json_t *idle_json(const Idle *idle);
 /* Adds the claims of others that were seen on clusters outside a run. */
 void idle_foreign_claims(const Idle *idle, json_t *list);
+/* Whether another journal of this fleet claims any cluster of the inventory, or of a live run, but
+ * this one: ret_text (unless FREE) says where and what to do, caller frees. UNREAD: it is being
+ * looked at, and the runs are woken. */
+typedef enum { IDLE_FREE, IDLE_UNREAD, IDLE_HELD } IdleHolder;
+IdleHolder idle_holder(Idle *idle, const char *starting, char **ret_text);
 
 /* holders.c: arrays of
  * {"cluster","by","fleet","holder","run","epoch","state","sinceSeconds","text"}, by is us, lost or

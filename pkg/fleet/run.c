@@ -293,6 +293,21 @@ static StepResult wait_wall(Item *run, int64_t until_wall, const char *text)
 	return step_wait(run, until_wall == INT64_MAX ? 0 : at, "%s", text);
 }
 
+/* Two controllers of one fleet would each think that theirs is the only cluster in work. */
+static bool nobody_else_works(Item *run, const Item *c, StepResult *ret)
+{
+	enum { LOOK_AGAIN_SEC = 30 };
+	g_autofree char *text = NULL;
+	IdleHolder h = idle_holder(fleet_of(run)->idle, item_name(c), &text);
+	if (h == IDLE_FREE)
+		return true;
+	int64_t at = loop_boot_usec(saga_loop(item_saga(run))) + LOOK_AGAIN_SEC * SL_USEC_PER_SEC;
+	*ret = h == IDLE_HELD ? step_hold(run, "held-elsewhere", "%s", text)
+			      : step_wait(run, at, "%s", text);
+	ret->until_usec = at;
+	return false;
+}
+
 static StepResult start_cluster(Item *run, Item *c, Batch *b)
 {
 	const Item *before = cluster_takes_back(c) ? NULL : rolled_back_before(c);
@@ -308,6 +323,9 @@ static StepResult start_cluster(Item *run, Item *c, Batch *b)
 	g_autofree char *text = NULL;
 	if (!cluster_window_open(c, WORK_START, &until, &text))
 		return wait_wall(run, until, text);
+	StepResult elsewhere;
+	if (!nobody_else_works(run, c, &elsewhere))
+		return elsewhere;
 	note_begun(run, c, b);
 	batch_move(b, c, CL_PREFLIGHT, "its turn");
 	return step_wait(run, 0, "%s is in work", item_name(c));
