@@ -49,7 +49,7 @@ worker_archives = $(foreach f,$(call reverse,$(filter $(WORKER_ONLY),$(FOLDERS))
 layer_le = $(shell test $(call layer_of,$(1)) -le $(call layer_of,$(2)) && echo $(1))
 upto = $(call reverse,$(foreach f,$(LIB_FOLDERS),$(if $(filter $(f),$(1)),,$(call layer_le,$(f),$(1)))) $(1))
 
-.PHONY: help all deps bench-build demo demo-run demo-keep test test-build test-run check check-long e2e range bench lint asan man install clean
+.PHONY: help all deps bench-build demo demo-run demo-keep test test-build slow-build test-run check check-long e2e range bench lint asan man install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -129,6 +129,9 @@ test: deps ## unit, simulation and wire tests, with sanitizers
 
 test-build: $(TEST_PROGRAMS)
 
+# Those that `check` and `check-long` run in full (-m slow), without sanitizers.
+slow-build: $(addprefix $(B)/obj/test/,saga-crash fleet-crash-fleet fleet-notice fleet-results)
+
 test-run: all $(TEST_PROGRAMS)
 	@$(TEST_ENV) .ci/run-tests .ci/test-lint $(TEST_PROGRAMS)
 
@@ -187,8 +190,7 @@ bench-build: $(BENCHES)
 # What takes longer, in parts: crash (every point of the crash matrices, plain build), flaky (all tests ten times).
 PART ?= crash
 check-long: deps ## PART=crash: crash matrices in full; PART=repeat: every test ten times
-	@$(MAKE) --no-print-directory -j2 all $(B)/obj/test/saga-crash $(B)/obj/test/fleet-crash-fleet \
-		$(B)/obj/test/fleet-notice $(B)/obj/test/fleet-results test-build
+	@$(MAKE) --no-print-directory -j2 all slow-build test-build
 	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 
 range: ## build the Kubernetes, etcd and Argo CD servers of the tests, once, into a cache
