@@ -82,7 +82,7 @@ static const char backup[] =
 	"# The digests first: they are looked for in every use.\n"
 	"mv shiplock \"$new/shiplock\" && mkdir shiplock && mv \"$new/shiplock/SHA256SUMS\" "
 	"shiplock/\n"
-	"tar -cf \"$new/set.tar\" . && tar -rf \"$new/set.tar\" -C \"$new\" ./shiplock ||\n"
+	"{ tar -cf \"$new/set.tar\" . && tar -rf \"$new/set.tar\" -C \"$new\" ./shiplock; } ||\n"
 	"\tdie \"cannot write $new/set.tar\"\n"
 	"cd / || exit 1\n"
 	"rm -rf \"$tree\" \"$new/shiplock\" \"$new/said\"\n"

@@ -15,16 +15,19 @@ typedef enum NodeFault {
 
 const char *node_fault_name(NodeFault f); /* "manifest-missing", ... */
 
-/* [{"fault": name, "what", "text": for a person, "repair": "text" (node_repair_text mends it) or
- *  "rerun" (the step's own command, run again, mends it)}], those to mend first come first.
- * discovered: of node_discovered. wanted, all optional: {"controlPlane": bool, "stackedEtcd": bool,
- *  "version": "1.36.3" (all three components; absent: they need only be equal),
+/* [{"fault": name, "what", "text": for a person, "repair": "text" (node_repair_text mends it, as
+ * the step's own command does when it is run again), or "rerun" (only that does)}], in the order in
+ * which they are to be mended. discovered: of node_discovered. wanted, all optional:
+ * {"controlPlane": bool, "stackedEtcd": bool,
+ *  "version": "1.36.3" (of all three components, once one of them is; absent: they are equal),
  *  "kubeletMinor": "1.35" (what the kubelet's config should be of; absent: not judged),
+ *  "backupMinor": "1.35" (of the kubelet whose config lies in the backup set),
  *  "tmpOurs": [names] (left there by our own runs: node_tmp_ours), "minFreeBytes" (1 GiB),
- *  "stopped": bool (the API server is meant to be out)}. New reference. */
+ *  "stopped": bool (API server and etcd are meant to be out)}. New reference. */
 json_t *node_faults(const json_t *discovered, const json_t *wanted);
 
-/* what: of the fault; ours: names that may be pruned. NULL: the fault's repair is "rerun", or there
- * is no such fault. Caller frees. */
+/* what: of the fault; backup_key may be NULL where none is there; ours: names that may be pruned.
+ * For half-installed it does what needs no repository, and fails where that is not enough. NULL:
+ * there is no such fault. Caller frees. */
 char *node_repair_text(
 	const char *fault, const char *what, const char *backup_key, const json_t *ours);
