@@ -28,77 +28,74 @@ static char *faults_of(const json_t *node, const json_t *wanted)
 #define ALL PODS("1.36.3", "1.36.3", "1.36.3")
 #define CP "'controlPlane':true,'stackedEtcd':true"
 
+static const struct {
+	const char *name, *node, *wanted, *want;
+} cases[] = {
+	{ "nothing", ALL, CP, "" },
+	{ "a worker has no manifests", "'manifests':{}", "'controlPlane':false", "" },
+	{ "one is missing",
+		"'manifests':{'kube-apiserver':{'image':'a:v1.36.3'},'kube-scheduler':{'"
+		"image':"
+		"'a:v1.36.3'},'etcd':{}}",
+		CP, "manifest-missing kube-controller-manager text" },
+	{ "etcd is elsewhere",
+		"'manifests':{'kube-apiserver':{},'kube-scheduler':{},'kube-controller-"
+		"manager':{}}",
+		"'controlPlane':true", "" },
+	{ "all are missing", "'manifests':{}", CP,
+		"manifest-missing etcd text; manifest-missing kube-apiserver text; "
+		"manifest-missing kube-controller-manager text; manifest-missing "
+		"kube-scheduler "
+		"text" },
+	{ "taken out by us",
+		"'manifests':{'kube-controller-manager':{},'kube-scheduler':{},'etcd':{}},'"
+		"parked':"
+		"['kube-apiserver']",
+		CP, "parked kube-apiserver text" },
+	{ "taken out by us, as it is meant to be",
+		"'manifests':{'kube-controller-manager':{},'kube-scheduler':{},'etcd':{}},'"
+		"parked':"
+		"['kube-apiserver']",
+		CP ",'stopped':true", "" },
+	{ "mixed", PODS("1.36.3", "1.36.3", "1.35.4"), CP ",'version':'v1.36.3'",
+		"mixed-components kube-scheduler text" },
+	{ "mixed on the way down", PODS("1.36.3", "1.36.3", "1.35.4"), CP ",'version':'1.35.4'",
+		"mixed-components kube-apiserver,kube-controller-manager text" },
+	{ "mixed, whatever is wanted", PODS("1.36.3", "1.35.4", "1.35.4"), CP,
+		"mixed-components kube-controller-manager,kube-scheduler text" },
+	{ "not begun", ALL, CP ",'version':'1.37.0'", "" },
+	{ "config of the other minor", "'kubeletConfigMinor':'1.36'",
+		"'kubeletMinor':'1.35','backupMinor':'1.35'", "kubelet-config 1.36 text" },
+	{ "config of the other minor, on the way up", "'kubeletConfigMinor':'1.35'",
+		"'kubeletMinor':'1.36','backupMinor':'1.35'", "kubelet-config 1.35 rerun" },
+	{ "config of nobody knows what", "'kubeletConfigMinor':null", "'kubeletMinor':'1.35'", "" },
+	{ "config is not judged", "'kubeletConfigMinor':'1.36'", "'x':1", "" },
+	{ "half installed",
+		"'packages':{'method':'apt','kubelet':{'installed':'1','half':true},'"
+		"kubeadm':{'half':"
+		"false}}",
+		"'x':1", "half-installed kubelet rerun" },
+	{ "certificates newer",
+		ALL ",'certificates':[{'file':'/etc/kubernetes/pki/apiserver.crt','mtime':101},"
+		    "{'file':'/etc/kubernetes/pki/front-proxy-client.crt','mtime':102},"
+		    "{'file':'/etc/kubernetes/controller-manager.conf','mtime':100},"
+		    "{'file':'/etc/kubernetes/scheduler.conf','mtime':999},"
+		    "{'file':'/etc/kubernetes/pki/etcd/peer.crt','mtime':101},"
+		    "{'file':'/etc/kubernetes/pki/etcd/ca.crt','mtime':999}]",
+		CP, "certificate-newer etcd text; certificate-newer kube-apiserver text" },
+	{ "tmp full",
+		"'disk':{'/etc/"
+		"kubernetes':1000},'kubeadmTmp':[{'name':'a','bytes':1},{'name':'b',"
+		"'bytes':2},{'name':'c','bytes':3}]",
+		"'tmpOurs':['a','c','gone']", "tmp-full a,c text" },
+	{ "full, and nothing is ours",
+		"'disk':{'/etc/kubernetes':1000},'kubeadmTmp':[{'name':'a'}]", "'tmpOurs':[]", "" },
+	{ "room enough", "'disk':{'/etc/kubernetes':2000},'kubeadmTmp':[{'name':'a'}]",
+		"'tmpOurs':['a'],'minFreeBytes':2000", "" },
+};
+
 static void test_find(void)
 {
-	static const struct {
-		const char *name, *node, *wanted, *want;
-	} cases[] = {
-		{ "nothing", ALL, CP, "" },
-		{ "a worker has no manifests", "'manifests':{}", "'controlPlane':false", "" },
-		{ "one is missing",
-			"'manifests':{'kube-apiserver':{'image':'a:v1.36.3'},'kube-scheduler':{'"
-			"image':"
-			"'a:v1.36.3'},'etcd':{}}",
-			CP, "manifest-missing kube-controller-manager text" },
-		{ "etcd is elsewhere",
-			"'manifests':{'kube-apiserver':{},'kube-scheduler':{},'kube-controller-"
-			"manager':{}}",
-			"'controlPlane':true", "" },
-		{ "all are missing", "'manifests':{}", CP,
-			"manifest-missing etcd text; manifest-missing kube-apiserver text; "
-			"manifest-missing kube-controller-manager text; manifest-missing "
-			"kube-scheduler "
-			"text" },
-		{ "taken out by us",
-			"'manifests':{'kube-controller-manager':{},'kube-scheduler':{},'etcd':{}},'"
-			"parked':"
-			"['kube-apiserver']",
-			CP, "parked kube-apiserver text" },
-		{ "taken out by us, as it is meant to be",
-			"'manifests':{'kube-controller-manager':{},'kube-scheduler':{},'etcd':{}},'"
-			"parked':"
-			"['kube-apiserver']",
-			CP ",'stopped':true", "" },
-		{ "mixed", PODS("1.36.3", "1.36.3", "1.35.4"), CP ",'version':'v1.36.3'",
-			"mixed-components kube-scheduler text" },
-		{ "mixed on the way down", PODS("1.36.3", "1.36.3", "1.35.4"),
-			CP ",'version':'1.35.4'",
-			"mixed-components kube-apiserver,kube-controller-manager text" },
-		{ "mixed, whatever is wanted", PODS("1.36.3", "1.35.4", "1.35.4"), CP,
-			"mixed-components kube-controller-manager,kube-scheduler text" },
-		{ "not begun", ALL, CP ",'version':'1.37.0'", "" },
-		{ "config of the other minor", "'kubeletConfigMinor':'1.36'",
-			"'kubeletMinor':'1.35','backupMinor':'1.35'", "kubelet-config 1.36 text" },
-		{ "config of the other minor, on the way up", "'kubeletConfigMinor':'1.35'",
-			"'kubeletMinor':'1.36','backupMinor':'1.35'", "kubelet-config 1.35 rerun" },
-		{ "config of nobody knows what", "'kubeletConfigMinor':null",
-			"'kubeletMinor':'1.35'", "" },
-		{ "config is not judged", "'kubeletConfigMinor':'1.36'", "'x':1", "" },
-		{ "half installed",
-			"'packages':{'method':'apt','kubelet':{'installed':'1','half':true},'"
-			"kubeadm':{'half':"
-			"false}}",
-			"'x':1", "half-installed kubelet rerun" },
-		{ "certificates newer",
-			ALL
-			",'certificates':[{'file':'/etc/kubernetes/pki/apiserver.crt','mtime':101},"
-			"{'file':'/etc/kubernetes/pki/front-proxy-client.crt','mtime':102},"
-			"{'file':'/etc/kubernetes/controller-manager.conf','mtime':100},"
-			"{'file':'/etc/kubernetes/scheduler.conf','mtime':999},"
-			"{'file':'/etc/kubernetes/pki/etcd/peer.crt','mtime':101},"
-			"{'file':'/etc/kubernetes/pki/etcd/ca.crt','mtime':999}]",
-			CP, "certificate-newer etcd text; certificate-newer kube-apiserver text" },
-		{ "tmp full",
-			"'disk':{'/etc/"
-			"kubernetes':1000},'kubeadmTmp':[{'name':'a','bytes':1},{'name':'b',"
-			"'bytes':2},{'name':'c','bytes':3}]",
-			"'tmpOurs':['a','c','gone']", "tmp-full a,c text" },
-		{ "full, and nothing is ours",
-			"'disk':{'/etc/kubernetes':1000},'kubeadmTmp':[{'name':'a'}]",
-			"'tmpOurs':[]", "" },
-		{ "room enough", "'disk':{'/etc/kubernetes':2000},'kubeadmTmp':[{'name':'a'}]",
-			"'tmpOurs':['a'],'minFreeBytes':2000", "" },
-	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_test_message("%s", cases[i].name);
 		g_autofree char *a = g_strdup_printf("{%s}", cases[i].node);
