@@ -54,4 +54,5 @@ json_t *git_op_tree(const json_t *request, GError **err);
 json_t *git_op_show(const json_t *request, GError **err);
 json_t *git_op_edit(const json_t *request, const GitEditor *editor, GError **err);
 json_t *git_op_read(const json_t *request, const GitEditor *editor, GError **err);
+json_t *git_op_find(const json_t *request, const GitEditor *editor, GError **err);
 json_t *git_op_write(const json_t *request, GError **err);

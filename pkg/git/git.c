@@ -160,6 +160,7 @@ static const struct {
 	{ "show", .run = git_op_show },
 	{ "edit", .run_edit = git_op_edit },
 	{ "read", .run_edit = git_op_read },
+	{ "find", .run_edit = git_op_find },
 	{ "write", .run = git_op_write },
 };
 

@@ -16,7 +16,7 @@
  *       "skipped": [{"name", "why"}]: links and submodules, which are not followed}
  * {"op": "show", "mirror", "commit", "path"} -> {"name", "text" or "base64"}
  *
- * edit, read and write take mirror, url, branch (needed) and credentials as fetch does.
+ * edit, read, find and write take mirror, url, branch (needed) and credentials as fetch does.
  *   FILES: [{"path", "edits": [EDIT...]}], with the EDIT of yaml/edit.h.
  *   TEXT: "message" (subject, empty line, body; no trailers), "trailers": [[name, value]...],
  *   "author" and "committer" (default author): {"name", "email"}, "time": seconds, "key": becomes
@@ -43,14 +43,19 @@
  *       "commits": [{"commit", "on", "time", "author", "subject"}] with the key, newest first,
  *       "toTip": of to, or null, "atMissing": the branch does not have at, and files are those of
  *       the tip, "contains": that commit is at, or an ancestor of it}, or refused
+ * {"op": "find", "edit": an EDIT without a value: what is looked for, "word": bytes that every file
+ *  with it has, "below": FOLDER that is looked through first, optional}: which files hold it
+ *   -> {"outcome": "found", "tip", "files": [path...], "below": where they lie ("": anywhere),
+ *       "unclear": [{"file", "message", "code"}]: name it and cannot be read, "looked": files}, or
+ *       refused: too many. Only *.yaml and *.yml up to 1 MiB, links are not followed.
  * {"op": "write", "branch" (an orphan when missing) or "notes": NAME (refs/notes/NAME), TEXT,
  * "base", "files": [{"path", "text" or "base64"}]}: whole files, the others of the branch stay
  *   -> {"outcome": "done", "how": new, found or standing, "commit", "on", "attempts"}, or rejected
  *
  * Errors of fetch: RETRY the server cannot be reached (the mirror stands as it was), NOT_FOUND the
  * branch is not there, REFUSED wrong host key, certificate or credential, or no such repository.
- * Of edit, read and write also: UNKNOWN_OUTCOME the connection broke during the push (the same
- * request settles it), RETRY others were faster eight times, REFUSED the push is not allowed.
+ * Of edit, read, find and write also: UNKNOWN_OUTCOME the connection broke during the push (the
+ * same request settles it), RETRY others were faster eight times, REFUSED the push is not allowed.
  * Others: INVALID the request or a file beyond a bound, NOT_FOUND commit or path, CONFLICT the
  * mirror is damaged. */
 #pragma once
@@ -72,5 +77,5 @@ typedef struct GitEditor {
 	void *ud;
 } GitEditor;
 
-/* editor: needed by edit and read only. */
+/* editor: needed by edit, read and find only. */
 json_t *git_verb(const json_t *request, const GitEditor *editor, GError **err) SL_MUST_USE;
