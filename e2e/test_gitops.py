@@ -2,6 +2,7 @@
 
 import os
 
+from rangelib import product
 from rangelib.gitserver import git
 from rangelib.gitops import ArgoFleet
 from rangelib.harness import check, equal, test
@@ -92,14 +93,33 @@ def test_up(t):
           "no refresh was asked for")
 
 
+def planned(f):
+    """What `shiplock plan` prints of the fleet's documents."""
+    path = os.path.join(f.t.folder, "documents", "all.yaml")
+    os.makedirs(os.path.dirname(path))
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(product.documents(*f.documents(), gates(), plan(f.names)))
+    done = product.cli("plan", "up", os.path.dirname(path), timeout=60)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    return done.stdout
+
+
 @test(
-    "git: a failed gate rolls back through Argo CD by a new commit; a pool is patched directly",
+    "git: a failed gate rolls back through Argo CD by a new commit, in the file that was found; "
+    "a pool is patched directly",
     needs=["own-clusters:2", *NEEDS],
     timeout=240,
 )
 def test_back(t):
-    f = ArgoFleet(t, faults=["error-rate-rise"], refresh=False)
+    f = ArgoFleet(t, faults=["error-rate-rise"], refresh=False, file=False)
     c = f.clusters[0]
+    # the same object in another folder, and a template that names it: neither is applied to c
+    other = {"overlays/other/cv.yml": f.manifest(c), "charts/cv.yaml": "kind: ClusterVersion {{x}}\n"}
+    f.config.commit(other, "other clusters")
+    f.adopted = f.config.head()
+    told = planned(f)
+    found = f"{f.folder(c)}/clusterversion.yaml was found: the only file of branch main below"
+    check(found in told, f"plan does not show the file: {told}")
     f.begin()
     f.wait_rest(200)
     equal(f.outcomes(), {c.name: "RolledBack"}, "outcomes")

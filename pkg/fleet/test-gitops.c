@@ -470,6 +470,97 @@ static void test_release_left_open(void)
 	gitops_end(g);
 }
 
+/* ---- the file is found ---- */
+
+#define ANY_FILE DOC(GITOPS_ACTUATOR_ANY(""), "")
+#define OTHER_FILE "overlays/b/clusterversion.yaml"
+
+static void add_file(GitWorld *g, const char *path)
+{
+	json_object_set_new(json_object_get(sim_repo_tip(g->repo), "files"), path,
+		json_pack("{s:s}", SIM_ARGO_VERSION, OLD));
+}
+
+/* It goes back in the file that it went up in, though the branch holds another one by then. */
+static void test_file_found(void)
+{
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	story_submit(r, ANY_FILE);
+	story_reach(r, "a", "cp-soak", NULL);
+	g_autofree char *findings = faults_findings(r, "a");
+	g_assert_nonnull(strstr(findings,
+		GITOPS_FILE " was found: the only file of branch main that holds ClusterVersion"));
+	g_assert_nonnull(strstr(findings, "ClusterVersion is written in Git: " GITOPS_FILE));
+	add_file(g, OTHER_FILE);
+	faults_set(r, "a", SIM_FAULT_BIT(SIM_FAULT_ERROR_RATE_RISE));
+	faults_ends(r, "a", "RolledBack");
+	gitops_expect(g, "version-" NEW "-1 version-" OLD "-2");
+	gitops_end(g);
+}
+
+/* Several clusters in one repository: that of the Application's folder. */
+static void test_file_below(void)
+{
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	add_file(g, OTHER_FILE);
+	sim_argo_patch_app(
+		g->argo, json_pack("{s:{s:{s:s}}}", "spec", "source", "path", "./overlays/a/"));
+	story_submit(r, ANY_FILE);
+	faults_ends(r, "a", "Succeeded");
+	g_autofree char *findings = faults_findings(r, "a");
+	g_assert_nonnull(strstr(
+		findings, GITOPS_FILE " was found: the only file of branch main below overlays/a"));
+	gitops_expect(g, "version-" NEW "-1");
+	gitops_end(g);
+}
+
+static void test_file_not_found(void)
+{
+	static const struct {
+		bool several;
+		const char *words;
+	} cases[] = {
+		{ true, "2 files of branch main hold ClusterVersion version, and which one is "
+			"applied to a cannot be told: " GITOPS_FILE ", " OTHER_FILE },
+		{ false, "no file of branch main holds ClusterVersion version" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		GitWorld *g = gitops_begin(false);
+		json_t *files = json_object_get(sim_repo_tip(g->repo), "files");
+		if (cases[i].several)
+			add_file(g, OTHER_FILE);
+		else
+			json_object_clear(json_object_get(files, GITOPS_FILE));
+		story_submit(g->r, ANY_FILE);
+		faults_ends(g->r, "a", "Refused");
+		g_autofree char *findings = faults_findings(g->r, "a");
+		if (!strstr(findings, cases[i].words))
+			g_error("no \"%s\" in %s", cases[i].words, findings);
+		g_assert_nonnull(strstr(findings, "write it as actuator.file into the Cluster"));
+		gitops_end(g);
+	}
+}
+
+/* It became two while the order waited: held, and on by itself. */
+static void test_file_lost(void)
+{
+	GitWorld *g = gitops_begin(false);
+	Rig *r = g->r;
+	story_submit(r, ANY_FILE);
+	story_reach(r, "a", "backup", NULL);
+	faults_command(r, "pause", "a");
+	add_file(g, OTHER_FILE);
+	faults_pass(r, 120);
+	faults_command(r, "resume", "a");
+	story_reach(r, "a", "control-plane", "git-file");
+	expect_hold(r, "git-file", "2 files of branch main hold ClusterVersion");
+	json_object_del(json_object_get(sim_repo_tip(g->repo), "files"), OTHER_FILE);
+	faults_ends(r, "a", "Succeeded");
+	gitops_end(g);
+}
+
 /* ---- preflight ---- */
 
 static void spoil_file(GitWorld *g)
@@ -604,6 +695,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/merge", test_merge);
 	g_test_add_func("/gitops/branch-left-open", test_branch_left_open);
 	g_test_add_func("/gitops/release-left-open", test_release_left_open);
+	g_test_add_func("/gitops/file-found", test_file_found);
+	g_test_add_func("/gitops/file-below", test_file_below);
+	g_test_add_func("/gitops/file-not-found", test_file_not_found);
+	g_test_add_func("/gitops/file-lost", test_file_lost);
 	g_test_add_func("/gitops/preflight", test_preflight);
 	g_test_add_func("/gitops/ways", test_ways);
 	return g_test_run();

@@ -6,10 +6,11 @@
 #define GITOPS_REPO "https://git.example/site/config.git"
 #define GITOPS_FILE "overlays/a/clusterversion.yaml"
 #define GITOPS_POOLS "overlays/a/pools.yaml"
-#define GITOPS_ACTUATOR(more)                                                                      \
-	"  actuator:\n    type: git\n    repository: " GITOPS_REPO "\n    file: " GITOPS_FILE      \
+#define GITOPS_ACTUATOR_ANY(more)                                                                  \
+	"  actuator:\n    type: git\n    repository: " GITOPS_REPO                                 \
 	"\n    sync: {argoCD: {cluster: a, namespace: argocd, application: a}, timeout: "          \
 	"15m}\n" more
+#define GITOPS_ACTUATOR(more) GITOPS_ACTUATOR_ANY("    file: " GITOPS_FILE "\n" more)
 
 typedef struct GitWorld {
 	Rig *r;

@@ -94,8 +94,6 @@ static void check_git_actuator(Checker *c, json_t *actuator)
 	}
 	if (!json_object_get(actuator, "repository"))
 		missing(c, actuator, "repository", "is missing: type git needs it");
-	if (!json_object_get(actuator, "file"))
-		missing(c, actuator, "file", "is missing: type git needs it");
 	if (!json_object_get(actuator, "branch"))
 		json_object_set_new(actuator, "branch", json_string("main"));
 	if (!json_object_get(actuator, "deliver"))

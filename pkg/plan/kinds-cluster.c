@@ -64,7 +64,10 @@ static const Field actuator_fields[] = {
 	{ "repository", &shape_text, 0, NULL, "git: URL of the repository" },
 	{ "credential", &shape_secret, 0, NULL, "git: key or token" },
 	{ "branch", &shape_text, 0, NULL, "git: branch that is read; default main" },
-	{ "file", &shape_text, 0, NULL, "git: file with the ClusterVersion" },
+	{ "file", &shape_text, 0, NULL,
+		"git: file with the ClusterVersion; without it the branch is looked through for "
+		"the "
+		"one that holds it, below the path of the Application or Kustomization first" },
 	{ "acksFile", &shape_text, 0, NULL, "git: file with the administrator acknowledgements" },
 	{ "poolsFile", &shape_text, 0, NULL,
 		"git: file with the MachineConfigPools; without it pools that no file holds are "

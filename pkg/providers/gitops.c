@@ -354,3 +354,27 @@ void gitops_flux(const json_t *k, Gitops *ret)
 		ret->why = g_strdup_printf("Flux Kustomization %s is being applied", name);
 	}
 }
+
+/* ---- where the files lie ---- */
+
+static char *plain_folder(const char *path)
+{
+	while (*path == '/' || (path[0] == '.' && (path[1] == '/' || !path[1])))
+		path++;
+	size_t n = strlen(path);
+	while (n > 0 && path[n - 1] == '/')
+		n--;
+	return n ? g_strndup(path, n) : NULL;
+}
+
+char *gitops_argo_folder(const json_t *app, const char *repository)
+{
+	size_t index;
+	const json_t *source = our_source(app, repository, &index);
+	return plain_folder(source ? str(source, "path") : "");
+}
+
+char *gitops_flux_folder(const json_t *kustomization)
+{
+	return plain_folder(str(kustomization, "spec.path"));
+}

@@ -40,6 +40,11 @@ void gitops_flux(const json_t *kustomization, Gitops *ret);
 char *gitops_argo_obstacle(const json_t *app, const char *repository, const char *branch,
 	const GitopsObject *o, const char *pointer);
 
+/* The folder of our repository that is applied, relative to its root; NULL: not told, or all of it.
+ * Caller frees. */
+char *gitops_argo_folder(const json_t *app, const char *repository);
+char *gitops_flux_folder(const json_t *kustomization);
+
 /* Whether two URLs name the same repository, whatever the transport, user and ending. */
 bool gitops_same_repository(const char *a, const char *b);
 /* Go's "1h30m" in seconds. */

@@ -56,17 +56,17 @@ static bool with_channel(const Item *it)
 	return !item_pivot_crossed(it, "rollback") && *json_path_str(hop_of(it), "channel", "");
 }
 
-char *git_version_key(const Item *it)
+char *git_version_key(const Item *it, const char *file)
 {
 	g_autofree char *to = to_branch(it);
-	return g_strdup_printf("%s#%s" VERSION_WHERES "%s", actuator(it, "file"),
-		with_channel(it) ? CV_WHERE "channel|" : "", to);
+	return g_strdup_printf(
+		"%s#%s" VERSION_WHERES "%s", file, with_channel(it) ? CV_WHERE "channel|" : "", to);
 }
 
-char *git_clear_key(const Item *it)
+char *git_clear_key(const Item *it, const char *file)
 {
 	g_autofree char *to = to_branch(it);
-	return g_strdup_printf("%s#" VERSION_WHERES "%s", actuator(it, "file"), to);
+	return g_strdup_printf("%s#" VERSION_WHERES "%s", file, to);
 }
 
 char *git_ack_key(const Item *it, const char *ack)
@@ -266,7 +266,7 @@ static Class commit_classify(const json_t *want, const View *v)
 /* ---- version ---- */
 
 /* What stands in the file is what we know: ours, or what the cluster is asked for now. */
-static bool file_is_known(Item *it, const View *v, size_t at)
+static bool file_is_known(Item *it, const char *key, const View *v, size_t at)
 {
 	const char *stands = json_string_value(git_value(v, at));
 	const json_t *hop = hop_of(it);
@@ -276,7 +276,8 @@ static bool file_is_known(Item *it, const View *v, size_t at)
 	for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
 		if (!stands || strcmp(stands, known[i]) == 0)
 			return true;
-	item_set_reason(it, "somebody else asks for %s in %s", stands, actuator(it, "file"));
+	item_set_reason(
+		it, "somebody else asks for %s in %.*s", stands, (int)strcspn(key, "#"), key);
 	return false;
 }
 
@@ -288,7 +289,7 @@ static bool version_build(
 	const json_t *hop = hop_of(it);
 	bool back = item_pivot_crossed(it, "rollback"), channel = strstr(key, CV_WHERE "channel|");
 	const char *version = json_path_str(hop, back ? "from" : "to", "");
-	if (!git_refusal(v, NULL) && !file_is_known(it, v, channel))
+	if (!git_refusal(v, NULL) && !file_is_known(it, key, v, channel))
 		return false;
 	json_t *values =
 		json_pack("[s, s]", version, json_path_str(hop, back ? "fromImage" : "image", ""));

@@ -7,9 +7,14 @@
 extern const ActRow act_commit_version, act_commit_clear, act_commit_ack, act_commit_pause,
 	act_commit_release;
 
+/* The file with the ClusterVersion: the document's, or that of our last commit to it, or the only
+ * one that the branch has. ret_file: NULL where it cannot be told; ret_text: how it was found, or
+ * why not and what to write, NULL where the document names it; caller frees both. False: a fact is
+ * missing. */
+bool git_version_file(Item *it, char **ret_file, char **ret_text);
 /* Keys of fact_git. deliver: branch adds a branch, numbered by the commits so far. Caller frees. */
-char *git_version_key(const Item *it);
-char *git_clear_key(const Item *it);
+char *git_version_key(const Item *it, const char *file);
+char *git_clear_key(const Item *it, const char *file);
 char *git_ack_key(const Item *it, const char *ack); /* NULL: no acksFile, so it is patched */
 
 typedef enum {

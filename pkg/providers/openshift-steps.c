@@ -182,7 +182,12 @@ static StepResult write_order(Item *it, Batch *b)
 {
 	if (!target_by_git(target_of(it)))
 		return step_act(it, &act_set_version, CV_PATH, b);
-	g_autofree char *key = git_version_key(it);
+	g_autofree char *file = NULL, *text = NULL;
+	if (!git_version_file(it, &file, &text))
+		return step_read(it);
+	if (!file)
+		return step_hold(it, "git-file", "%s", text);
+	g_autofree char *key = git_version_key(it, file);
 	return step_act(it, &act_commit_version, key, b);
 }
 
@@ -556,9 +561,13 @@ StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 	bool ours = strcmp(cv_wanted_image(cv->json), image) == 0;
 	bool begun = ours && phase != CV_REFUSED && phase != CV_WAITING;
 	if (target_by_git(target_of(it))) {
-		g_autofree char *key = git_clear_key(it);
-		return begun || !committed(it, image) ? step_done(0)
-						      : step_act(it, &act_commit_clear, key, b);
+		g_autofree char *file = NULL, *text = NULL;
+		if (begun || !committed(it, image))
+			return step_done(0);
+		if (!git_version_file(it, &file, &text))
+			return step_read(it);
+		g_autofree char *key = git_clear_key(it, file); /* that of our order */
+		return step_act(it, &act_commit_clear, key, b);
 	}
 	if (!ours || begun)
 		return step_done(0);

@@ -251,23 +251,36 @@ static void check_in_step(const json_t *cv, const View *v, json_t *findings)
 			*is ? is : "nothing");
 }
 
-static bool check_version(Item *it, const View *cv, json_t *findings)
+static void check_file(Item *it, const View *cv, const char *file, const View *v, json_t *findings)
 {
-	g_autofree char *key = git_clear_key(it);
-	const View *v;
-	const char *file = json_path_str(target_spec(target_of(it)), "actuator.file", "");
-	bool read = file_read(it, &fact_git, key, &v, findings);
-	bool synced = sync_preflight(it, &cv_object, "/spec/desiredUpdate", file, findings);
-	if (!read || !synced)
-		return false;
 	const char *refused = v ? git_refusal(v, NULL) : NULL;
 	if (refused)
 		finding_add(findings, "block", "git", "mend the file, or use actuator observe",
 			"%s", refused);
 	else if (v)
 		check_in_step(cv->json, v, findings);
-	check_tracker(target_of(it), cv->json, findings);
 	way_finding(it, "ClusterVersion", file, findings);
+}
+
+static bool check_version(Item *it, const View *cv, json_t *findings)
+{
+	g_autofree char *file = NULL, *found = NULL, *key = NULL;
+	const View *v = NULL;
+	bool known = git_version_file(it, &file, &found);
+	bool synced = sync_preflight(
+		it, &cv_object, "/spec/desiredUpdate", file ? file : "ClusterVersion", findings);
+	if (!known || !synced)
+		return false;
+	if (file) {
+		key = git_clear_key(it, file);
+		if (!file_read(it, &fact_git, key, &v, findings))
+			return false;
+		check_file(it, cv, file, v, findings);
+	}
+	if (found)
+		finding_add(findings, file ? "info" : "block", file ? "way" : "git",
+			file ? NULL : "write it as actuator.file into the Cluster", "%s", found);
+	check_tracker(target_of(it), cv->json, findings);
 	return true;
 }
 
@@ -325,8 +338,12 @@ bool git_preflight_hop(Item *it, const json_t *hop, json_t *findings)
 {
 	if (!target_by_git(target_of(it)))
 		return true;
+	g_autofree char *file = NULL, *found = NULL;
+	if (!git_version_file(it, &file, &found))
+		return false;
+	if (!file)
+		return true; /* said already */
 	const char *channel = json_path_str(hop, "channel", "");
-	const char *file = json_path_str(target_spec(target_of(it)), "actuator.file", "");
 	g_autofree char *key = g_strdup_printf("%s#%sClusterVersion/version spec desiredUpdate "
 					       "version|ClusterVersion/version spec "
 					       "desiredUpdate image",

@@ -452,6 +452,23 @@ bool sync_preflight(
 	return true;
 }
 
+bool sync_folder(Item *it, char **ret_folder)
+{
+	const Target *t = target_of(it);
+	g_autofree char *path = app_path(t);
+	*ret_folder = NULL;
+	const View *app = path ? fact(it, &fact_gitops, path) : NULL;
+	if (path && !app)
+		return fact_error(it, &fact_gitops, path) != NULL;
+	if (app && app->json)
+		*ret_folder =
+			sync_spec(t, "flux")
+				? gitops_flux_folder(app->json)
+				: gitops_argo_folder(app->json,
+					  json_path_str(target_spec(t), "actuator.repository", ""));
+	return true;
+}
+
 /* ---- rights ---- */
 
 void sync_argo_rights(json_t *rights, const json_t *argo)

@@ -24,6 +24,9 @@ bool sync_merged(const Item *it, const Act *a);
  * (pointer "/spec/desiredUpdate") in Git now. False: a fact is missing. */
 bool sync_preflight(
 	Item *it, const GitopsObject *o, const char *pointer, const char *what, json_t *findings);
+/* The folder that the controller applies; NULL: not told, not known, or all of the repository.
+ * Caller frees. False: a fact is missing. */
+bool sync_folder(Item *it, char **ret_folder);
 /* The Application or Kustomization of the document, for people; NULL: none. Caller frees. */
 char *sync_name(const Target *t);
 

@@ -168,9 +168,18 @@ static void read_git_try(Site *site, const char *key, FactRead *r)
 			"message", "try", "dryRun", 1));
 }
 
+static void read_git_find(Site *site, const char *key, FactRead *r)
+{
+	start_read(site, r,
+		json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:[s, s, s]}}", "op", "find", "below", key,
+			"word", "ClusterVersion", "edit", "kind", "ClusterVersion", "name",
+			"version", "at", "spec", "desiredUpdate", "version"));
+}
+
 const FactRow fact_git = { .name = "git", .max_age_sec = LOCAL_MAX_AGE_SEC, .read = read_git };
 /* What stood at a commit does not change. */
 const FactRow fact_git_at = { .name = "git-at", .read = read_git_at };
+const FactRow fact_git_find = { .name = "git-find", .max_age_sec = 60, .read = read_git_find };
 const FactRow fact_git_try = { .name = "git-try", .max_age_sec = 60, .read = read_git_try };
 
 /* ---- the edit ---- */

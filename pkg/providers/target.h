@@ -125,6 +125,9 @@ extern const FactRow fact_gitops;
 extern const FactRow fact_git;
 /* The same at a commit, and whether that one contains ours: "COMMIT OURS FILE#...". */
 extern const FactRow fact_git_at;
+/* The files of the branch with the ClusterVersion, looked for below the folder KEY ("": anywhere)
+ * first: the answer of the worker's find. */
+extern const FactRow fact_git_find;
 /* What an edit would do: the canonical text of FILES. */
 extern const FactRow fact_git_try;
 /* FILES of the worker's interface for a key; values: by WHERE, NULL: none. New reference. */

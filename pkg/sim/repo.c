@@ -136,6 +136,43 @@ static json_t *answer_read(SimRepo *r, const json_t *request)
 		json_object_get(to, "id"));
 }
 
+static bool holds(const json_t *file, const char *object)
+{
+	const char *place;
+	json_t *v;
+	json_object_foreach ((json_t *)file, place, v)
+		if (g_str_has_prefix(place, object))
+			return true;
+	return false;
+}
+
+static json_t *files_with(const json_t *files, const char *object, const char *below)
+{
+	json_t *out = json_array(), *file;
+	const char *path;
+	json_object_foreach ((json_t *)files, path, file)
+		if (g_str_has_prefix(path, below) && holds(file, object))
+			json_array_append_new(out, json_string(path));
+	return out;
+}
+
+static json_t *answer_find(SimRepo *r, const json_t *request)
+{
+	const char *folder = str(request, "below");
+	g_autofree char *below = g_strconcat(folder, *folder ? "/" : "", NULL);
+	g_autofree char *object =
+		g_strdup_printf("%s/%s ", str(request, "edit.kind"), str(request, "edit.name"));
+	json_t *files = files_with(tip_files(r), object, below);
+	if (json_array_size(files) == 0) {
+		json_decref(files);
+		folder = "";
+		files = files_with(tip_files(r), object, "");
+	}
+	return json_pack("{s:s, s:O, s:s, s:o, s:[], s:I}", "outcome", "found", "tip",
+		json_object_get(sim_repo_tip(r), "id"), "below", folder, "files", files, "unclear",
+		"looked", (json_int_t)json_object_size(tip_files(r)));
+}
+
 static json_t *edited(const json_t *request, const json_t *files)
 {
 	json_t *out = json_deep_copy(files), *file, *edit;
@@ -253,7 +290,10 @@ static void work(RepoJob *j)
 		work_edit(j, ++r->n_edits == r->fault_at ? r->fault : SIM_REPO_FINE);
 		return;
 	}
-	g_autoptr(json_t) v = edit ? answer_edit(r, j->request) : answer_read(r, j->request);
+	bool find = strcmp(str(j->request, "op"), "find") == 0;
+	g_autoptr(json_t) v = edit   ? answer_edit(r, j->request)
+			      : find ? answer_find(r, j->request)
+				     : answer_read(r, j->request);
 	j->answer = json_canonical(v);
 }
 

@@ -55,12 +55,13 @@ def reader_role(refresh):
 class ArgoFleet(RangeFleet):
     """Clusters under Argo CD. config: their repository; folder(cluster): where its files lie."""
 
-    def __init__(self, t, argocd=None, pools=False, refresh=True, **options):
+    def __init__(self, t, argocd=None, pools=False, refresh=True, file=True, **options):
         """argocd: options of the server. pools: pool worker is in Git too. refresh: our user may
-        annotate Applications."""
+        annotate Applications. file: the documents name the file with the ClusterVersion."""
         self.hub = t.clusters[-1]
         t.clusters = t.clusters[:-1]
         self.pools = pools
+        self.file = file
         self.hub.client.create("clusterroles", reader_role(refresh))
         self.hub.client.create("clusterrolebindings", rbac.binding("shiplock", READER, "argocd"))
         super().__init__(t, **options)
@@ -123,7 +124,7 @@ class ArgoFleet(RangeFleet):
         return {
             "type": "git",
             "repository": self.url,
-            "file": f"{self.folder(cluster)}/clusterversion.yaml",
+            **({"file": f"{self.folder(cluster)}/clusterversion.yaml"} if self.file else {}),
             **({"poolsFile": f"{self.folder(cluster)}/pools.yaml"} if self.pools else {}),
             "sync": {"argoCD": argo, "timeout": "20s"},
             **more,
