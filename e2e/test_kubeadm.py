@@ -98,7 +98,7 @@ def test_stands(t):
         check_node_access(c, m)
     workload.install(c.client)
     t.defer(workload.remove, c.client)
-    p = c.scraped()
+    p = c.prometheus or c.scraped()
     traffic, observer = start_witnesses(t, c)
     for name in workload.SERVICES:
         pod = c.client.list("pods", workload.NAMESPACE, labelSelector=f"app={name}")[0]

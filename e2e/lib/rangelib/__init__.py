@@ -14,6 +14,10 @@ Modules, from the ground up:
   machines  true nodes: a process tree each with namespaces, a disk, an address and sshd
   images    container images of one layer, made from programs of this machine
   kubeadm   clusters that the real kubeadm makes on such nodes
+  workload  what runs on such a cluster while it is upgraded
+  outside   witnesses: a client of the workload, an observer of budgets and of the API server
+  script    the plain script that does the same work, timed
+  kubeadm_bench  measures on such a cluster
   product   the programs under test: Daemon, FakeKubeletsAndOperators, cli()
   harness   @test, fixtures and the TAP runner behind e2e/run
 

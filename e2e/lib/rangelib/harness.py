@@ -63,8 +63,9 @@ class TestTimeout(BaseException):
 
 
 class Test:
-    def __init__(self, name, function, needs, timeout):
+    def __init__(self, name, function, needs, timeout, part):
         self.name, self.function, self.needs, self.timeout = name, function, needs, timeout
+        self.part = part
 
     def clusters(self):
         """How many shared clusters it wants."""
@@ -73,13 +74,14 @@ class Test:
         )
 
 
-def test(name, needs=(), timeout=DEFAULT_TIMEOUT_SEC):
-    """Registers a test. timeout: seconds for the test itself, its fixtures apart."""
+def test(name, needs=(), timeout=DEFAULT_TIMEOUT_SEC, part=None):
+    """Registers a test. timeout: seconds for the test itself, its fixtures apart; part: too long
+    for every run, it belongs to this part of `make check-long`."""
 
     def register(function):
         if any(t.name == name for t in TESTS):
             raise ValueError(f"two tests are called {name!r}")
-        TESTS.append(Test(name, function, list(needs), timeout))
+        TESTS.append(Test(name, function, list(needs), timeout, part))
         return function
 
     return register
@@ -381,10 +383,14 @@ def run_lane(tests):
         pass
 
 
-def choose(names):
-    """The tests whose name or file contains one of the words; all when there are none."""
+def choose(names, part=None):
+    """The tests whose name or file contains one of the words; without words all, the long ones of
+    a part apart, or those of this part."""
+    if part and not any(t.part == part for t in TESTS):
+        print(f"e2e/run: no test is of part {part!r}, see --list", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
     if not names:
-        return list(TESTS)
+        return [t for t in TESTS if t.part == part]
     chosen = [t for t in TESTS if any(n in t.name or n in t.function.__module__ for n in names)]
     for n in names:
         if not any(n in t.name or n in t.function.__module__ for t in TESTS):

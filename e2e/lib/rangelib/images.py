@@ -10,6 +10,7 @@ import tarfile
 PODS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "range", "pods")
 REGISTRY = "range.local"
 PAUSE = f"{REGISTRY}/pause:3.10.2"
+PAUSE_OLD = f"{REGISTRY}/pause:3.10.1"  # kubeadm of the older minor tries out pods with this one
 WEB = f"{REGISTRY}/web:1"
 CREATED = "2026-01-01T00:00:00Z"
 CHUNK = 1 << 20
@@ -42,8 +43,9 @@ def _layer(path, programs):
                 tar.addfile(entry, f)
 
 
-def archive(folder, name, programs, command=()):
-    """Writes the archive of an image called name; returns its path."""
+def archive(folder, names, programs, command):
+    """Writes the archive of an image that is called by these names; returns its path."""
+    name = names[0]
     path = os.path.join(folder, name.rpartition("/")[2].replace(":", "-") + ".tar")
     layer = path + ".layer"
     _layer(layer, programs)
@@ -51,12 +53,12 @@ def archive(folder, name, programs, command=()):
         "architecture": "amd64",
         "os": "linux",
         "created": CREATED,
-        "config": {"Env": ["PATH=/usr/local/bin"], "Cmd": list(command)},
+        "config": {"Env": ["PATH=/usr/local/bin"], "Entrypoint": command[:1], "Cmd": command[1:]},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + sha256(layer)]},
     }
     text = json.dumps(config).encode()
     config_name = hashlib.sha256(text).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": config_name, "RepoTags": list(names), "Layers": ["layer.tar"]}]
     with tarfile.open(path, "w") as tar:
         for entry_name, data in (
             (config_name, text),
@@ -81,24 +83,24 @@ class Images:
         self.made = {}
         os.makedirs(folder)
 
-    def _once(self, name, programs, command=()):
-        if name not in self.made:
-            self.made[name] = archive(self.folder, name, programs, command)
-        return self.made[name]
+    def _once(self, programs, command, *names):
+        if names not in self.made:
+            self.made[names] = archive(self.folder, names, programs, command)
+        return self.made[names]
 
     def node(self):
         """What every node needs: [path]."""
         return [
-            self._once(PAUSE, [compiled(self.folder, "pause")], ["pause"]),
-            self._once(WEB, [compiled(self.folder, "web")], ["web", "8080", "2"]),
+            self._once([compiled(self.folder, "pause")], ["pause"], PAUSE, PAUSE_OLD),
+            self._once([compiled(self.folder, "web")], ["web", "8080", "2"], WEB),
         ]
 
     def control_plane(self, version, binaries):
         """The servers of this version (1.36.3) from the folder binaries: [path]."""
         names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
         out = [
-            self._once(f"{REGISTRY}/{n}:v{version}", [os.path.join(binaries, n)], [n])
+            self._once([os.path.join(binaries, n)], [n], f"{REGISTRY}/{n}:v{version}")
             for n in names
         ]
         tools = [os.path.join(self.etcd_dir, n) for n in ("etcd", "etcdctl", "etcdutl")]
-        return [*out, self._once(f"{REGISTRY}/etcd:3.6.8-0", tools, ["etcd"])]
+        return [*out, self._once(tools, ["etcd"], f"{REGISTRY}/etcd:3.6.8-0")]

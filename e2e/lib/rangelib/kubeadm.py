@@ -1,9 +1,9 @@
 """A cluster made by the real kubeadm on true nodes (machines.py).
 
 Cluster(...).start() brings up n1 (and as many more control-plane nodes as wanted, with stacked
-etcd) and the workers after them, all at the older of the two versions that the range builds;
-bring_images() puts those of the other onto the control-plane nodes. Nothing comes from a network: no CoreDNS, no
-kube-proxy, pods reach each other by routes.
+etcd, behind a balancer on the bridge) and the workers after them, all at the older of the two
+versions that the range builds; bring_images() puts the servers of the other onto the control-plane
+nodes. Nothing comes from a network: no CoreDNS, no kube-proxy, pods reach each other by routes.
 """
 
 import base64
@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import threading
 
+from . import balancer
 from .images import REGISTRY, Images, sha256
 from .kube import ApiError, KubeClient
 from .machines import CNI, Lab
@@ -29,6 +30,7 @@ KUBELET_PORT = 10250
 READY_SEC = 120.0
 KUBEADM_SEC = 420.0
 SCRAPE = "2s"
+KUBEADM_CONFIG = "/etc/kubeadm.yaml"
 OFFERED = "/opt/kubernetes"  # on every node: VERSION/PROGRAM and sha256sums
 PROGRAMS = ("kubeadm", "kubelet", "kubectl")
 SYSTEMCTL = os.path.join(
@@ -76,9 +78,12 @@ def extra(**values):
 class Cluster:
     """One cluster. name; nodes [Machine], with role "control-plane" or "worker" in .roles[name];
     versions: {"1.35.4": folder of its programs, ...}, oldest first; url, kubeconfig, client
-    (administrator); ssh_user, ssh_key, known_hosts; prometheus once scraped() was called."""
+    (administrator); ssh_user, ssh_key, known_hosts; offered: the folder with the programs on every
+    node; ignored: what kubeadm's preflight must let pass here (cgroup v1, no CoreDNS)."""
 
     ssh_user = "root"
+    offered = OFFERED
+    ignored = ("SystemVerification", "CoreDNSUnsupportedPlugins", "CoreDNSMigration")
 
     def __init__(self, registry, folder, versions, etcd_dir, control_planes=1, workers=2):
         self.name = f"kubeadm-{control_planes}-{workers}"
@@ -96,11 +101,12 @@ class Cluster:
         self.control_planes = self.nodes[:control_planes]
         self.workers = self.nodes[control_planes:]
         self.first = self.nodes[0]
-        self.endpoint = f"{self.first.address}:{API_PORT}"
+        several = len(self.control_planes) > 1
+        self.endpoint = f"{self.lab.gateway if several else self.first.address}:{API_PORT}"
         self.url = f"https://{self.endpoint}"
         self.kubeconfig = os.path.join(folder, "admin.kubeconfig")
         self.kubeconfigs = {"admin": self.kubeconfig, "shiplock": self.kubeconfig}
-        self.prometheus, self.brought = None, {self.version}
+        self.prometheus, self.balancer, self.brought = None, None, {self.version}
         self.digests = "".join(
             f"{sha256(os.path.join(d, p))}  {v}/{p}\n"
             for v, d in self.versions.items()
@@ -117,6 +123,8 @@ class Cluster:
             for m in self.nodes:
                 m.wait_on()
             self._load_images()
+            if len(self.control_planes) > 1:
+                self._balance()
             self._init()
             self._admin()
             parallel(self._join, self.workers)
@@ -128,10 +136,20 @@ class Cluster:
             raise
         return self
 
+    def _balance(self):
+        """What kubelets and everybody else reach the API servers by."""
+        self.balancer = balancer.spawn(
+            self.registry,
+            f"{self.lab.bridge}-balancer",
+            self.lab.gateway,
+            API_PORT,
+            [m.address for m in self.control_planes],
+        )
+
     def stop(self):
         """Ends all of it; raises when something is left."""
-        if self.prometheus:
-            self.prometheus.process.stop()
+        for process in filter(None, (self.balancer, self.prometheus and self.prometheus.process)):
+            process.stop()
         self.lab.stop()
 
     def binaries(self, version):
@@ -149,9 +167,7 @@ class Cluster:
         hosts = "".join(f"{x.address} {x.name}\n" for x in self.nodes)
         m.file("/etc/hosts", "127.0.0.1 localhost\n" + hosts)
         m.file("/etc/cni/net.d/10-range.conflist", self._cni(m))
-        m.file("/etc/kubernetes/range/kubeadm.yaml", self._config(m))
-        patch = {"cgroupRoot": "/" + m.cgroup}
-        m.file("/etc/kubernetes/range/patches/kubeletconfiguration.yaml", json.dumps(patch))
+        m.file(KUBEADM_CONFIG, self._config(m))
 
     @staticmethod
     def _cni(m):
@@ -198,12 +214,11 @@ class Cluster:
             "criSocket": "unix:///run/containerd/containerd.sock",
             "imagePullPolicy": "Never",
             "ignorePreflightErrors": ["all"],
-            "kubeletExtraArgs": extra(node_ip=m.address),
+            "kubeletExtraArgs": extra(node_ip=m.address, cgroup_root="/" + m.cgroup),
         }
 
     def _config(self, m):
         kind = {"apiVersion": "kubeadm.k8s.io/v1beta4"}
-        patches = {"directory": "/etc/kubernetes/range/patches"}
         local = {"advertiseAddress": m.address, "bindPort": API_PORT}
         if m is self.first:
             return documents(
@@ -214,10 +229,9 @@ class Cluster:
                     "certificateKey": CERTIFICATE_KEY,
                     "localAPIEndpoint": local,
                     "nodeRegistration": self._registration(m),
-                    "patches": patches,
                 },
                 {**kind, **self._cluster_configuration()},
-                self._kubelet_configuration(m),
+                self._kubelet_configuration(),
             )
         join = {
             **kind,
@@ -230,7 +244,6 @@ class Cluster:
                 }
             },
             "nodeRegistration": self._registration(m),
-            "patches": patches,
         }
         if self.roles[m.name] == "control-plane":
             join["controlPlane"] = {
@@ -260,12 +273,11 @@ class Cluster:
         }
 
     @staticmethod
-    def _kubelet_configuration(m):
+    def _kubelet_configuration():
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": "/" + m.cgroup,
             "failCgroupV1": False,
             "enforceNodeAllocatable": [],
             "localStorageCapacityIsolation": False,
@@ -278,14 +290,14 @@ class Cluster:
     def _init(self):
         upload = ["--upload-certs"] if len(self.control_planes) > 1 else []
         self.first.run(
-            "kubeadm", "init", "--config=/etc/kubernetes/range/kubeadm.yaml",
+            "kubeadm", "init", f"--config={KUBEADM_CONFIG}",
             "--skip-phases=addon", *upload, timeout=KUBEADM_SEC,
         )  # fmt: skip
 
     @staticmethod
     def _join(m):
         m.run(
-            "kubeadm", "join", "--config=/etc/kubernetes/range/kubeadm.yaml",
+            "kubeadm", "join", f"--config={KUBEADM_CONFIG}",
             "--ignore-preflight-errors=all", timeout=KUBEADM_SEC,
         )  # fmt: skip
 
@@ -425,5 +437,6 @@ class Cluster:
                 "from": OFFERED + "/{{version}}",
                 "sha256sums": OFFERED + "/sha256sums",
             },
+            "kubeadm": {"ignorePreflightErrors": list(self.ignored)},
             **more,
         }

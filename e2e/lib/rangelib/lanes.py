@@ -72,15 +72,20 @@ def run_lanes(tests, n, argv, results):
     waiting = sorted(range(len(tests)), key=lambda i: -tests[i].timeout)
     lanes = [Lane(argv) for _ in range(n)]
     watch = selectors.DefaultSelector()
+    owners = {}  # of what only one lane shall bring up: a cluster of true nodes
     for lane in lanes:
         watch.register(lane.process.stdout, selectors.EVENT_READ, lane)
 
+    def is_for(lane, index):
+        own = [n for n in tests[index].needs if n.startswith("kubeadm:")]
+        return all(owners.setdefault(n, lane) is lane for n in own)
+
     def next_test(lane):
-        if waiting:
-            index = waiting.pop(0)
-            lane.give(index, tests[index])
-        else:
-            lane.end()
+        index = next((i for i in waiting if is_for(lane, i)), None)
+        if index is None:
+            return lane.end()
+        waiting.remove(index)
+        return lane.give(index, tests[index])
 
     def take(lane):
         try:
