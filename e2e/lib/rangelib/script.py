@@ -21,7 +21,7 @@ class ScriptRun:
         return sum(s for n, s in self.phases if n in names)
 
     def without_drains(self):
-        """The phases alone, the waiting of kubectl drain taken off."""
+        """The phases alone, without the waiting of kubectl drain."""
         return sum(s for n, s in self.phases if n != "drain")
 
 
