@@ -26,6 +26,8 @@ ALLOWED = (
     "rolebindings kube-system/kubeadm:*",
     "clusterroles /system:*",
     "clusterrolebindings /system:*",
+    "clusterrolebindings /kubeadm:*",
+    "serviceaccounts kube-system/*-controller",
     "flowschemas *",
     "prioritylevelconfigurations *",
     "apiservices *",
