@@ -202,7 +202,8 @@ def test_bundle(t):
     f.wait(name, "begun", lambda c: order_of(c["state"]) >= order_of("cp-verify"))
     reason = f"{PLANTED['reason']} https://ann:{PLANTED['password']}@git.example/x"
     equal(f.cli("pause", "--reason", reason, name).returncode, 0, "pause")
-    check(PLANTED["password"].encode() in f.journal().text(), "the journal holds what was typed")
+    for what, secret in planted.items():
+        check(secret.split()[-1].encode() not in f.journal().text(), f"{what} is in the journal")
     live, again = (os.path.join(t.folder, n) for n in ("live.tar", "offline.tar"))
     done = f.cli("audit", "bundle", "1", live)
     equal(done.returncode, 0, f"bundle: {done.stdout}{done.stderr}")

@@ -1,15 +1,18 @@
 /* On-call commands: journal records like everything else. What they do to one cluster stands in
  * steps/command.c. */
+#include "codec/redact.h"
 #include "fleet/internal.h"
 #include <string.h>
 
+/* The reason is cleaned before anything is made of it: from here it goes into the journal, and from
+ * there to receivers of notices and into reports in Git. */
 static void copy_command(FleetCommand *to, const FleetCommand *from)
 {
 	*to = (FleetCommand){
 		.verb = g_strdup(from->verb),
 		.cluster = g_strdup(from->cluster),
 		.who = g_strdup(from->who),
-		.reason = g_strdup(from->reason),
+		.reason = from->reason ? redact_text(from->reason) : NULL,
 		.gate = g_strdup(from->gate),
 		.node = g_strdup(from->node),
 		.subject = g_strdup(from->subject),

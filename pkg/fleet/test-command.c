@@ -521,6 +521,44 @@ static void test_approve_wave(void)
 	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
 }
 
+/* People paste what is on their screen: the journal, and all that is made from it, does without. */
+static void test_no_secret(void)
+{
+	static const char *const planted[] = { "eyJplanted-token-of-somebody", "planted-in-url",
+		"planted-password" };
+	static const struct {
+		const char *verb, *cluster;
+	} orders[] = { { "pause", NULL }, { "resume", NULL }, { "pause", "a" }, { "resume", "a" },
+		{ "skip", "a" }, { "rollback", "a" }, { "retry", "a" } };
+	g_autoptr(Rig) r = begin(DOCUMENTS);
+	go_to(r, CP_SOAK);
+	g_autofree char *reason = g_strdup_printf("Bearer %s of https://ann:%s@git.example/x, "
+						  "password=%s, told by ben",
+		planted[0], planted[1], planted[2]);
+	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
+		FleetCommand c = { .verb = orders[i].verb,
+			.cluster = orders[i].cluster,
+			.who = "ann",
+			.reason = reason,
+			.confirm = "a",
+			.gate = strcmp(orders[i].verb, "skip") == 0 ? "operators" : NULL };
+		if (strcmp(c.verb, "retry") == 0)
+			story_rest(r);
+		g_assert_true(story_give(r, &c));
+		for (size_t k = 0; k < G_N_ELEMENTS(planted); k++)
+			g_assert_null(strstr(r->says, planted[k]));
+	}
+	size_t n_told = 0;
+	for (size_t i = 0; i < store_mem_len(r->disk); i++) {
+		const char *body = store_mem_get(r->disk, i)->body;
+		n_told += strstr(body, "told by ben") != NULL;
+		for (size_t k = 0; k < G_N_ELEMENTS(planted); k++)
+			if (strstr(body, planted[k]))
+				g_error("%s is in the journal: %s", planted[k], body);
+	}
+	g_assert_cmpuint(n_told, >=, G_N_ELEMENTS(orders));
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "pending", "preflight", "evacuate", "control-plane",
@@ -537,6 +575,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/command/whole-fleet", test_whole_fleet);
 	g_test_add_func("/command/before-the-order", test_before_the_order);
 	g_test_add_func("/command/lacking", test_lacking);
+	g_test_add_func("/command/no-secret", test_no_secret);
 	g_test_add_func("/command/skip-gate", test_skip_gate);
 	g_test_add_func("/command/approve-wave", test_approve_wave);
 	g_test_add_func("/command/resume-after-rollback", test_resume_after_rollback);

@@ -210,16 +210,16 @@ static json_t *walk_list(Checker *c, const Shape *s, json_t *v)
 static void check_map_value(Checker *c, const json_t *v)
 {
 	Problem p = { 0 };
-	if (json_is_string(v))
+	if (json_is_string(v) && json_string_length(v) == 0)
 		return;
 	if (json_is_null(v)) {
 		check_report_here(c, FINDING_ERROR, CODE_TYPE, true, "has no value",
 			"write \"\" for an empty text");
 		return;
 	}
-	g_autofree char *written = written_text(c, v);
-	value_ok(c->zones, &shape_text, v, written, &p);
-	check_report_here(c, FINDING_ERROR, p.code, false, p.message, p.hint);
+	g_autofree char *written = json_is_string(v) ? NULL : written_text(c, v);
+	if (!value_ok(c->zones, &shape_text, v, written, &p))
+		check_report_here(c, FINDING_ERROR, p.code, false, p.message, p.hint);
 	g_free(p.message);
 	g_free(p.hint);
 }

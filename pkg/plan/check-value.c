@@ -92,16 +92,41 @@ static bool version_ok(const char *text, const char *written, Problem *p)
 	return bad(p, written, "is not a version", "write X.Y.Z");
 }
 
+/* Documents lie in Git, and what they say is shown to everybody who may look: a password inside a
+ * URL, in whatever field, would be no secret any more. It is not repeated in the finding. */
+static bool holds_password(const char *text)
+{
+	while ((text = strstr(text, "://"))) {
+		text += strlen("://");
+		size_t n = strcspn(text, "@/?# \t\r\n\"'<>");
+		if (text[n] == '@' && memchr(text, ':', n))
+			return true;
+	}
+	return false;
+}
+
+/* Over ssh the user belongs to the address; over http it is half of a login, or a token. */
+static bool remote_ok(const char *text, Problem *p)
+{
+	const char *host = g_str_has_prefix(text, "https://")  ? text + 8
+			   : g_str_has_prefix(text, "http://") ? text + 7
+							       : NULL;
+	if (host && memchr(host, '@', strcspn(host, "/?#")))
+		return problem(p, CODE_VALUE, g_strdup("the URL holds a user or token"),
+			"leave it out, and write USER:PASSWORD into what credential names");
+	return true;
+}
+
 static bool url_ok(const char *text, const char *written, Problem *p)
 {
 	const char *host = g_str_has_prefix(text, "https://")  ? text + 8
 			   : g_str_has_prefix(text, "http://") ? text + 7
 							       : NULL;
-	if (!host || strcspn(host, "/:?#") == 0 || strpbrk(text, " \t\n\"'<>\\"))
-		return bad(p, written, "is not a URL", "write https://HOST/PATH");
-	if (memchr(host, '@', strcspn(host, "/?#")))
+	if (holds_password(text) || (host && memchr(host, '@', strcspn(host, "/?#"))))
 		return problem(p, CODE_VALUE, g_strdup("the URL holds a user or password"),
 			"give it as token or basic, by reference");
+	if (!host || strcspn(host, "/:?#") == 0 || strpbrk(text, " \t\n\"'<>\\"))
+		return bad(p, written, "is not a URL", "write https://HOST/PATH");
 	return true;
 }
 
@@ -156,6 +181,9 @@ static bool text_ok(
 	ZoneCache *zones, const Shape *s, const char *text, const char *written, Problem *p)
 {
 	const struct Form *form = &forms[s->kind];
+	if (s->kind != SHAPE_URL && holds_password(text))
+		return problem(p, CODE_VALUE, g_strdup("the URL holds a password"),
+			"give it by reference, as file, env or credential");
 	if (form->ok)
 		return form->ok(text) || bad(p, written, form->what, form->hint);
 	switch (s->kind) {
@@ -168,6 +196,9 @@ static bool text_ok(
 						       "write it as Europe/Berlin or UTC");
 	case SHAPE_URL:
 		return url_ok(text, written, p);
+	case SHAPE_REMOTE:
+		if (!remote_ok(text, p))
+			return false; /* fall through */
 	default:
 		return *text ? true : problem(p, CODE_VALUE, g_strdup("the text is empty"), NULL);
 	}

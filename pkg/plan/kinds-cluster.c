@@ -61,7 +61,7 @@ static const Shape shape_sync = {
 
 static const Field actuator_fields[] = {
 	{ "type", ENUM(actuators), 0, "direct", "how a wish is written" },
-	{ "repository", &shape_text, 0, NULL, "git: URL of the repository" },
+	{ "repository", &shape_remote, 0, NULL, "git: URL of the repository" },
 	{ "credential", &shape_secret, 0, NULL, "git: key or token" },
 	{ "branch", &shape_text, 0, NULL, "git: branch that is read; default main" },
 	{ "file", &shape_text, 0, NULL,
@@ -180,7 +180,7 @@ static const Field results_fields[] = {
 };
 static const Field repository_fields[] = {
 	{ "name", &shape_label, FIELD_REQUIRED | FIELD_UNIQUE, NULL, "name in reports" },
-	{ "url", &shape_text, FIELD_REQUIRED, NULL, "local path, http, https or ssh" },
+	{ "url", &shape_remote, FIELD_REQUIRED, NULL, "local path, http, https or ssh" },
 	{ "branch", &shape_text, 0, "main", "branch that is watched" },
 	{ "plans", &shape_text, 0, "plans", "folder of clusters and plans" },
 	{ "policies", &shape_text, 0, "policies", "folder of policies" },

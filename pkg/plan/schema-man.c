@@ -36,6 +36,7 @@ static const char *type_text(const Shape *s)
 		[SHAPE_CLOCK] = "time of day",
 		[SHAPE_ZONE] = "time zone",
 		[SHAPE_URL] = "URL",
+		[SHAPE_REMOTE] = "path or URL without password",
 		[SHAPE_LIST] = "list",
 		[SHAPE_MAP] = "mapping of texts",
 		[SHAPE_LABELS] = "labels",

@@ -39,6 +39,8 @@ static const char *text_pattern(ShapeKind kind)
 		return "^(UTC|[A-Za-z_+-]+/.+)$";
 	case SHAPE_URL:
 		return "^https?://[^@ ]+";
+	case SHAPE_REMOTE:
+		return "^(?!https?://[^/?#]*@).+$";
 	default:
 		return NULL;
 	}

@@ -9,6 +9,7 @@ const Shape shape_duration = { .kind = SHAPE_DURATION };
 const Shape shape_percent = { .kind = SHAPE_PERCENT };
 const Shape shape_version = { .kind = SHAPE_VERSION };
 const Shape shape_url = { .kind = SHAPE_URL };
+const Shape shape_remote = { .kind = SHAPE_REMOTE };
 const Shape shape_zone = { .kind = SHAPE_ZONE };
 const Shape shape_map = { .kind = SHAPE_MAP };
 const Shape shape_label_map = { .kind = SHAPE_LABELS };

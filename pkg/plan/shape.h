@@ -19,6 +19,7 @@ typedef enum ShapeKind {
 	SHAPE_CLOCK, /* "08:00" */
 	SHAPE_ZONE, /* America/New_York */
 	SHAPE_URL, /* http or https */
+	SHAPE_REMOTE, /* where a Git repository is: local path, http, https or ssh */
 	SHAPE_LIST,
 	SHAPE_MAP, /* text to text */
 	SHAPE_LABELS, /* the same, by the rules of Kubernetes for labels */
@@ -83,5 +84,5 @@ extern const Shape shape_cluster, shape_upgrade_plan, shape_gate_policy, shape_d
 
 /* Shapes that several tables use. */
 extern const Shape shape_text, shape_label, shape_policy, shape_bool, shape_duration, shape_percent,
-	shape_version, shape_url, shape_zone, shape_secret, shape_map, shape_label_map, shape_texts,
+	shape_version, shape_url, shape_remote, shape_zone, shape_secret, shape_map, shape_label_map, shape_texts,
 	shape_labels, shape_count, shape_positive, shape_number, shape_any, shape_job;
