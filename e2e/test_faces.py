@@ -13,7 +13,7 @@ import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
-from rangelib import product
+from rangelib import gitserver, planted, product
 from rangelib.harness import check, equal, test
 from rangelib.wait import holds_for, wait_for
 
@@ -163,19 +163,60 @@ def _secrets(fleet, d, run):
     tokens = [open(os.path.join(kube, n), encoding="utf-8").read().strip()
               for n in os.listdir(kube) if n.endswith(".token")]
     check(tokens and all(len(x) > 20 for x in tokens), "tokens are there")
-    texts = {"log": d.process.output(), "metrics": d.get_web("/metrics")[1]}
-    with open(d.process.log, encoding="utf-8") as f:
-        texts["log"] = f.read()
-    for path in ("/v1/status", "/v1/audit", f"/v1/runs/{run['id']}/why", "/v1/runs",
-                 f"/v1/clusters/{FIRST}/why"):
-        texts[path] = json.dumps(d.call("GET", path)[1])
-    for folder, _, names in os.walk(d.state):
-        for n in names:
-            with open(os.path.join(folder, n), "rb") as f:
-                texts[os.path.join(folder, n)] = f.read().decode("latin-1")
-    for where, text in texts.items():
-        for token in tokens:
-            check(token not in text, f"a token is in {where}")
+    planted.nowhere(d, run, {f"token {i}": x for i, x in enumerate(tokens)})
+
+
+@test("planted: Git's and telemetry's passwords, a plugin's token, a URL's userinfo are nowhere",
+      needs=NEEDS, timeout=240)
+def test_planted(t):
+    fleet = Fleet(t, clusters=1)
+    with open(os.path.join(fleet.dir, "kube", f"{FIRST}.token"), encoding="utf-8") as f:
+        token = f.read().strip()
+    secrets = {"token of the plugin": token, "password of Git": "planted-in-git",
+               "basic password": "planted-in-basic", "password in a URL": "planted-in-a-url"}
+    once = planted.plugin(t.folder, os.path.join(fleet.dir, "kube", FIRST), token)
+    with open(os.path.join(fleet.plans, "clusters.yaml"), encoding="utf-8") as f:
+        documents = f.read()
+    behind = re.search(r'url: "(http://[^"]+)"', documents).group(1)
+    guard, url = planted.guarded(t, behind, token, "bot", secrets["basic password"])
+    basic = planted.secret_file(t, "basic", secrets["basic password"] + "\n")
+    documents = re.sub(r"telemetry: .*", f"telemetry: [{{name: local, url: '{url}', basic: "
+                       f"{{user: bot, password: {{file: {basic}}}}}}}]", documents)
+    fleet.write("clusters.yaml", documents)
+    plan = os.path.join(fleet.plans, "upgrade.yaml")
+    os.rename(plan, os.path.join(t.folder, "later"))
+    fleet.push("behind passwords")
+    server = gitserver.GitHttp(fleet.dir, login=("bot", "changed"))
+    t.defer(server.stop)
+    key = planted.secret_file(t, "git", f"bot:{secrets['password of Git']}\n")
+    d = product.Daemon(t.registry, t.folder, {"repositories": [{
+        "name": "fleet", "url": f"{server.base}/plans.git", "interval": "5s",
+        "credential": {"file": key}}], "idleInterval": "1s"})
+    t.defer(d.stop)
+    d.start(wait=False)
+    wait_for("Git turns the credential away",
+             lambda: "does not accept the credential" in json.dumps(d.call("GET", "/v1/status")[1]),
+             30, ignore=(OSError,))
+    server.server.login = ("bot", secrets["password of Git"])
+    wait_for("the plugin fails once", lambda: os.path.exists(once), 30)
+    wait_for("the cluster is seen all the same",
+             lambda: "4.21.8" in json.dumps(d.call("GET", "/v1/status")[1]), 30)
+    os.rename(os.path.join(t.folder, "later"), plan)
+    fleet.push("the plan")
+    run = wait_run(d, "the run ends", ended)
+    equal(outcomes(run), {FIRST: "Succeeded"}, "outcomes")
+    check(guard.asked.count(guard.want) > 3, "telemetry was asked with the password")
+    secret = secrets["password in a URL"]
+    bad = f"actuator: {{type: git, repository: 'https://bot:{secret}@git.example/c', file: c}}"
+    fleet.write("clusters.yaml", documents + f"  {bad}\n")
+    done = product.cli("check", fleet.checkout)
+    equal(done.returncode, 2, "check")
+    check("the URL holds a password" in done.stdout + done.stderr, done.stdout + done.stderr)
+    check(secret not in done.stdout + done.stderr, "check repeats the password")
+    fleet.push("a password in a URL")
+    wait_for("the document is refused",
+             lambda: "the URL holds a password" in json.dumps(d.call("GET", "/v1/status")[1]), 30)
+    planted.nowhere(d, run, secrets)
 
 
 def _metrics(d):

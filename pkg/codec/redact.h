@@ -1,6 +1,6 @@
 /* Takes what looks like a secret out of texts that leave the house, and out of what people type
- * before it is recorded. The journal holds none by rule; elsewhere this is the second wall, for words
- * that servers said. It rather takes too much:
+ * before it is recorded. The journal holds none by rule; elsewhere this is the second wall, for
+ * words that servers said. It rather takes too much:
  * "[redacted]" stands where something was. Pure. */
 #pragma once
 #include "codec/json.h"

@@ -84,5 +84,6 @@ extern const Shape shape_cluster, shape_upgrade_plan, shape_gate_policy, shape_d
 
 /* Shapes that several tables use. */
 extern const Shape shape_text, shape_label, shape_policy, shape_bool, shape_duration, shape_percent,
-	shape_version, shape_url, shape_remote, shape_zone, shape_secret, shape_map, shape_label_map, shape_texts,
-	shape_labels, shape_count, shape_positive, shape_number, shape_any, shape_job;
+	shape_version, shape_url, shape_remote, shape_zone, shape_secret, shape_map,
+	shape_label_map, shape_texts, shape_labels, shape_count, shape_positive, shape_number,
+	shape_any, shape_job;

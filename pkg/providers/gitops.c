@@ -1,4 +1,5 @@
 #include "providers/gitops.h"
+#include "codec/redact.h"
 #include "objects/cron.h"
 #include <string.h>
 
@@ -291,9 +292,10 @@ char *gitops_argo_obstacle(const json_t *app, const char *repository, const char
 {
 	size_t index, i;
 	const json_t *source = our_source(app, repository, &index);
+	g_autofree char *reads = source ? redact_text(str(source, "repoURL")) : NULL;
 	if (!source || !gitops_same_repository(str(source, "repoURL"), repository))
-		return g_strdup_printf("it reads %s, not %s",
-			source ? str(source, "repoURL") : "other repositories", repository);
+		return g_strdup_printf(
+			"it reads %s, not %s", source ? reads : "other repositories", repository);
 	if (!same_branch(str(source, "targetRevision"), branch))
 		return g_strdup_printf(
 			"it follows %s, not the branch %s", str(source, "targetRevision"), branch);

@@ -196,6 +196,9 @@ static const struct {
 	{ "another branch", SOURCE(REPO, "stable"), "it follows stable, not the branch main" },
 	{ "another repository", SOURCE("https://git.example/site/apps", "main"),
 		"it reads https://git.example/site/apps, not " REPO },
+	{ "another repository, its password in the URL",
+		SOURCE("https://bot:hunter2@git.example/site/apps", "main"),
+		"it reads https://[redacted]@git.example/site/apps, not " REPO },
 	{ "the field is ignored",
 		IGNORES("'group': 'config.openshift.io', 'kind': 'ClusterVersion', "
 			"'jsonPointers': ['/spec/desiredUpdate']"),
