@@ -410,6 +410,92 @@ static void test_merge(void)
 	gitops_end(g);
 }
 
+#define BY_BRANCH_POOLS                                                                            \
+	DOC(GITOPS_ACTUATOR("    deliver: branch\n    poolsFile: " GITOPS_POOLS "\n"), "")
+
+static bool merge_or_end(void *ud)
+{
+	GitWorld *g = ud;
+	const Item *c = story_item(g->r, "a");
+	bool waits = json_object_size(g->repo->branches) > 0 && item_find_hold(c, "merge");
+	return g->repo->crash_wanted || item_ended(c) || waits;
+}
+
+/* A person merges whatever waits; the controller is started again whenever it died. */
+static void merge_to_end(GitWorld *g)
+{
+	for (faults_until(g->r, merge_or_end, g, 12); !item_ended(story_item(g->r, "a"));
+		faults_until(g->r, merge_or_end, g, 12)) {
+		if (g->repo->crash_wanted)
+			gitops_restart(g, 30);
+		else
+			sim_repo_merge(g->repo);
+		g->repo->crash_wanted = false;
+	}
+	faults_ends(g->r, "a", "Succeeded");
+	g_assert_cmpstr(outside_version(g->r, "a"), ==, NEW);
+	gitops_expect(g, "pause-worker-1 version-" NEW "-2 release-worker-3");
+	g_assert_cmpuint(g->repo->n_branch_commits, ==, 3);
+	g_assert_cmpuint(g->repo->n_edits, >=, g->repo->fault_at); /* else it never came */
+	g_assert_cmpuint(json_object_size(g->repo->branches), ==, 0);
+	gitops_end(g);
+}
+
+/* One commit and one branch for a wish, whatever becomes of the job that pushes it. */
+static void test_merge_one_commit_per_wish(void)
+{
+	for (SimRepoFault f = SIM_REPO_FINE + 1; f < SIM_REPO_FAULTS; f++)
+		for (unsigned at = 1; at <= 3; at++) {
+			g_test_message("fault %d at edit %u", (int)f, at);
+			GitWorld *g = gitops_begin(true);
+			g->repo->fault = f;
+			g->repo->fault_at = at;
+			story_submit(g->r, BY_BRANCH_POOLS);
+			faults_pass(g->r, 1);
+			merge_to_end(g);
+		}
+}
+
+/* It dies with the push, and the branch is merged before it is up again. */
+static void test_merged_before_the_answer(void)
+{
+	GitWorld *g = gitops_begin(true);
+	g->repo->fault = SIM_REPO_CRASH_AFTER;
+	g->repo->fault_at = 2;
+	story_submit(g->r, BY_BRANCH_POOLS);
+	story_reach(g->r, "a", "control-plane", "merge");
+	sim_repo_merge(g->repo);
+	faults_until(g->r, crash_wanted, g, 12);
+	rig_crash(g->r);
+	g->repo->crash_wanted = false;
+	sim_repo_merge(g->repo);
+	rig_start(g->r);
+	merge_to_end(g);
+}
+
+/* The controller dies at any moment from the wish to its merge, and from there to the proof. */
+static void test_merge_crash_anywhere(void)
+{
+	for (int64_t after_msec = 0; after_msec < 40000; after_msec += 2600) {
+		GitWorld *g = gitops_begin(true);
+		Rig *r = g->r;
+		story_submit(r, BY_BRANCH_POOLS);
+		story_reach(r, "a", "control-plane", NULL);
+		Loop l = loop_sim_loop(r->loop);
+		int64_t until = loop_boot_usec(l) + after_msec * 1000;
+		loop_timer(l, until, faults_nothing, NULL);
+		loop_sim_run(r->loop, story_never, NULL, until);
+		gitops_restart(g, 0);
+		faults_until(r, merge_or_end, g, 12);
+		sim_repo_merge(g->repo);
+		until = loop_boot_usec(l) + after_msec * 1000;
+		loop_timer(l, until, faults_nothing, NULL);
+		loop_sim_run(r->loop, story_never, NULL, until);
+		gitops_restart(g, 0);
+		merge_to_end(g);
+	}
+}
+
 /* Given up before the merge: it does not end while somebody could still merge. */
 static void test_branch_left_open(void)
 {
@@ -693,6 +779,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/gitops/foreign-brake", test_foreign_brake);
 	g_test_add_func("/gitops/busy-branch", test_busy_branch);
 	g_test_add_func("/gitops/merge", test_merge);
+	g_test_add_func("/gitops/merge-one-commit-per-wish", test_merge_one_commit_per_wish);
+	g_test_add_func("/gitops/merged-before-the-answer", test_merged_before_the_answer);
+	g_test_add_func("/gitops/merge-crash-anywhere", test_merge_crash_anywhere);
 	g_test_add_func("/gitops/branch-left-open", test_branch_left_open);
 	g_test_add_func("/gitops/release-left-open", test_release_left_open);
 	g_test_add_func("/gitops/file-found", test_file_found);

@@ -203,6 +203,7 @@ static json_t *put_on_branch(SimRepo *r, const char *to)
 {
 	json_t *c = json_incref((json_t *)sim_repo_tip(r));
 	json_array_remove(r->commits, json_array_size(r->commits) - 1);
+	r->n_branch_commits++;
 	json_object_set(r->branches, to, c);
 	json_object_set_new(c, "id", json_string("feedbee000000000000000000000000000000000"));
 	json_t *answer = done("new", c);
@@ -210,11 +211,24 @@ static json_t *put_on_branch(SimRepo *r, const char *to)
 	return answer;
 }
 
+static json_t *found_on_branch(const SimRepo *r, const json_t *request, const char *to)
+{
+	const json_t *c = to ? json_object_get(r->branches, to) : NULL;
+	if (!c)
+		return NULL;
+	return strcmp(str(c, "key"), str(request, "key")) == 0
+		       ? done("found", c)
+		       : json_pack("{s:s, s:s}", "outcome", "rejected", "message",
+				 "the branch is there already, without our commit");
+}
+
 static json_t *answer_edit(SimRepo *r, const json_t *request)
 {
 	const char *to = json_path_str(request, "to", NULL);
 	size_t i;
-	json_t *c;
+	json_t *c = found_on_branch(r, request, to);
+	if (c)
+		return c;
 	size_t base = index_of(r, str(request, "base"));
 	json_array_foreach (r->commits, i, c)
 		if ((base == SIZE_MAX || i > base) &&

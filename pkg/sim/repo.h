@@ -24,6 +24,7 @@ typedef struct SimRepo {
 			  */
 	json_t *branches; /* NAME -> commit of ours that waits for its merge */
 	unsigned n_edits; /* jobs that wanted to write */
+	unsigned n_branch_commits; /* that were made on a branch of their own */
 	unsigned fault_at; /* the n-th of them, from 1; 0: never */
 	SimRepoFault fault;
 	bool crash_wanted; /* by a fault: the test does it outside the loop */
