@@ -37,6 +37,9 @@ const View *git_order_view(Item *it);
 /* The commits of this step are proven in the cluster; false: *ret is what the tick returns. */
 bool git_order_synced(
 	Item *it, int64_t now_usec, Batch *b, const json_t *cv, const char *image, StepResult *ret);
+/* The order of this image that was taken back in Git is gone from the cluster too; true where none
+ * was, or a person merges. */
+bool git_clear_synced(Item *it, int64_t now_usec, Batch *b, const char *image, StepResult *ret);
 bool git_pools_synced(Item *it, int64_t now_usec, Batch *b, const json_t *pools, StepResult *ret);
 /* The newest commit of ours for this pool lets it go: what the cluster shows may be older. */
 bool git_released(const Item *it, const char *pool);

@@ -544,6 +544,23 @@ static StepResult settle_tick(Item *it, int64_t now, Batch *b)
 	return release_tick(it, now, b);
 }
 
+/* Left before it is applied, a commit that takes the order back proves nothing: until then the
+ * operator may still take the order up. */
+static StepResult abandon_in_git(Item *it, int64_t now, Batch *b, bool begun)
+{
+	const char *image = json_path_str(hop_of(it), "image", "");
+	g_autofree char *file = NULL, *text = NULL;
+	StepResult r;
+	if (!git_clear_synced(it, now, b, image, &r))
+		return r;
+	if (begun || !committed(it, image))
+		return step_done(0);
+	if (!git_version_file(it, &file, &text))
+		return step_read(it);
+	g_autofree char *key = git_clear_key(it, file); /* that of our order */
+	return step_act(it, &act_commit_clear, key, b);
+}
+
 /* Trap c: the operator takes a refused request up by itself as soon as the gate opens. */
 StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 {
@@ -560,15 +577,8 @@ StepResult openshift_abandon(Item *it, int64_t now, Batch *b)
 	CvPhase phase = cv_phase(cv->json, json_path_str(hop, "to", ""), image, NULL);
 	bool ours = strcmp(cv_wanted_image(cv->json), image) == 0;
 	bool begun = ours && phase != CV_REFUSED && phase != CV_WAITING;
-	if (target_by_git(target_of(it))) {
-		g_autofree char *file = NULL, *text = NULL;
-		if (begun || !committed(it, image))
-			return step_done(0);
-		if (!git_version_file(it, &file, &text))
-			return step_read(it);
-		g_autofree char *key = git_clear_key(it, file); /* that of our order */
-		return step_act(it, &act_commit_clear, key, b);
-	}
+	if (target_by_git(target_of(it)))
+		return abandon_in_git(it, now, b, begun);
 	if (!ours || begun)
 		return step_done(0);
 	return step_act(it, &act_clear_version, CV_PATH, b);

@@ -37,6 +37,20 @@ bool git_order_synced(
 	return sync_proven(it, now, b, &w, ret);
 }
 
+bool git_clear_synced(Item *it, int64_t now, Batch *b, const char *image, StepResult *ret)
+{
+	static const ActRow *const rows[] = { &act_commit_version, &act_commit_clear, NULL };
+	const Act *a = git_newest(it, rows, NULL);
+	if (!a || act_row(a) != &act_commit_clear || target_waits_for_merge(target_of(it)))
+		return true;
+	const View *cv = fact_since(it, &fact_object, CV_PATH, act_settled_usec(a));
+	*ret = step_read(it);
+	if (!cv)
+		return false;
+	SyncWish w = { a, cv_object, strcmp(cv_wanted_image(cv->json), image) != 0 };
+	return sync_proven(it, now, b, &w, ret);
+}
+
 static bool of_this_state(const Item *it, const Act *a)
 {
 	return strcmp(json_path_str(act_want(a), "state", ""), item_state_name(it)) == 0;

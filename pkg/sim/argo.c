@@ -67,13 +67,23 @@ static bool differs(const json_t *wish, const json_t *is)
 	return false;
 }
 
-/* Takes wish. Returns whether it was not so already. */
-static bool make_so(SimArgo *a, SimKindId kind, const char *name, json_t *wish)
+static json_t *acks_of(const json_t *file)
 {
-	const SimObj *o = sim_store_find(sim_cluster_store(a->cluster), kind, NULL, name);
+	json_t *data = json_object(), *v;
+	const char *place;
+	json_object_foreach ((json_t *)file, place, v)
+		if (g_str_has_prefix(place, "ack "))
+			json_object_set(data, place + strlen("ack "), v);
+	return json_pack("{s:o}", "data", data);
+}
+
+/* Takes wish. Returns whether it was not so already. */
+static bool make_so(SimArgo *a, SimKindId kind, const char *ns, const char *name, json_t *wish)
+{
+	const SimObj *o = sim_store_find(sim_cluster_store(a->cluster), kind, ns, name);
 	bool other = o && differs(wish, o->json);
 	if (other)
-		patch(a, kind, NULL, name, json_incref(wish));
+		patch(a, kind, ns, name, json_incref(wish));
 	json_decref(wish);
 	return other;
 }
@@ -83,8 +93,11 @@ static bool apply(SimArgo *a, const json_t *commit)
 	const json_t *files = json_object_get(commit, "files");
 	const json_t *file = json_object_get(files, a->file);
 	const json_t *pools = a->pools ? json_object_get(files, a->pools) : NULL;
-	bool changed = file && make_so(a, SIM_CLUSTERVERSIONS, "version", version_of(file));
-	return (pools && make_so(a, SIM_POOLS, "worker", pool_of(pools))) || changed;
+	const json_t *acks = a->acks ? json_object_get(files, a->acks) : NULL;
+	bool changed = file && make_so(a, SIM_CLUSTERVERSIONS, NULL, "version", version_of(file));
+	if (acks && make_so(a, SIM_CONFIGMAPS, "openshift-config", "admin-acks", acks_of(acks)))
+		changed = true;
+	return (pools && make_so(a, SIM_POOLS, NULL, "worker", pool_of(pools))) || changed;
 }
 
 /* ---- its loop ---- */

@@ -17,6 +17,8 @@ typedef struct SimArgo {
 	SimRepo *repo;
 	Loop loop;
 	char *file, *pools; /* paths in the repository; pools NULL: no file holds them */
+	const char
+		*acks; /* of the acknowledgements, in places "ack NAME"; NULL: no file has them */
 	bool down; /* the controller is stopped */
 	unsigned n_reverts; /* how often it put something back: a fight */
 	int64_t polled_usec;
