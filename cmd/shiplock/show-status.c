@@ -39,7 +39,10 @@ static void show_head(const json_t *s, const Term *t, GString *out)
 	g_autofree char *up = sl_duration_human(json_path_int(s, "upSeconds", 0));
 	g_string_append_printf(out, "fleet %s: ", str(s, "fleet"));
 	if (live == 0)
-		g_string_append(out, "nothing is going on");
+		g_string_append_printf(out, "nothing is going on%s",
+			json_path_str(s, "stopped", NULL)
+				? ", and nothing starts until a person says so"
+				: "");
 	else
 		g_string_append_printf(out, "%zu run%s", live, live == 1 ? "" : "s");
 	if (held > 0)

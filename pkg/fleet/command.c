@@ -51,25 +51,49 @@ static void go_on(Fleet *f, Batch *b, const char *text)
 	}
 }
 
-static bool fleet_wide(Request *r, Batch *b)
+static bool pause_all(Request *r, Batch *b)
 {
 	Item *root = saga_root(r->f->saga);
-	bool pause = strcmp(r->c.verb, "pause") == 0;
-	if (!pause && strcmp(r->c.verb, "resume") != 0)
-		return sl_fail(
-			&r->err, SL_ERR_INVALID, "%s needs the name of a cluster", r->c.verb);
-	if (pause == (item_find_hold(root, "pause") != NULL))
-		return sl_fail(&r->err, SL_ERR_REFUSED, "the fleet is %s",
-			pause ? "paused already" : "not paused");
+	if (item_find_hold(root, "pause"))
+		return sl_fail(&r->err, SL_ERR_REFUSED, "the fleet is paused already");
 	record(b, root, &r->c);
-	g_autofree char *text = by(&r->c, pause ? "the whole fleet is paused" : "resumed");
-	if (pause)
-		batch_hold(b, root, "pause", "person", true, text);
-	else
-		go_on(r->f, b, text);
-	r->says = g_strdup(pause ? "the whole fleet is paused: nothing new starts anywhere"
-				 : "the fleet goes on");
+	g_autofree char *text = by(&r->c, "the whole fleet is paused");
+	batch_hold(b, root, "pause", "person", true, text);
+	r->says = g_strdup("the whole fleet is paused: nothing new starts anywhere");
 	return true;
+}
+
+/* Answers what is first: a pause, and only by another word what rollbacks stopped. Who takes back a
+ * pause did not thereby look at why a cluster went back. */
+static bool resume_all(Request *r, Batch *b)
+{
+	Item *root = saga_root(r->f->saga);
+	bool paused = item_find_hold(root, "pause") != NULL;
+	g_autofree char *stop = fleet_stop_text(r->f), *text = by(&r->c, "resumed");
+	if (!paused && !stop)
+		return sl_fail(
+			&r->err, SL_ERR_REFUSED, "the fleet is neither paused nor stopped");
+	record(b, root, &r->c);
+	if (paused)
+		go_on(r->f, b, text);
+	else
+		fleet_forgive(r->f, b, r->c.who);
+	if (paused && stop)
+		r->says = g_strdup_printf("the fleet is paused no more, but %s; once that is looked "
+					  "at: shiplock resume --fleet",
+			stop);
+	else
+		r->says = g_strdup("the fleet goes on");
+	return true;
+}
+
+static bool fleet_wide(Request *r, Batch *b)
+{
+	if (strcmp(r->c.verb, "pause") == 0)
+		return pause_all(r, b);
+	if (strcmp(r->c.verb, "resume") == 0)
+		return resume_all(r, b);
+	return sl_fail(&r->err, SL_ERR_INVALID, "%s needs the name of a cluster", r->c.verb);
 }
 
 /* ---- runs ---- */
@@ -141,31 +165,28 @@ static bool approve(Request *r, Batch *b, Item *run, Item *cluster)
 	return cluster_command(cluster, b, &c, &r->says, &r->err);
 }
 
-/* After a rollback the fleet stands; resume lets the rest go on. What ended badly until now stays
- * out and counts no more: neither against a failureBudget nor for stopFleetAfter nor as a halting
- * gate. */
+/* After a rollback the fleet stands; resume lets the rest go on. Where the rollback was another
+ * run's, that one has ended and cannot be named any better: this is its answer too. */
 static bool resume_run(Request *r, Batch *b, Item *run)
 {
 	const char *stopped = json_path_str(item_memo(run), "stopped", NULL);
-	if (stopped)
+	if (stopped && run_is_live(run))
 		return sl_fail(&r->err, SL_ERR_REFUSED,
 			"%s; resume does not change that: state: active in Git does", stopped);
 	const Hold *hold = item_find_hold(run, "fleet-stopped");
-	if (hold && g_str_has_prefix(hold->reason, STOPPED_BY))
+	bool by_other = hold && g_str_has_prefix(hold->reason, STOPPED_BY);
+	const Item *other = by_other ? run_stopped_by(run) : NULL;
+	if (other && run_is_live(other))
 		return sl_fail(&r->err, SL_ERR_REFUSED, "%s is %s; resume a cluster of that run",
 			item_name(run), hold->reason);
-	json_t *forgiven = json_array();
-	for (size_t i = 0; i < item_n_children(run); i++) {
-		const Item *c = item_child(run, i);
-		if (item_ended(c) && !cluster_is_good(c))
-			json_array_append_new(forgiven, json_string(item_name(c)));
-	}
 	record(b, run, &r->c);
-	batch_memo(b, run, "forgiven", forgiven);
-	for (size_t i = 0; i < fleet_n_runs(r->f); i++) /* the others decide anew */
-		if (item_find_hold(fleet_nth_run(r->f, i), "fleet-stopped"))
-			batch_unhold(b, fleet_nth_run(r->f, i), "fleet-stopped", r->c.who);
-	r->says = g_strdup_printf("%s goes on with its other clusters", item_name(run));
+	if (by_other)
+		fleet_forgive(r->f, b, r->c.who);
+	else
+		run_forgive(run, b, r->c.who);
+	r->says = run_is_live(run)
+			  ? g_strdup_printf("%s goes on with its other clusters", item_name(run))
+			  : g_strdup_printf("%s stops nothing more: other runs go on", item_name(run));
 	return true;
 }
 
@@ -190,6 +211,7 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 				item_name(c), item_name(run));
 	}
 	record(b, run, &r->c);
+	run_forgive(run, b, r->c.who);
 	if (run_is_live(run)) {
 		end_pending(run, b, "a retry takes over");
 		batch_move_memo(b, run, RUN_ENDED, json_pack("{s:s}", "outcome", "Aborted"),
@@ -316,7 +338,9 @@ static bool known_cluster(Request *r, Batch *b, Item *it)
 		return retry(r, b, run, it);
 	if (strcmp(verb, "approve") == 0)
 		return approve(r, b, run, it);
-	if (strcmp(verb, "resume") == 0 && idle && item_find_hold(run, "fleet-stopped"))
+	char text[SCHEDULE_TEXT_MAX];
+	bool stands = item_find_hold(run, "fleet-stopped") || run_stops_fleet(run, text);
+	if (strcmp(verb, "resume") == 0 && idle && stands)
 		return resume_run(r, b, run);
 	if (strcmp(verb, "rollback") == 0 && item_ended(it))
 		return take_back(r, b, run, it);

@@ -85,12 +85,24 @@ json_t *fleet_waits(Fleet *f);
 #define STOPPED_BY "stopped by " /* another run; so begins the reason of such a hold */
 /* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
 bool cluster_is_good(const Item *c);
+/* Its rollbacks, or a gate that says halt, let nothing of the fleet start: also after its end, until
+ * a person answers. text: of SCHEDULE_TEXT_MAX, why; set where true. */
+bool run_stops_fleet(const Item *run, char *text);
 /* The decision that the run would take now, from its items. */
 SchedDecision run_decide(Item *run, const Batch *b);
 /* The approval that the run waits for; false: none. */
 bool run_question(Item *run, Question *ret);
 json_t *run_glass(const Item *run); /* that was broken on it and on its clusters; new reference */
 int run_exit_code(const Item *run, bool strict);
+
+/* stop.c: another run that lets nothing of this one start, a live one first; NULL: none. */
+Item *run_stopped_by(const Item *run);
+/* A person answers what these runs stopped: how their clusters ended stops nothing more, and what
+ * waited for that is decided anew. */
+void run_forgive(Item *run, Batch *b, const char *who);
+size_t fleet_forgive(Fleet *f, Batch *b, const char *who); /* all that stop it; how many */
+/* Of the first that stops the fleet, caller frees: "up#1 stops the fleet: ..."; NULL: none. */
+char *fleet_stop_text(const Fleet *f);
 
 /* newer.c: {"commit","documents": ["WindowPolicy/w"...]} that differ by now from what the live run
  * was made of; null: none, and no run takes them before it has ended. Borrowed. */

@@ -56,7 +56,8 @@ static SchedCluster sched_cluster(const Item *c, const Batch *b)
 		.not_with = names(json_object_get(spec, "notWith")),
 		.ended_usec = item_ended(c) ? item_since_wall_usec(c) : 0,
 		.rolled_back = item_state(c) == CL_ROLLBACK || item_state(c) == CL_ROLLED_BACK ||
-			       (outcome && strcmp(outcome, "RolledBack") == 0),
+			       g_strcmp0(outcome, "RolledBack") == 0 ||
+			       g_strcmp0(outcome, "PartiallyRolledBack") == 0,
 		.forgiven = forgiven(c),
 	};
 }
@@ -173,6 +174,33 @@ static void sched_run_clear(SchedRun *r)
 	g_free((void *)r->waves);
 }
 
+/* Most runs ended well and need no longer look. */
+static bool may_stop_fleet(const Item *run)
+{
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		if (!run_is_live(run) && cluster_is_good(c) &&
+			!json_path_str(item_memo(c), "halt", NULL))
+			continue;
+		if (!forgiven(c))
+			return !json_path_bool(item_data(run), "planOnly", false);
+	}
+	return false;
+}
+
+bool run_stops_fleet(const Item *run, char *text)
+{
+	if (!may_stop_fleet(run))
+		return false;
+	SchedRun r = { .clusters = sched_clusters(run, NULL),
+		.n_clusters = item_n_children(run),
+		.stop_fleet_after = stop_fleet_after(run),
+		.halting_gate = halting_gate(run) };
+	bool stops = schedule_stops_fleet(&r, text);
+	sched_run_clear(&r);
+	return stops;
+}
+
 /* What the other runs have in work, so that no two plans meet, and what they say to all. Judged
  * from their clusters and not from their holds: those come a turn later. */
 typedef struct Others {
@@ -202,6 +230,17 @@ static void add_other(Others *all, const Item *other, const Batch *b)
 	}
 }
 
+/* A run that ended says to all what it said before, until a person answers. */
+static void add_ended(Others *all, const Item *other)
+{
+	char text[SCHEDULE_TEXT_MAX];
+	if (all->o.stopped || !run_stops_fleet(other, text))
+		return;
+	g_snprintf(all->stopped, sizeof all->stopped, STOPPED_BY "%.60s: %.200s", item_name(other),
+		text);
+	all->o.stopped = all->stopped;
+}
+
 static void others_init(Others *all, Item *run, const Batch *b)
 {
 	Fleet *f = fleet_of(run);
@@ -209,9 +248,12 @@ static void others_init(Others *all, Item *run, const Batch *b)
 		.working = g_array_new(FALSE, FALSE, sizeof(SchedCluster)) };
 	for (size_t k = 0; k < fleet_n_runs(f); k++) {
 		const Item *other = fleet_nth_run(f, k);
-		if (other != run && run_is_live(other) &&
-			!json_path_bool(item_data(other), "planOnly", false))
+		if (other == run || json_path_bool(item_data(other), "planOnly", false))
+			continue;
+		if (run_is_live(other))
 			add_other(all, other, b);
+		else
+			add_ended(all, other);
 	}
 	all->o.working = (const SchedCluster *)(void *)all->working->data;
 	all->o.n_working = all->working->len;

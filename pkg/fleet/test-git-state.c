@@ -206,14 +206,57 @@ static void test_restart(void)
 /* The same target under another identity does not try again what rolled back. */
 #define OTHER FAST CLUSTERS NAMED("again", "[a, b]", "cpSoak: 25m, soak: 20m, failureBudget: 2", "")
 
-static void test_rolled_back_before(void)
+/* The first plan rolls its only cluster back and ends; the second one is pushed. */
+static Rig *rolled_back_and_over(void)
 {
-	g_autoptr(Rig) r = begin(FAST CLUSTERS NAMED("up", "[a]", SOAKS, ""));
+	Rig *r = begin(FAST CLUSTERS NAMED("up", "[a]", SOAKS, ""));
 	fail_requests(r, "a");
 	g_assert_cmpint(story_rest(r), ==, 4);
+	g_assert_false(run_is_live(fleet_nth_run(r->fleet, 0)));
 	sim_cluster_set_faults(sim_fleet_find(r->world, "a"), 0);
 	story_git(r, "fleet", "c2", OTHER);
-	story_pass(r, 60);
+	story_pass(r, 3600);
+	r->run = 2;
+	return r;
+}
+
+static const char *needs_text(const json_t *status, const char *part)
+{
+	size_t i;
+	json_t *n;
+	json_array_foreach (json_object_get(status, "needsYou"), i, n)
+		if (strstr(json_path_str(n, "text", ""), part))
+			return json_path_str(n, "type", "");
+	return "";
+}
+
+static void stands_still(Rig *r)
+{
+	const Hold *h = item_find_hold(fleet_nth_run(r->fleet, 1), "fleet-stopped");
+	g_assert_nonnull(h);
+	g_assert_cmpstr(h->reason, ==, "stopped by up#1: 1 rollback, stopFleetAfter is 1");
+	g_assert_true(h->person);
+	g_assert_cmpint(fleet_exit_code(r->fleet, 2, false), ==, 3);
+	g_assert_cmpstr(story_state(r, "b"), ==, "pending");
+	g_assert_null(outside_claim(r, "b"));
+	g_autoptr(json_t) status = fleet_status(r->fleet);
+	g_assert_cmpstr(needs_text(status, "up#1 ended RolledBack, and nothing starts until"), ==,
+		"shiplock why 1");
+	g_assert_cmpstr(needs_text(status, "again#2 stands: stopped by up#1"), ==,
+		"shiplock why a");
+	g_assert_nonnull(strstr(json_path_str(status, "stopped", ""), "up#1 stops the fleet: 1"));
+}
+
+static void test_rolled_back_before(void)
+{
+	g_autoptr(Rig) r = rolled_back_and_over();
+	stands_still(r);
+	rig_crash(r); /* who starts anew has not been answered either */
+	rig_start(r);
+	story_git(r, "fleet", "c2", OTHER);
+	story_pass(r, 3600);
+	stands_still(r);
+	g_assert_true(story_command(r, "resume", "a")); /* the one that waits, by its name */
 	r->run = 2;
 	g_assert_cmpint(story_rest(r), ==, 5);
 	g_assert_cmpstr(story_outcome(r, "a"), ==, "Refused");
@@ -221,11 +264,53 @@ static void test_rolled_back_before(void)
 	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
 	g_autoptr(json_t) seen = fleet_cluster(r->fleet, "a");
 	g_assert_nonnull(strstr(json_path_str(seen, "findings.0.message", ""), "in run up#1"));
+	g_autoptr(json_t) status = fleet_status(r->fleet);
+	g_assert_cmpstr(needs_text(status, "nothing starts"), ==, "");
+	g_assert_true(json_is_null(json_object_get(status, "stopped")));
 	g_assert_true(story_command(r, "retry", "a"));
 	story_pass(r, 60);
 	r->run = 3;
 	g_assert_cmpint(story_rest(r), ==, 0);
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
+}
+
+/* A pause that is taken back answers no rollback; the next resume of the fleet does. */
+static void test_resume_fleet_answers(void)
+{
+	g_autoptr(Rig) r = rolled_back_and_over();
+	g_assert_true(story_command(r, "pause", NULL));
+	g_assert_true(story_command(r, "resume", NULL));
+	g_assert_nonnull(strstr(r->says, "up#1 stops the fleet: 1 rollback"));
+	story_pass(r, 3600);
+	stands_still(r);
+	g_assert_true(story_command(r, "resume", NULL));
+	g_assert_cmpstr(r->says, ==, "the fleet goes on");
+	r->run = 2;
+	g_assert_cmpint(story_rest(r), ==, 5);
+	g_assert_cmpstr(outside_version(r, "b"), ==, NEW);
+	g_assert_false(story_command(r, "resume", NULL));
+	g_assert_nonnull(strstr(r->err->message, "neither paused nor stopped"));
+}
+
+/* retry of what went back is an answer; the run that waited starts after the new one. */
+static void test_retry_answers(void)
+{
+	g_autoptr(Rig) r = begin(FAST CLUSTERS NAMED("up", "[a]", SOAKS, ""));
+	fail_requests(r, "a");
+	story_git(r, "edu", "e1", FAST CLUSTERS NAMED("up", "[c]", SOAKS, ""));
+	g_assert_cmpint(story_rest(r), ==, 4);
+	story_pass(r, 3600);
+	g_assert_cmpstr(story_state(r, "c"), ==, "pending");
+	g_autoptr(json_t) why = fleet_why_run(r->fleet, 1);
+	g_assert_nonnull(strstr(json_path_str(why, "because", ""), "and stops the fleet: 1 roll"));
+	g_assert_cmpstr(json_path_str(why, "youCan.1.type", ""), ==, "shiplock resume a");
+	g_assert_cmpstr(json_path_str(why, "youCan.2.type", ""), ==, "shiplock resume --fleet");
+	sim_cluster_set_faults(sim_fleet_find(r->world, "a"), 0);
+	g_assert_true(story_command(r, "retry", "a"));
+	story_reach(r, "c", "ended", NULL);
+	story_pass(r, 3 * 3600);
+	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
+	g_assert_cmpstr(outside_version(r, "c"), ==, NEW);
 }
 
 /* ---- two repositories ---- */
@@ -325,6 +410,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/git-state/an-identity-runs-once", test_an_identity_runs_once);
 	g_test_add_func("/git-state/restart", test_restart);
 	g_test_add_func("/git-state/rolled-back-before", test_rolled_back_before);
+	g_test_add_func("/git-state/resume-fleet-answers", test_resume_fleet_answers);
+	g_test_add_func("/git-state/retry-answers", test_retry_answers);
 	g_test_add_func("/git-state/two-repositories", test_two_repositories);
 	g_test_add_func("/git-state/rollback-stops-all", test_rollback_stops_all);
 	g_test_add_func("/git-state/held-keeps-its-slot", test_held_keeps_its_slot);

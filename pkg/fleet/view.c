@@ -200,6 +200,19 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 			need_of_cluster(f, item_child(run, i), list);
 }
 
+/* An ended run whose rollback nobody has answered: no plan starts by itself. */
+static void need_of_stop(const Fleet *f, Item *run, json_t *list)
+{
+	char why[SCHEDULE_TEXT_MAX];
+	if (!run_stops_fleet(run, why))
+		return;
+	g_autofree char *text =
+		g_strdup_printf("%s ended %s, and nothing starts until a person says so: %s",
+			item_name(run), run_outcome(run), why);
+	g_autofree char *type = g_strdup_printf("shiplock why %" G_GINT64_FORMAT, run_id(run));
+	need(list, run_rolled_back_name(run), since_sec(f, item_since_wall_usec(run)), text, type);
+}
+
 /* Brakes that ended runs left: the workers stay at the old version until somebody decides. */
 static void need_of_brakes(Fleet *f, const Target *t, json_t *list)
 {
@@ -284,6 +297,8 @@ static json_t *needs_you(Fleet *f)
 		Item *run = fleet_nth_run(f, i);
 		if (run_is_live(run))
 			need_of_run(f, run, list);
+		else
+			need_of_stop(f, run, list);
 	}
 	for (unsigned i = 0; i < f->targets->len; i++)
 		need_of_brakes(f, g_ptr_array_index(f->targets, i), list);
@@ -319,6 +334,8 @@ json_t *fleet_status(Fleet *f)
 	json_t *s = head("Status");
 	json_object_set_new(s, "fleet", json_string(f->name));
 	json_object_set_new(s, "seq", json_integer((json_int_t)fleet_seq(f)));
+	g_autofree char *stop = fleet_stop_text(f);
+	json_object_set_new(s, "stopped", stop ? json_string(stop) : json_null());
 	json_object_set_new(s, "journalWritable", json_boolean(f->writable));
 	json_object_set_new(s, "claims", fleet_claims(f));
 	json_object_set_new(s, "waits", fleet_waits(f));

@@ -93,6 +93,16 @@ static void can_answer(json_t *out, Item *c)
 		can(out, item_name(c), "approve --break-glass --reason TEXT", glass);
 }
 
+/* It was not begun because of a run that is over: its own name answers that. */
+static bool is_stopped_by_ended(const Item *c)
+{
+	const Hold *h = item_find_hold(item_parent(c), "fleet-stopped");
+	const Item *by = h && item_state(c) == CL_PENDING && g_str_has_prefix(h->reason, STOPPED_BY)
+				 ? run_stopped_by(item_parent(c))
+				 : NULL;
+	return by && !run_is_live(by);
+}
+
 static json_t *you_can(Item *c)
 {
 	json_t *out = json_array();
@@ -100,14 +110,18 @@ static json_t *you_can(Item *c)
 	bool hold = false;
 	for (size_t i = 0; i < item_n_holds(c); i++)
 		hold = hold || item_hold(c, i)->person;
+	char stop[SCHEDULE_TEXT_MAX];
+	Item *run = item_parent(c);
 	if (item_ended(c)) {
 		bool back = g_strcmp0(cluster_outcome(c), "RolledBack") == 0;
 		if (is_claimed_by_others(c))
 			can(out, name, "takeover",
 				"raise the epoch of the claim, where its holder is lost for good");
 		can(out, name, "retry", "a new run in which this cluster may be tried again");
-		if (item_find_hold(item_parent(c), "fleet-stopped"))
+		if (run_is_live(run) && item_find_hold(run, "fleet-stopped"))
 			can(out, name, "resume", "the other clusters of the run go on without it");
+		else if (run_stops_fleet(run, stop))
+			can(out, name, "resume", "other runs may start again");
 		if (cluster_hop(c) && !back)
 			can(out, name, "rollback",
 				"a run of its own takes the upgrade back, after its own probe");
@@ -117,6 +131,8 @@ static json_t *you_can(Item *c)
 	if (moved && item_state(c) < CL_DONE)
 		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
 	can_answer(out, c);
+	if (is_stopped_by_ended(c))
+		can(out, name, "resume", "start in spite of the rollback that stopped it");
 	if (item_find_hold(c, "claim"))
 		can(out, name, "takeover",
 			"raise the epoch of the claim, where its holder is lost for good");
@@ -254,7 +270,10 @@ json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
 static json_t *run_can(Item *run)
 {
 	json_t *out = json_array();
-	bool stopped = item_find_hold(run, "fleet-stopped") != NULL, asked = false;
+	char stop[SCHEDULE_TEXT_MAX];
+	bool live = run_is_live(run), asked = false;
+	bool stopped = live ? item_find_hold(run, "fleet-stopped") != NULL
+			    : run_stops_fleet(run, stop);
 	for (size_t i = 0; i < item_n_children(run); i++) {
 		Item *c = item_child(run, i);
 		Question q;
@@ -265,8 +284,13 @@ static json_t *run_can(Item *run)
 		if (!stopped || g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
 			continue;
 		can(out, item_name(c), "retry", "try this cluster again in a new run");
-		can(out, item_name(c), "resume", "let the other clusters go on without it");
+		if (fleet_newest_of(fleet_of(run), item_name(c)) == c)
+			can(out, item_name(c), "resume",
+				live ? "let the other clusters go on without it"
+				     : "let other runs start again");
 	}
+	if (stopped && !live)
+		can(out, "--fleet", "resume", "let all start again that rollbacks stopped");
 	return out;
 }
 
@@ -274,7 +298,12 @@ static json_t *run_because(Item *run, json_t **ret_question)
 {
 	const Hold *h = item_n_holds(run) ? item_hold(run, 0) : NULL;
 	Question q;
+	char stop[SCHEDULE_TEXT_MAX];
 	*ret_question = json_null();
+	if (!run_is_live(run) && run_stops_fleet(run, stop))
+		return json_sprintf("it ended %s and stops the fleet: %s; nothing starts until a "
+				    "person says so",
+			run_outcome(run), stop);
 	if (!run_question(run, &q))
 		return json_string(h ? h->reason : item_reason(run));
 	*ret_question = question_json(&q);

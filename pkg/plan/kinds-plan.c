@@ -181,7 +181,7 @@ static const Field rollback_fields[] = {
 	{ "approval", OBJECT(lossy_fields), 0, NULL, "who must say yes, by tier" },
 	{ "backup", &shape_backup, 0, NULL, "before each hop" },
 	{ "stopFleetAfter", &shape_positive, 0, "1",
-		"rollbacks after which no new cluster starts" },
+		"rollbacks after which no cluster of any plan starts until a person says so" },
 	{ 0 },
 };
 const Shape shape_rollback_policy = { .kind = SHAPE_OBJECT, .fields = rollback_fields };
