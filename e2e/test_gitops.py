@@ -252,3 +252,11 @@ def test_observe(t):
     told = f.cli("why", c.name).stdout
     for words in (f"order {TO} at ", "; done at ", "pause pool worker at ", "; not done"):
         check(words in told, f"why does not say {words!r}: {told}")
+    code, report = f.daemon.call("GET", "/v1/runs/1/report")
+    equal(code, 200, "report")
+    seen = {o["what"]: o for o in report["clusters"][0]["observed"]}
+    check(seen[f"order {TO}"]["wouldAt"] <= seen[f"order {TO}"]["doneAt"], f"report: {seen}")
+    equal(seen["pause pool worker"]["doneAt"], None, "what nobody did")
+    text = f.cli("audit", "report", "1").stdout
+    check(f"| order {TO} | {seen[f'order {TO}']['wouldAt']} | " in text, f"report as text: {text}")
+    check(" | not done |" in text, f"report as text: {text}")

@@ -163,6 +163,19 @@ static void add_disruption(GString *s, const json_t *c)
 	}
 }
 
+/* A person gave the orders: what we would have ordered stands beside it. */
+static void add_observed(GString *s, const json_t *c)
+{
+	size_t i;
+	json_t *o;
+	if (json_array_size(json_object_get(c, "observed")) == 0)
+		return;
+	heading(s, "| Shiplock would have | at | done by a person |", "|---|---|---|");
+	json_array_foreach (json_object_get(c, "observed"), i, o)
+		ROW(s, str(o, "what"), or_dash(str(o, "wouldAt")),
+			json_path_str(o, "doneAt", "not done"));
+}
+
 static void add_cluster(GString *s, const json_t *c)
 {
 	g_string_append_printf(s, "\n## %s: %s\n", str(c, "name"),
@@ -178,6 +191,7 @@ static void add_cluster(GString *s, const json_t *c)
 	add_holds(s, c);
 	add_gates(s, c);
 	add_disruption(s, c);
+	add_observed(s, c);
 }
 
 char *report_markdown(const json_t *run)

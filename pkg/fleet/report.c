@@ -16,6 +16,7 @@ typedef struct Cluster {
 	json_t *moves; /* namespace -> {"pods", "usec"} */
 	char *state, *outcome, *why;
 	json_t *hop;
+	json_t *observed; /* memo of a cluster that is only observed; NULL: none */
 	int64_t since_usec, began_usec, ended_usec;
 	json_t *open; /* holds that stand: cause -> {"reason","by","since"} */
 } Cluster;
@@ -57,7 +58,7 @@ static void cluster_free(void *p)
 {
 	Cluster *c = p;
 	json_t *const owned[] = { c->states, c->holds, c->gates, c->writes, c->moves, c->hop,
-		c->open };
+		c->open, c->observed };
 	for (size_t i = 0; i < G_N_ELEMENTS(owned); i++)
 		json_decref(owned[i]);
 	g_free(c->name);
@@ -229,7 +230,11 @@ static void close_state(Cluster *c, int64_t now)
 static void take_memo(Cluster *c, const json_t *memo)
 {
 	const char *outcome = json_path_str(memo, "outcome", NULL);
-	json_t *hop = json_object_get(memo, "hop");
+	json_t *hop = json_object_get(memo, "hop"), *seen = json_object_get(memo, "observed");
+	if (seen) {
+		json_decref(c->observed);
+		c->observed = json_incref(seen);
+	}
 	if (outcome) {
 		g_free(c->outcome);
 		c->outcome = g_strdup(outcome);
@@ -471,6 +476,18 @@ static json_t *disruption_of(const Cluster *c)
 	return out;
 }
 
+json_t *report_observed(const json_t *noted)
+{
+	json_t *out = json_array(), *o;
+	size_t i;
+	json_array_foreach (noted, i, o)
+		json_array_append_new(out,
+			json_pack("{s:s, s:o, s:o}", "what", str(o, "what"), "wouldAt",
+				time_text(json_path_int(o, "wouldUsec", 0)), "doneAt",
+				time_text(json_path_int(o, "doneUsec", 0))));
+	return out;
+}
+
 static const json_t *window_of(const Cluster *c)
 {
 	const char *name = str(c->entry, "policies.window");
@@ -484,14 +501,15 @@ static json_t *cluster_json(const Cluster *c)
 		version = json_path_str(c->hop, "from", NULL);
 	return json_pack(
 		"{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:O, s:O, s:O, s:O, "
-		"s:o, s:o, s:s, s:s, s:O?}",
+		"s:o, s:o, s:o, s:s, s:s, s:O?}",
 		"name", c->name, "wave", str(c->entry, "wave"), "service",
 		json_path_str(c->entry, "spec.aliases.billing", c->name), "outcome", c->outcome,
 		"from", json_path_str(c->hop, "from", NULL), "ordered",
 		json_path_str(c->hop, "to", NULL), "version", version, "state", c->state, "why",
 		c->why, "began", time_text(c->began_usec), "ended", time_text(c->ended_usec),
 		"states", c->states, "holds", c->holds, "gates", c->gates, "writes", c->writes,
-		"disruption", disruption_of(c), "outage", outage_of(c), "provider",
+		"disruption", disruption_of(c), "outage", outage_of(c), "observed",
+		report_observed(c->observed), "provider",
 		str(c->entry, "spec.provider"), "timeZone",
 		json_path_str(c->entry, "spec.timeZone", "UTC"), "window", window_of(c));
 }

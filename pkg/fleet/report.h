@@ -17,6 +17,10 @@ void report_add(Report *r, const Record *record, const json_t *body);
 json_t *report_run(const Report *r, int64_t id);
 int64_t report_last_id(const Report *r); /* 0: there is no run */
 
+/* Of a cluster that is only observed, from its memo: array of {"what", "wouldAt", "doneAt"}, what we
+ * would have done and when, and when a person did; null: not. noted may be NULL. New reference. */
+json_t *report_observed(const json_t *noted);
+
 /* For people, in Markdown. Caller frees. */
 char *report_markdown(const json_t *run);
 /* An entry of an outage list (YAML): url, timeframes with from, until (UTC) and affected_services.

@@ -362,7 +362,7 @@ static void test_whole_fleet(void)
 	g_autoptr(Rig) r = begin(DOCUMENTS);
 	go_to(r, EVACUATE);
 	g_assert_false(story_command(r, "resume", NULL));
-	g_assert_cmpstr(r->err->message, ==, "the fleet is not paused");
+	g_assert_cmpstr(r->err->message, ==, "the fleet is neither paused nor stopped");
 	g_assert_true(story_command(r, "pause", NULL));
 	g_assert_false(story_command(r, "pause", NULL));
 	g_assert_cmpstr(r->err->message, ==, "the fleet is paused already");

@@ -1,6 +1,6 @@
 /* What a run did, from its records: on the simulated fleet, and the texts that are made of it. */
 #include "fleet/report.h"
-#include "fleet/test-outside.h"
+#include "fleet/test-spy.h"
 #include "objects/time.h"
 
 #define GATES                                                                                      \
@@ -221,6 +221,42 @@ static void test_markdown(void)
 	g_assert_nonnull(strstr(loud, "\n**GLASS BROKEN** by bo\\|b: \\<b\\>\\`x\\` \n"));
 }
 
+/* A person orders on a cluster that is only observed: predicted and actual stand side by side. */
+static void test_observed(void)
+{
+	g_autoptr(Rig) r = faults_begin("a", NULL);
+	story_submit(r, FAST CLUSTER_WITH("a", "  actuator: {type: observe}\n") UP(WAVE("[a]"), ""));
+	story_reach(r, "a", "control-plane", NULL);
+	faults_pass(r, 1800);
+	int64_t ordered = loop_wall_usec(loop_sim_proc_loop(r->proc));
+	faults_order_by_hand(r, NEW);
+	faults_ends(r, "a", "Succeeded");
+	g_autoptr(json_t) run = report_of(r);
+	const json_t *list = json_object_get(cluster_of(run, "a"), "observed");
+	const json_t *order = NULL, *pause = NULL;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *o = json_array_get(list, i);
+		order = strcmp(text(o, "what"), "order " NEW) == 0 ? o : order;
+		pause = strcmp(text(o, "what"), "pause pool worker") == 0 ? o : pause;
+	}
+	int64_t would = 0, done = 0;
+	g_assert_true(sl_time_parse(text(order, "wouldAt"), &would));
+	g_assert_true(sl_time_parse(text(order, "doneAt"), &done));
+	g_assert_cmpint(ordered - would, >=, 1700 * RIG_SEC);
+	g_assert_cmpint(done, >=, ordered - RIG_SEC); /* whole seconds */
+	g_assert_cmpint(done, <=, ordered + 120 * RIG_SEC);
+	g_assert_cmpstr(text(pause, "wouldAt"), !=, "");
+	g_assert_true(json_is_null(json_object_get(pause, "doneAt")));
+	g_autofree char *md = report_markdown(run);
+	g_autofree char *row = g_strdup_printf("\n| order " NEW " | %s | %s |\n",
+		text(order, "wouldAt"), text(order, "doneAt"));
+	g_autofree char *undone = g_strdup_printf(
+		"\n| pause pool worker | %s | not done |\n", text(pause, "wouldAt"));
+	g_assert_nonnull(strstr(md, "\n| Shiplock would have | at | done by a person |\n"));
+	g_assert_nonnull(strstr(md, row));
+	g_assert_nonnull(strstr(md, undone));
+}
+
 /* ---- outages: tables ---- */
 
 /* "a 12:00:00 12:30:00" and so on: cluster, from, until; seconds since midnight give the order. */
@@ -354,6 +390,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/report/run", test_run);
 	g_test_add_func("/report/markdown", test_markdown);
+	g_test_add_func("/report/observed", test_observed);
 	g_test_add_func("/report/outages", test_outages);
 	g_test_add_func("/report/outages-are-yaml", test_outages_are_yaml);
 	g_test_add_func("/report/notice", test_notice);

@@ -2,6 +2,7 @@
  * a person can do. */
 #include "base/num.h"
 #include "fleet/internal.h"
+#include "fleet/report.h"
 #include "objects/time.h"
 #include "plan/doc.h"
 #include <string.h>
@@ -220,22 +221,6 @@ static json_t *question_shown(Item *c)
 	return question_of(c, &q) ? question_json(&q) : json_null();
 }
 
-/* Of a cluster that is only observed: what we would have done, and when it was done. */
-static json_t *observed(const Item *c)
-{
-	json_t *out = json_array(), *o;
-	size_t i;
-	json_array_foreach (json_object_get(item_memo(c), "observed"), i, o) {
-		int64_t would = json_path_int(o, "wouldUsec", 0),
-			done = json_path_int(o, "doneUsec", 0);
-		json_array_append_new(
-			out, json_pack("{s:s, s:o, s:o}", "what", json_path_str(o, "what", ""),
-				     "wouldAt", would ? time_text(would) : json_null(), "doneAt",
-				     done ? time_text(done) : json_null()));
-	}
-	return out;
-}
-
 static json_t *why_item(Fleet *f, Item *c)
 {
 	g_autofree char *on = goes_on(c), *standing = stands(c);
@@ -252,7 +237,8 @@ static json_t *why_item(Fleet *f, Item *c)
 		"rollback", json_object_get(item_memo(c), "rollback"), "findings",
 		json_object_get(item_memo(c), "findings"), "evidence", evidence(c), "youCan",
 		you_can(c), "question", question_shown(c), "glass", run_glass(item_parent(c)),
-		"newer", fleet_newer(f, item_parent(c)), "observed", observed(c));
+		"newer", fleet_newer(f, item_parent(c)), "observed",
+		report_observed(json_object_get(item_memo(c), "observed")));
 }
 
 json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
