@@ -71,17 +71,17 @@ static bool resume_all(Request *r, Batch *b)
 	bool paused = item_find_hold(root, "pause") != NULL;
 	g_autofree char *stop = fleet_stop_text(r->f), *text = by(&r->c, "resumed");
 	if (!paused && !stop)
-		return sl_fail(
-			&r->err, SL_ERR_REFUSED, "the fleet is neither paused nor stopped");
+		return sl_fail(&r->err, SL_ERR_REFUSED, "the fleet is neither paused nor stopped");
 	record(b, root, &r->c);
 	if (paused)
 		go_on(r->f, b, text);
 	else
 		fleet_forgive(r->f, b, r->c.who);
 	if (paused && stop)
-		r->says = g_strdup_printf("the fleet is paused no more, but %s; once that is looked "
-					  "at: shiplock resume --fleet",
-			stop);
+		r->says =
+			g_strdup_printf("the fleet is paused no more, but %s; once that is looked "
+					"at: shiplock resume --fleet",
+				stop);
 	else
 		r->says = g_strdup("the fleet goes on");
 	return true;
@@ -186,7 +186,8 @@ static bool resume_run(Request *r, Batch *b, Item *run)
 		run_forgive(run, b, r->c.who);
 	r->says = run_is_live(run)
 			  ? g_strdup_printf("%s goes on with its other clusters", item_name(run))
-			  : g_strdup_printf("%s stops nothing more: other runs go on", item_name(run));
+			  : g_strdup_printf(
+				    "%s stops nothing more: other runs go on", item_name(run));
 	return true;
 }
 

@@ -85,8 +85,9 @@ json_t *fleet_waits(Fleet *f);
 #define STOPPED_BY "stopped by " /* another run; so begins the reason of such a hold */
 /* run.c: ended with Succeeded, SucceededWithSkips or Skipped. */
 bool cluster_is_good(const Item *c);
-/* Its rollbacks, or a gate that says halt, let nothing of the fleet start: also after its end, until
- * a person answers. text: of SCHEDULE_TEXT_MAX, why; set where true. */
+bool cluster_went_back(const Item *c); /* or is on its way back */
+/* Its rollbacks, or a gate that says halt, let nothing of the fleet start: also after its end,
+ * until a person answers. text: of SCHEDULE_TEXT_MAX, why; set where true. */
 bool run_stops_fleet(const Item *run, char *text);
 /* The decision that the run would take now, from its items. */
 SchedDecision run_decide(Item *run, const Batch *b);
@@ -103,6 +104,11 @@ void run_forgive(Item *run, Batch *b, const char *who);
 size_t fleet_forgive(Fleet *f, Batch *b, const char *who); /* all that stop it; how many */
 /* Of the first that stops the fleet, caller frees: "up#1 stops the fleet: ..."; NULL: none. */
 char *fleet_stop_text(const Fleet *f);
+/* After a rollback in the run, or the plan's in Git: names of its clusters that finished in the
+ * same wave (in any, where the plan says scope: all) and can be taken back, each by its own order.
+ * New reference; empty: none. */
+json_t *run_offers(const Item *run);
+char *offered_names(const json_t *offers); /* "a, b and 7 more"; caller frees */
 
 /* newer.c: {"commit","documents": ["WindowPolicy/w"...]} that differ by now from what the live run
  * was made of; null: none, and no run takes them before it has ended. Borrowed. */

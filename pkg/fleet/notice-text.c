@@ -183,6 +183,20 @@ static char *hold_next(const Item *it, const Item *run, const Item *cluster, con
 		person ? "" : "it goes on by itself when the cause is gone; ", name);
 }
 
+/* What finished before is only offered. */
+static char *back_next(const Item *run)
+{
+	g_autoptr(json_t) offers = run_offers(run);
+	size_t n = json_array_size(offers);
+	g_autofree char *names = offered_names(offers);
+	g_autofree char *watch = g_strdup_printf("shiplock watch %" G_GINT64_FORMAT, run_id(run));
+	if (n == 0)
+		return g_steal_pointer(&watch);
+	return g_strdup_printf("%s; finished before, can be taken back one by one: %s (shiplock "
+			       "rollback %s)",
+		watch, names, json_string_value(json_array_get(offers, 0)));
+}
+
 static char *next_text(
 	const Record *r, const json_t *body, const Item *it, const Item *run, const Item *cluster)
 {
@@ -191,7 +205,7 @@ static char *next_text(
 	if (strcmp(r->kind, "hold") == 0)
 		return hold_next(it, run, cluster, body);
 	if (strcmp(r->kind, "move") == 0)
-		return g_strdup_printf("shiplock watch %" G_GINT64_FORMAT, id);
+		return back_next(run);
 	return good ? g_strdup("nothing is to be done")
 		    : g_strdup_printf("shiplock why %" G_GINT64_FORMAT, id);
 }

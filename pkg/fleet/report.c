@@ -481,10 +481,10 @@ json_t *report_observed(const json_t *noted)
 	json_t *out = json_array(), *o;
 	size_t i;
 	json_array_foreach (noted, i, o)
-		json_array_append_new(out,
-			json_pack("{s:s, s:o, s:o}", "what", str(o, "what"), "wouldAt",
-				time_text(json_path_int(o, "wouldUsec", 0)), "doneAt",
-				time_text(json_path_int(o, "doneUsec", 0))));
+		json_array_append_new(
+			out, json_pack("{s:s, s:o, s:o}", "what", str(o, "what"), "wouldAt",
+				     time_text(json_path_int(o, "wouldUsec", 0)), "doneAt",
+				     time_text(json_path_int(o, "doneUsec", 0))));
 	return out;
 }
 
@@ -509,9 +509,9 @@ static json_t *cluster_json(const Cluster *c)
 		c->why, "began", time_text(c->began_usec), "ended", time_text(c->ended_usec),
 		"states", c->states, "holds", c->holds, "gates", c->gates, "writes", c->writes,
 		"disruption", disruption_of(c), "outage", outage_of(c), "observed",
-		report_observed(c->observed), "provider",
-		str(c->entry, "spec.provider"), "timeZone",
-		json_path_str(c->entry, "spec.timeZone", "UTC"), "window", window_of(c));
+		report_observed(c->observed), "provider", str(c->entry, "spec.provider"),
+		"timeZone", json_path_str(c->entry, "spec.timeZone", "UTC"), "window",
+		window_of(c));
 }
 
 static const Run *find_run(const Report *r, int64_t id)

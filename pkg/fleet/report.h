@@ -17,8 +17,9 @@ void report_add(Report *r, const Record *record, const json_t *body);
 json_t *report_run(const Report *r, int64_t id);
 int64_t report_last_id(const Report *r); /* 0: there is no run */
 
-/* Of a cluster that is only observed, from its memo: array of {"what", "wouldAt", "doneAt"}, what we
- * would have done and when, and when a person did; null: not. noted may be NULL. New reference. */
+/* Of a cluster that is only observed, from its memo: array of {"what", "wouldAt", "doneAt"}, what
+ * we would have done and when, and when a person did; null: not. noted may be NULL. New reference.
+ */
 json_t *report_observed(const json_t *noted);
 
 /* For people, in Markdown. Caller frees. */

@@ -15,6 +15,14 @@ bool cluster_is_good(const Item *c)
 	return false;
 }
 
+bool cluster_went_back(const Item *c)
+{
+	const char *outcome = cluster_outcome(c);
+	return item_state(c) == CL_ROLLBACK || item_state(c) == CL_ROLLED_BACK ||
+	       g_strcmp0(outcome, "RolledBack") == 0 ||
+	       g_strcmp0(outcome, "PartiallyRolledBack") == 0;
+}
+
 static SchedStatus status_of(const Item *c, const Batch *b)
 {
 	if (item_state(c) == CL_PENDING)
@@ -48,16 +56,13 @@ static bool forgiven(const Item *c)
 static SchedCluster sched_cluster(const Item *c, const Batch *b)
 {
 	const json_t *spec = json_object_get(cluster_entry(c), "spec");
-	const char *outcome = cluster_outcome(c);
 	return (SchedCluster){
 		.name = item_name(c),
 		.status = status_of(c, b),
 		.exclusive = json_path_bool(spec, "exclusive", false),
 		.not_with = names(json_object_get(spec, "notWith")),
 		.ended_usec = item_ended(c) ? item_since_wall_usec(c) : 0,
-		.rolled_back = item_state(c) == CL_ROLLBACK || item_state(c) == CL_ROLLED_BACK ||
-			       g_strcmp0(outcome, "RolledBack") == 0 ||
-			       g_strcmp0(outcome, "PartiallyRolledBack") == 0,
+		.rolled_back = cluster_went_back(c),
 		.forgiven = forgiven(c),
 	};
 }

@@ -92,3 +92,55 @@ char *fleet_stop_text(const Fleet *f)
 				"%s stops the fleet: %s", item_name(fleet_nth_run(f, i)), text);
 	return NULL;
 }
+
+/* ---- what finished before is offered ---- */
+
+static const char *wave_of(const Item *c)
+{
+	return json_path_str(cluster_entry(c), "wave", "");
+}
+
+/* One went back, in this wave or, with NULL, in any. */
+static bool any_back(const Item *run, const char *wave)
+{
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		if (cluster_went_back(c) && (!wave || strcmp(wave_of(c), wave) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool is_finished(const Item *c)
+{
+	return item_ended(c) && cluster_is_good(c) && cluster_hop(c) && !cluster_takes_back(c) &&
+	       fleet_newest_of(fleet_of(c), item_name(c)) == c;
+}
+
+json_t *run_offers(const Item *run)
+{
+	const json_t *data = item_data(run);
+	const char *scope = json_path_str(data, "plan.spec.onFailure.scope", "cluster");
+	bool all = json_path_str(item_memo(run), "stopped", NULL) ||
+		   (strcmp(scope, "all") == 0 && any_back(run, NULL));
+	json_t *out = json_array();
+	for (size_t i = 0; i < item_n_children(run); i++) {
+		const Item *c = item_child(run, i);
+		if (is_finished(c) && (all || any_back(run, wave_of(c))))
+			json_array_append_new(out, json_string(item_name(c)));
+	}
+	return out;
+}
+
+char *offered_names(const json_t *offers)
+{
+	enum { NAMES_MAX = 5 };
+	GString *s = g_string_new(NULL);
+	size_t n = json_array_size(offers);
+	for (size_t i = 0; i < n && i < NAMES_MAX; i++)
+		g_string_append_printf(
+			s, "%s%s", i ? ", " : "", json_string_value(json_array_get(offers, i)));
+	if (n > NAMES_MAX)
+		g_string_append_printf(s, " and %zu more", n - NAMES_MAX);
+	return g_string_free(s, FALSE);
+}

@@ -1,5 +1,6 @@
 /* What is pushed against what people say: `state` of plans, newer and older identities, several
  * repositories, on the whole controller. */
+#include "fleet/notice.h"
 #include "fleet/test-witness.h"
 
 #define FAST                                                                                       \
@@ -242,8 +243,8 @@ static void stands_still(Rig *r)
 	g_autoptr(json_t) status = fleet_status(r->fleet);
 	g_assert_cmpstr(needs_text(status, "up#1 ended RolledBack, and nothing starts until"), ==,
 		"shiplock why 1");
-	g_assert_cmpstr(needs_text(status, "again#2 stands: stopped by up#1"), ==,
-		"shiplock why a");
+	g_assert_cmpstr(
+		needs_text(status, "again#2 stands: stopped by up#1"), ==, "shiplock why a");
 	g_assert_nonnull(strstr(json_path_str(status, "stopped", ""), "up#1 stops the fleet: 1"));
 }
 
@@ -311,6 +312,96 @@ static void test_retry_answers(void)
 	story_pass(r, 3 * 3600);
 	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
 	g_assert_cmpstr(outside_version(r, "c"), ==, NEW);
+}
+
+/* ---- clusters that finished before another one went back ---- */
+
+/* What a receiver of notices is told to do next, at each rollback. */
+static void hear_of_rollback(const FleetEvent *e, void *ud)
+{
+	Rig *r = ud;
+	if (!r->fleet || e->replay ||
+		notice_events(r->fleet, e->record, e->body) != NOTICE_ROLLBACK)
+		return;
+	g_autoptr(json_t) fields = notice_fields(r->fleet, e->record, e->body);
+	g_string_append_printf(r->story, "%s: %s\n", json_path_str(fields, "cluster", ""),
+		json_path_str(fields, "next", ""));
+}
+
+static void hear(FleetOptions *o, void *ud)
+{
+	o->listener = hear_of_rollback;
+}
+
+static bool may_type(const json_t *why, const char *type)
+{
+	size_t i;
+	json_t *c;
+	json_array_foreach (json_object_get(why, "youCan"), i, c)
+		if (strcmp(json_path_str(c, "type", ""), type) == 0)
+			return true;
+	return false;
+}
+
+/* Waves one: a, b and two: c. a finishes, then `fails` goes back. */
+static Rig *one_finished(const char *fails, const char *more)
+{
+	g_autofree char *yaml =
+		g_strdup_printf(FAST CLUSTERS PLAN_WITH("up",
+					"[{name: one, clusters: {names: [a, b]}, " SOAKS
+					"}, {name: two, clusters: {names: [c]}, " SOAKS "}]",
+					"  policies: {gates: fast}\n%s"),
+			more);
+	Rig *r = begin(NULL);
+	rig_stop(r);
+	r->tune = hear;
+	rig_start(r);
+	story_git(r, "fleet", "c1", yaml);
+	r->run = 1;
+	fail_requests(r, fails);
+	g_assert_cmpint(story_rest(r), ==, 4);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "Succeeded");
+	g_assert_cmpstr(story_outcome(r, fails), ==, "RolledBack");
+	return r;
+}
+
+static void offered_after(const char *fails, const char *more, const char *names, bool live)
+{
+	g_autoptr(Rig) r = one_finished(fails, more);
+	g_autofree char *line = g_strdup_printf("finished before in up#1, can be taken back one "
+						"by one: %s",
+		names);
+	g_autofree char *next = g_strdup_printf("%s: shiplock watch 1; finished before, can be "
+						"taken back one by one: %s (shiplock rollback a)\n",
+		fails, names);
+	g_assert_cmpint(run_is_live(fleet_nth_run(r->fleet, 0)), ==, live);
+	g_assert_cmpstr(r->story->str, ==, next);
+	g_autoptr(json_t) why = fleet_why_run(r->fleet, 1), status = fleet_status(r->fleet);
+	g_assert_true(may_type(why, "shiplock rollback a"));
+	g_assert_cmpstr(needs_text(status, line), ==, "shiplock rollback a");
+	/* One that was taken back is offered no more. */
+	g_assert_true(story_command(r, "rollback", "a"));
+	g_assert_cmpint(story_rest(r), ==, 4);
+	g_assert_cmpstr(outside_version(r, "a"), ==, OLD);
+	g_autoptr(json_t) then = fleet_why_run(r->fleet, 1);
+	g_assert_false(may_type(then, "shiplock rollback a"));
+	g_assert_true(story_command(r, "resume", fails)); /* one word for both */
+	g_autoptr(json_t) now = fleet_status(r->fleet);
+	g_assert_true(json_is_null(json_object_get(now, "stopped")));
+}
+
+static void test_offered(void)
+{
+	offered_after("b", "", "a", true);
+	offered_after("c", "  onFailure: {scope: all}\n", "a, b", false);
+}
+
+static void test_other_wave_not_offered(void)
+{
+	g_autoptr(Rig) r = one_finished("c", "");
+	g_assert_cmpstr(r->story->str, ==, "c: shiplock watch 1\n");
+	g_autoptr(json_t) why = fleet_why_run(r->fleet, 1);
+	g_assert_false(may_type(why, "shiplock rollback a"));
 }
 
 /* ---- two repositories ---- */
@@ -412,6 +503,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/git-state/rolled-back-before", test_rolled_back_before);
 	g_test_add_func("/git-state/resume-fleet-answers", test_resume_fleet_answers);
 	g_test_add_func("/git-state/retry-answers", test_retry_answers);
+	g_test_add_func("/git-state/offered", test_offered);
+	g_test_add_func("/git-state/other-wave-not-offered", test_other_wave_not_offered);
 	g_test_add_func("/git-state/two-repositories", test_two_repositories);
 	g_test_add_func("/git-state/rollback-stops-all", test_rollback_stops_all);
 	g_test_add_func("/git-state/held-keeps-its-slot", test_held_keeps_its_slot);

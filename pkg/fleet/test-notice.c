@@ -335,7 +335,7 @@ static void test_poison(void)
 	g_assert_cmpint(json_path_int(list, "0.sent", 0), ==, N_CAUSES - 1);
 	g_assert_cmpint(json_path_int(list, "0.waiting", 0), ==, 1);
 	g_autoptr(json_t) status = fleet_status(t->r->fleet);
-	g_assert_cmpstr(json_path_str(status, "needsYou.0.text", ""), ==,
+	g_assert_cmpstr(json_path_str(status, "needsYou.1.text", ""), ==,
 		"1 notice to chat cannot be delivered: it answers 400");
 	/* After a week nobody needs it any more. */
 	story_pass(t->r, NOTICE_KEEP_SEC);

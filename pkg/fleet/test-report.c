@@ -225,7 +225,8 @@ static void test_markdown(void)
 static void test_observed(void)
 {
 	g_autoptr(Rig) r = faults_begin("a", NULL);
-	story_submit(r, FAST CLUSTER_WITH("a", "  actuator: {type: observe}\n") UP(WAVE("[a]"), ""));
+	story_submit(
+		r, FAST CLUSTER_WITH("a", "  actuator: {type: observe}\n") UP(WAVE("[a]"), ""));
 	story_reach(r, "a", "control-plane", NULL);
 	faults_pass(r, 1800);
 	int64_t ordered = loop_wall_usec(loop_sim_proc_loop(r->proc));
@@ -248,8 +249,8 @@ static void test_observed(void)
 	g_assert_cmpstr(text(pause, "wouldAt"), !=, "");
 	g_assert_true(json_is_null(json_object_get(pause, "doneAt")));
 	g_autofree char *md = report_markdown(run);
-	g_autofree char *row = g_strdup_printf("\n| order " NEW " | %s | %s |\n",
-		text(order, "wouldAt"), text(order, "doneAt"));
+	g_autofree char *row = g_strdup_printf(
+		"\n| order " NEW " | %s | %s |\n", text(order, "wouldAt"), text(order, "doneAt"));
 	g_autofree char *undone = g_strdup_printf(
 		"\n| pause pool worker | %s | not done |\n", text(pause, "wouldAt"));
 	g_assert_nonnull(strstr(md, "\n| Shiplock would have | at | done by a person |\n"));

@@ -173,6 +173,21 @@ const char *run_rolled_back_name(const Item *run)
 	return run_pending_name(run);
 }
 
+/* One line however many they are: each is an order of its own. */
+static void need_of_offers(const Item *run, int64_t sec, json_t *list)
+{
+	g_autoptr(json_t) offers = run_offers(run);
+	size_t n = json_array_size(offers);
+	if (n == 0)
+		return;
+	const char *first = json_string_value(json_array_get(offers, 0));
+	g_autofree char *names = offered_names(offers);
+	g_autofree char *text = g_strdup_printf(
+		"finished before in %s, can be taken back one by one: %s", item_name(run), names);
+	g_autofree char *type = g_strdup_printf("shiplock rollback %s", first);
+	need(list, first, sec, text, type);
+}
+
 static void need_of_run(const Fleet *f, Item *run, json_t *list)
 {
 	const Hold *approval = item_find_hold(run, "approval"),
@@ -192,8 +207,9 @@ static void need_of_run(const Fleet *f, Item *run, json_t *list)
 			g_strdup_printf("%s stands: %s", item_name(run), halt->reason);
 		g_autofree char *type =
 			g_strdup_printf("shiplock why %s", run_rolled_back_name(run));
-		need(list, run_rolled_back_name(run), since_sec(f, halt->since_wall_usec), text,
-			type);
+		int64_t sec = since_sec(f, halt->since_wall_usec);
+		need(list, run_rolled_back_name(run), sec, text, type);
+		need_of_offers(run, sec, list);
 	}
 	for (size_t i = 0; i < item_n_children(run); i++)
 		if (!item_ended(item_child(run, i)))
@@ -210,7 +226,9 @@ static void need_of_stop(const Fleet *f, Item *run, json_t *list)
 		g_strdup_printf("%s ended %s, and nothing starts until a person says so: %s",
 			item_name(run), run_outcome(run), why);
 	g_autofree char *type = g_strdup_printf("shiplock why %" G_GINT64_FORMAT, run_id(run));
-	need(list, run_rolled_back_name(run), since_sec(f, item_since_wall_usec(run)), text, type);
+	int64_t sec = since_sec(f, item_since_wall_usec(run));
+	need(list, run_rolled_back_name(run), sec, text, type);
+	need_of_offers(run, sec, list);
 }
 
 /* Brakes that ended runs left: the workers stay at the old version until somebody decides. */

@@ -104,30 +104,35 @@ static bool is_stopped_by_ended(const Item *c)
 	return by && !run_is_live(by);
 }
 
+static void can_when_ended(json_t *out, Item *c)
+{
+	char stop[SCHEDULE_TEXT_MAX];
+	Item *run = item_parent(c);
+	const char *name = item_name(c);
+	if (is_claimed_by_others(c))
+		can(out, name, "takeover",
+			"raise the epoch of the claim, where its holder is lost for good");
+	can(out, name, "retry", "a new run in which this cluster may be tried again");
+	if (run_is_live(run) && item_find_hold(run, "fleet-stopped"))
+		can(out, name, "resume", "the other clusters of the run go on without it");
+	else if (run_stops_fleet(run, stop))
+		can(out, name, "resume", "other runs may start again");
+	if (cluster_hop(c) && g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
+		can(out, name, "rollback",
+			"a run of its own takes the upgrade back, after its own probe");
+}
+
 static json_t *you_can(Item *c)
 {
 	json_t *out = json_array();
 	const char *name = item_name(c);
 	bool hold = false;
-	for (size_t i = 0; i < item_n_holds(c); i++)
-		hold = hold || item_hold(c, i)->person;
-	char stop[SCHEDULE_TEXT_MAX];
-	Item *run = item_parent(c);
 	if (item_ended(c)) {
-		bool back = g_strcmp0(cluster_outcome(c), "RolledBack") == 0;
-		if (is_claimed_by_others(c))
-			can(out, name, "takeover",
-				"raise the epoch of the claim, where its holder is lost for good");
-		can(out, name, "retry", "a new run in which this cluster may be tried again");
-		if (run_is_live(run) && item_find_hold(run, "fleet-stopped"))
-			can(out, name, "resume", "the other clusters of the run go on without it");
-		else if (run_stops_fleet(run, stop))
-			can(out, name, "resume", "other runs may start again");
-		if (cluster_hop(c) && !back)
-			can(out, name, "rollback",
-				"a run of its own takes the upgrade back, after its own probe");
+		can_when_ended(out, c);
 		return out;
 	}
+	for (size_t i = 0; i < item_n_holds(c); i++)
+		hold = hold || item_hold(c, i)->person;
 	bool moved = hop_crossed(c, "control-plane");
 	if (moved && item_state(c) < CL_DONE)
 		can(out, name, "rollback", json_path_str(item_memo(c), "offer.how", "step down"));
@@ -252,14 +257,30 @@ json_t *fleet_why(Fleet *f, const char *cluster, const char *node)
 	return n ? drain_why(n) : NULL;
 }
 
+/* Those that finished before another one went back. */
+static void can_take_back(json_t *out, Item *run)
+{
+	g_autoptr(json_t) offers = run_offers(run);
+	size_t i;
+	json_t *name;
+	json_array_foreach (offers, i, name) {
+		const Item *c = item_find_child(run, json_string_value(name));
+		g_autofree char *what =
+			g_strdup_printf("take this finished cluster back to %s too, in a run of "
+					"its own with its own probe",
+				json_path_str(cluster_hop(c), "from", "?"));
+		can(out, item_name(c), "rollback", what);
+	}
+}
+
 /* Commands are given by a cluster's name: of the first one that the answer is about. */
 static json_t *run_can(Item *run)
 {
 	json_t *out = json_array();
 	char stop[SCHEDULE_TEXT_MAX];
 	bool live = run_is_live(run), asked = false;
-	bool stopped = live ? item_find_hold(run, "fleet-stopped") != NULL
-			    : run_stops_fleet(run, stop);
+	bool stopped =
+		live ? item_find_hold(run, "fleet-stopped") != NULL : run_stops_fleet(run, stop);
 	for (size_t i = 0; i < item_n_children(run); i++) {
 		Item *c = item_child(run, i);
 		Question q;
@@ -275,6 +296,8 @@ static json_t *run_can(Item *run)
 				live ? "let the other clusters go on without it"
 				     : "let other runs start again");
 	}
+	if (stopped)
+		can_take_back(out, run);
 	if (stopped && !live)
 		can(out, "--fleet", "resume", "let all start again that rollbacks stopped");
 	return out;

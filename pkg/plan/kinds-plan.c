@@ -67,8 +67,8 @@ static const Choice actions[] = {
 	{ 0 },
 };
 static const Choice scopes[] = {
-	{ "cluster", "the failed cluster" },
-	{ "wave", "the failed one; finished ones of its wave are offered" },
+	{ "cluster", "the failed cluster; finished ones of its wave are offered" },
+	{ "wave", "as cluster" },
 	{ "all", "the failed one; finished ones of the plan are offered" },
 	{ 0 },
 };
