@@ -115,7 +115,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 DEPS := gcc pkg-config libc6-dev libcurl4-openssl-dev libgit2-dev libfyaml-dev libjansson-dev libssh2-1-dev \
 	libsystemd-dev libglib2.0-dev libmicrohttpd-dev libsqlite3-dev libseccomp-dev libssl-dev clang-format mandoc \
 	git openssh-server openssh-client nginx-light fcgiwrap nghttp2-server openssl python3 curl \
-	prometheus prometheus-alertmanager redis-server util-linux bsdextrautils ca-certificates \
+	prometheus prometheus-alertmanager redis-server util-linux bsdextrautils ca-certificates debootstrap \
 	containerd runc containernetworking-plugins conntrack iptables iproute2 ethtool socat
 deps: ## install what is missing of the packages that building and testing need
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -140,6 +140,8 @@ asan: all $(foreach p,$(PROGRAMS),$(B)/san/$(p)) ## the programs with sanitizers
 # A skip is allowed only while the condition behind it is true.
 define SKIP_OK
 range *|! command -v go
+range *apt in a Debian root needs root|[ "$$(id -u)" -ne 0 ]
+range *apt in a Debian root needs debootstrap|! command -v debootstrap
 range *true nodes need root|[ "$$(id -u)" -ne 0 ]
 range *true nodes need namespaces*|! unshare -m -u -i -n -p -f --mount-proc true
 range *true nodes need cgroup v1*|! grep -q ' cgroup .*pids' /proc/mounts
