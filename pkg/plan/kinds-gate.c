@@ -155,7 +155,7 @@ const Shape shape_gate_policy = { .kind = SHAPE_OBJECT, .fields = gate_policy_fi
 static const Field deadline_fields[] = {
 	{ "pod", &shape_duration, 0, "30m", "for one pod" },
 	{ "node", &shape_duration, 0, "26h", "for one node; not below pod" },
-	{ "pool", &shape_duration, 0, "72h", "for one pool; not below node" },
+	{ "pool", &shape_duration, FIELD_LATER, "72h", "for one pool; not below node" },
 	{ 0 },
 };
 static const Choice on_deadlines[] = {
@@ -185,7 +185,7 @@ static const Field node_fields[] = {
 	{ "atOnce", &(const Shape){ .kind = SHAPE_INT, .min = 1, .max = 1000 }, 0, "1",
 		"nodes in work at the same time" },
 	{ "order", ENUM(orders), 0, "hardestFirst", NULL },
-	{ "preferNoSchedule", &shape_bool, 0, "true",
+	{ "preferNoSchedule", &shape_bool, FIELD_LATER, "false",
 		"nodes that wait for their turn get new pods last" },
 	{ "canary", ENUM(canaries), 0, "prefer", "a node or pool that goes first" },
 	{ "maySkip", &shape_bool, 0, "false", "true: shiplock skip CLUSTER/NODE is allowed" },

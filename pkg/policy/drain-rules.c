@@ -118,7 +118,6 @@ static bool parse_order(DrainRules *r, GError **err)
 		return sl_fail(
 			err, SL_ERR_INVALID, "nodes.atOnce: not a number from 1 to %d", NODES_MAX);
 	r->nodes_at_once = (int)at_once;
-	r->prefer_no_schedule = json_path_bool(r->spec, "nodes.preferNoSchedule", true);
 	r->node_may_skip = json_path_bool(r->spec, "nodes.maySkip", false);
 	return true;
 }
@@ -251,6 +250,18 @@ unsigned drain_rules_uses(const DrainRules *r)
 	return uses;
 }
 
+/* The rest of the document, beside its rules. NULL: none. */
+static const char *field_beyond_operator(const DrainRules *r)
+{
+	if (!r->hardest_first)
+		return "nodes.order";
+	if (r->nodes_at_once != 1)
+		return "nodes.atOnce";
+	if (r->on_deadline == ON_DEADLINE_SKIP_NODE)
+		return "onDeadline: skipNode";
+	return r->empty_dir ? NULL : "consent.emptyDir: false";
+}
+
 char *drain_rules_beyond_operator(const DrainRules *r)
 {
 	for (size_t i = 0; i < r->n_rules; i++) {
@@ -265,5 +276,5 @@ char *drain_rules_beyond_operator(const DrainRules *r)
 		if (part)
 			return g_strdup_printf("rules[%zu]: %s", i, part);
 	}
-	return r->hardest_first ? NULL : g_strdup("nodes.order");
+	return g_strdup(field_beyond_operator(r));
 }

@@ -35,7 +35,7 @@ typedef struct DrainRules {
 	DrainOnDeadline on_deadline;
 	bool empty_dir, unmanaged, force; /* consent */
 	int nodes_at_once;
-	bool hardest_first, prefer_no_schedule, node_may_skip;
+	bool hardest_first, node_may_skip;
 	DrainCanary canary;
 	DrainRule *rules;
 	size_t n_rules;
@@ -44,8 +44,8 @@ typedef struct DrainRules {
 } DrainRules;
 
 /* spec of a DrainPolicy, defaults filled in or not: deadlines 30m, 26h, 72h, onDeadline hold, no
- * consent but for emptyDir, one node at once, hardestFirst, preferNoSchedule, canary prefer. NULL
- * gives those. INVALID names the field. */
+ * consent but for emptyDir, one node at once, hardestFirst, canary prefer. NULL gives those.
+ * INVALID names the field. */
 DrainRules *drain_rules_parse(const json_t *spec, GError **err) SL_MUST_USE;
 void drain_rules_free(DrainRules *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DrainRules, drain_rules_free)
@@ -66,6 +66,7 @@ typedef enum {
 } DrainUses;
 unsigned drain_rules_uses(const DrainRules *r);
 /* Where another drainer evicts (an operator that knows only budgets) rules beyond evict, skip and
- * waitCompleted, groups and oneAtATime do not bind. Names the first such part, like "rules[2]:
- * deleteAfter"; NULL when there is none. Caller frees. */
+ * waitCompleted, groups and oneAtATime do not bind, nor does who is in work how often, nor the
+ * consent to lose an emptyDir. Names the first such part, like "rules[2]: deleteAfter"; NULL when
+ * there is none. Caller frees. */
 char *drain_rules_beyond_operator(const DrainRules *r);

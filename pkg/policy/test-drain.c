@@ -549,6 +549,10 @@ static void test_uses(void)
 		{ "{\"rules\":[{\"oneAtATime\":true}]}", "rules[0]: oneAtATime",
 			DRAIN_USES_ONE_AT_A_TIME },
 		{ "{\"nodes\":{\"order\":\"byName\"}}", "nodes.order", 0 },
+		{ "{\"nodes\":{\"atOnce\":2}}", "nodes.atOnce", 0 },
+		{ "{\"onDeadline\":\"skipNode\"}", "onDeadline: skipNode", 0 },
+		{ "{\"consent\":{\"emptyDir\":false}}", "consent.emptyDir: false", 0 },
+		{ "{\"consent\":{\"emptyDir\":true},\"onDeadline\":\"hold\"}", NULL, 0 },
 		{ "{\"holds\":[{\"name\":\"q\"}]}", NULL, DRAIN_USES_HOLDS },
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
