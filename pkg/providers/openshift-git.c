@@ -84,6 +84,36 @@ static char *pool_key(const Item *it, const char *pool, const char *to)
 		actuator(it, "poolsFile"), pool, pool, to);
 }
 
+static bool is_in_file(const View *v)
+{
+	const char *code = "";
+	return !git_refusal(v, &code) ||
+	       (strcmp(code, "notFound") != 0 && strcmp(code, "missingFile") != 0);
+}
+
+bool git_holds_pools(Item *it, bool *ret_all)
+{
+	*ret_all = false;
+	if (!target_by_git(target_of(it)) || !actuator(it, "poolsFile"))
+		return true;
+	const View *pools = fact(it, &fact_list, MCP_PATH);
+	if (!pools)
+		return fact_error(it, &fact_list, MCP_PATH) != NULL;
+	bool read = true;
+	size_t i;
+	json_t *p;
+	*ret_all = true;
+	json_array_foreach (json_object_get(pools->json, "items"), i, p) {
+		if (!pool_is_worker(p))
+			continue;
+		g_autofree char *key = pool_key(it, json_path_str(p, "metadata.name", ""), "");
+		const View *v = fact(it, &fact_git, key);
+		read = read && (v || fact_error(it, &fact_git, key));
+		*ret_all = *ret_all && v && is_in_file(v);
+	}
+	return read;
+}
+
 /* Whether the file holds the pool is looked at once: the way does not change under a brake. */
 Way git_pool_way(Item *it, const char *pool, char **ret_key)
 {
@@ -96,9 +126,7 @@ Way git_pool_way(Item *it, const char *pool, char **ret_key)
 		v = fact(it, &fact_git, plain);
 	if (!v)
 		return WAY_UNREAD;
-	const char *code = "";
-	if (git_refusal(v, &code) &&
-		(strcmp(code, "notFound") == 0 || strcmp(code, "missingFile") == 0))
+	if (!is_in_file(v))
 		return WAY_DIRECT;
 	g_autofree char *to = to_branch(it);
 	*ret_key = pool_key(it, pool, to);

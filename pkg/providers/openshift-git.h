@@ -22,6 +22,8 @@ typedef enum {
 	WAY_DIRECT,
 	WAY_GIT, /* *ret_key; caller frees */
 } Way;
+/* Every worker pool stands in poolsFile, so that none is patched. False: a fact is missing. */
+bool git_holds_pools(Item *it, bool *ret_all);
 Way git_pool_way(Item *it, const char *pool, char **ret_key);
 
 /* The newest commit of ours among these rows (NULL-terminated) at this place (NULL: anywhere);

@@ -35,7 +35,7 @@ static bool service_account(const char *user, char **ret_namespace, const char *
 }
 
 /* The reader speaks as the writer: a right of its own for the user and for each group. */
-static void add_impersonation(json_t *out, const json_t *impersonate)
+void rights_add_impersonation(json_t *out, const json_t *impersonate)
 {
 	const char *user = str(impersonate, "user"), *name = user;
 	g_autofree char *ns = NULL;
@@ -58,7 +58,7 @@ json_t *rights_of(const RightRow *rows, const json_t *spec)
 	bool observes = strcmp(json_path_str(spec, "actuator.type", "direct"), "observe") == 0;
 	json_t *out = json_array();
 	if (!observes)
-		add_impersonation(out, json_path(spec, "access.impersonate"));
+		rights_add_impersonation(out, json_path(spec, "access.impersonate"));
 	for (; rows->verbs; rows++) {
 		if ((observes && rows->kind == RIGHT_WRITE) || (rows->when && !rows->when(spec)))
 			continue;

@@ -27,6 +27,8 @@ typedef struct RightRow {
  * to impersonate, then by the table. spec: of a Cluster document. rows end with NULL verbs. New
  * reference. */
 json_t *rights_of(const RightRow *rows, const json_t *spec) SL_MUST_USE;
+/* Adds the rights to speak as impersonate ({"user","groups"}, NULL: nobody). */
+void rights_add_impersonation(json_t *rights, const json_t *impersonate);
 /* Adds these rows in this namespace (and, unless "", of this name), save those that rights cover
  * already: what depends on more than the cluster's own spec. */
 void rights_add(json_t *rights, const RightRow *rows, const char *ns, const char *name);

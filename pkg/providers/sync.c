@@ -506,3 +506,55 @@ void sync_flux_rights(json_t *rights, const json_t *flux)
 	rights_add(rights, kustomization, ns, json_path_str(flux, "kustomization", ""));
 	rights_add(rights, source, ns, "");
 }
+
+static json_t *rights_there(const Target *t)
+{
+	const json_t *argo = sync_spec(t, "argoCD"), *flux = sync_spec(t, "flux");
+	json_t *rights = json_array();
+	rights_add_impersonation(rights, json_path(t->doc, "gitops.spec.access.impersonate"));
+	if (argo)
+		sync_argo_rights(rights, argo);
+	if (flux)
+		sync_flux_rights(rights, flux);
+	return rights;
+}
+
+static void lacks(const Target *t, const json_t *right, json_t *findings)
+{
+	const char *hub = json_path_str(t->doc, "gitops.metadata.name", "?");
+	bool reads = strcmp(json_path_str(right, "as", ""), "reader") == 0 &&
+		     strcmp(json_path_str(right, "verb", ""), "get") == 0;
+	bool needed = reads && !json_path_bool(right, "spare", false);
+	g_autofree char *what = right_text(right);
+	g_autofree char *fix =
+		g_strdup_printf("shiplock rbac --cluster %s prints all that is to be granted", hub);
+	finding_add(findings, needed ? "block" : "warn", "rbac", fix, "not allowed to %s on %s%s",
+		what, hub, reads ? "" : ": no refresh is asked for, which costs waiting");
+}
+
+bool sync_check_rights(Item *it, json_t *findings)
+{
+	const Target *t = target_of(it);
+	g_autoptr(json_t) rights = rights_there(t);
+	bool all = true, mute = false;
+	size_t i;
+	json_t *right;
+	if (!sync_spec(t, "argoCD") && !sync_spec(t, "flux"))
+		return true;
+	json_array_foreach (rights, i, right) {
+		bool writes = strcmp(json_path_str(right, "as", ""), "writer") == 0;
+		bool speaks = strcmp(json_path_str(right, "verb", ""), "impersonate") == 0;
+		if (mute && writes)
+			continue;
+		g_autofree char *key = right_key(right);
+		const View *v = fact(it, &fact_gitops_access, key);
+		/* That it cannot be reached at all is said with its Application. */
+		bool answered = v || fact_error(it, &fact_gitops_access, key);
+		bool lacking = v && !json_path_bool(v->json, "allowed", false);
+		if (lacking)
+			lacks(t, right, findings);
+		mute = mute || (speaks && (lacking || !v));
+		all = all && answered;
+	}
+	return all;
+}

@@ -34,3 +34,6 @@ char *sync_name(const Target *t);
  * another cluster. The refresh only saves waiting. */
 void sync_argo_rights(json_t *rights, const json_t *argo);
 void sync_flux_rights(json_t *rights, const json_t *flux);
+/* Preflight: these rights, where a controller is named; what only the refresh needs is a warning.
+ * False: a fact is missing. */
+bool sync_check_rights(Item *it, json_t *findings);

@@ -13,18 +13,35 @@ KubeClient *target_gitops_client(const Target *t)
 	return name && strcmp(name, t->name) == 0 ? t->kube : t->gitops;
 }
 
+/* NULL: p is answered. */
+static KubeClient *gitops_client(Pending *p)
+{
+	KubeClient *kube = target_gitops_client(p->t);
+	if (!kube)
+		pending_fail(p, p->t->gitops_broken ? p->t->gitops_broken : "no cluster is named");
+	return kube;
+}
+
 static void read_gitops(Site *site, const char *key, FactRead *r)
 {
-	Target *t = site_ctx(site);
-	Pending *p = pending_new(t, r);
-	KubeClient *kube = target_gitops_client(t);
+	Pending *p = pending_new(site_ctx(site), r);
+	KubeClient *kube = gitops_client(p);
 	if (kube)
 		pending_get(p, kube, key);
-	else
-		pending_fail(p, t->gitops_broken ? t->gitops_broken : "no cluster is named");
+}
+
+static void read_gitops_access(Site *site, const char *key, FactRead *r)
+{
+	Pending *p = pending_new(site_ctx(site), r);
+	KubeClient *kube = gitops_client(p);
+	if (kube)
+		target_review(p, kube, key);
 }
 
 const FactRow fact_gitops = { .name = "gitops", .max_age_sec = 2, .read = read_gitops };
+const FactRow fact_gitops_access = {
+	.name = "gitops-access", .max_age_sec = 600, .read = read_gitops_access
+};
 
 /* ---- where a wish stands ---- */
 

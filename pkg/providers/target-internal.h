@@ -29,3 +29,5 @@ void pending_get(Pending *p, KubeClient *kube, const char *path);
 
 /* target-git.c */
 uint64_t target_send_job(Target *t, const ActRequest *r, ActDone *done, void *ud);
+/* Asks what key says (of fact_access) at this server. */
+void target_review(Pending *p, KubeClient *kube, const char *key);

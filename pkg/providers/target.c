@@ -306,20 +306,24 @@ static const char *dash(const char *part)
 	return strcmp(part, "-") == 0 ? NULL : part;
 }
 
-static void read_access(Site *site, const char *key, FactRead *r)
+void target_review(Pending *p, KubeClient *kube, const char *key)
 {
-	Target *t = site_ctx(site);
 	bool write = g_str_has_prefix(key, "w:");
 	g_auto(GStrv) part = g_strsplit(key + (write ? 2 : 0), " ", 0);
 	g_assert(g_strv_length(part) == 5);
 	g_auto(GStrv) resource = g_strsplit(part[2], "/", 2);
 	g_autoptr(json_t) review = kube_access_review_body(
 		part[0], dash(part[1]), resource[0], resource[1], dash(part[3]), dash(part[4]));
-	Pending *p = pending_new(t, r);
-	if (broken(p))
-		return;
 	p->call = kube_access_review(
-		t->kube, review, write ? KUBE_AS_WRITER : KUBE_AS_READER, on_review, p);
+		kube, review, write ? KUBE_AS_WRITER : KUBE_AS_READER, on_review, p);
+}
+
+static void read_access(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	if (!broken(p))
+		target_review(p, t->kube, key);
 }
 
 const FactRow fact_access = { .name = "access", .max_age_sec = 600, .read = read_access };

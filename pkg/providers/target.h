@@ -114,6 +114,7 @@ KubeClient *target_gitops_client(const Target *t);
 /* An object of that cluster, by its path. */
 #define GITOPS_PREFIX "gitops:" /* before the path of a request: it goes there too */
 extern const FactRow fact_gitops;
+extern const FactRow fact_gitops_access; /* as fact_access */
 
 /* A request with this method is one for the worker: body without the members that git_access
  * gives. */

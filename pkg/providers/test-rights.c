@@ -48,7 +48,7 @@ static void test_actuators(void)
 		{ "{\"actuator\": {\"type\": \"direct\"}}", true, true, true, true },
 		{ "{\"actuator\": {\"type\": \"observe\"}}", false, false, false, false },
 		{ "{\"actuator\": {\"type\": \"git\"}}", true, true, true, true },
-		{ "{\"actuator\": {\"type\": \"git\", \"poolsFile\": \"p.yaml\"}}", true, false,
+		{ "{\"actuator\": {\"type\": \"git\", \"poolsFile\": \"p.yaml\"}}", true, true,
 			true, true },
 		{ "{\"actuator\": {\"type\": \"git\", \"acksFile\": \"k.yaml\"}}", true, true,
 			false, true },
