@@ -1,5 +1,6 @@
 """Clusters that a real Argo CD owns: what direct refuses, what git does through it."""
 
+import json
 import os
 
 from rangelib import product
@@ -7,6 +8,19 @@ from rangelib.gitserver import git
 from rangelib.gitops import ArgoFleet
 from rangelib.harness import check, equal, test
 from rangelib.upgrade import FROM, TO, RangeFleet, freeze_when, gates, plan, stands_at
+from rangelib.wait import Timeout, wait_for
+from test_rights import (
+    GROUP,
+    LAG_SEC,
+    PLURALS,
+    USER,
+    WRITER,
+    check_identity,
+    each_right,
+    put,
+    text_of,
+    without,
+)
 
 NEEDS = ["argocd", "prometheus", "git", "binaries:shiplock,shiplockd,shiplock-sim,shiplock-worker"]
 REVERTED_SEC = 20.0
@@ -55,33 +69,134 @@ def versions(f, cluster, user):
 
 def never_fought(f, cluster, want):
     """Argo CD alone writes the order, each version once, and nobody undoes anything."""
+    us = f.user or "shiplock"
     equal(versions(f, cluster, "argocd"), want, "orders of Argo CD")
-    equal(versions(f, cluster, "shiplock"), [], "orders of ours")
-    ours = [w for w in writers(cluster, "shiplock") if "spec" in w.body]
+    equal(versions(f, cluster, us), [], "orders of ours")
+    ours = [w for w in writers(cluster, us) if "spec" in w.body]
     equal(ours, [], "spec of ClusterVersion written by us")
 
 
+def folder_of(f, docs, acks=()):
+    """A folder with these documents, the gates and a plan, for the command line."""
+    path = os.path.join(f.t.folder, "documents", "all.yaml")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(product.documents(*docs, gates(), plan_with(f, acks)))
+    return os.path.dirname(path)
+
+
+def plan_with(f, acks):
+    up = plan(f.names)
+    if acks:
+        up["spec"]["target"]["acks"] = list(acks)
+    return up
+
+
+def bare_documents(f):
+    """Everything is written as another identity, on the hub too."""
+    docs = f.documents()
+    for d in docs:
+        d["spec"]["access"]["impersonate"] = {"user": WRITER, "groups": [GROUP]}
+    return docs
+
+
+def grant(cluster, folder):
+    """Applies what `shiplock rbac` prints for this cluster; returns the objects."""
+    done = product.cli("rbac", "--cluster", cluster.name, "--user", USER, "-o", "json", folder)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    objects = json.loads(done.stdout)["items"]
+    for o in objects:
+        plural, m = PLURALS[o["kind"]], o["metadata"]
+        ns = m.get("namespace")
+        if ns and not cluster.client.find("namespaces", ns):  # the hub has no operators of its own
+            cluster.client.create("namespaces", {"metadata": {"name": ns}})
+        if not cluster.client.find(plural, m["name"], ns):
+            cluster.client.create(plural, o)
+    return objects
+
+
+def lacks_of(folder):
+    """Exit code of `shiplock plan`, and the rights that it misses."""
+    done = product.cli("plan", "up", folder, "-o", "json", timeout=60)
+    check(done.stdout, done.stderr)
+    (entry,) = json.loads(done.stdout)["clusters"]
+    return done.returncode, [x for x in entry["findings"] if x["code"] == "rbac"]
+
+
+def wait_clean(folder):
+    """Until an API server has seen every role."""
+    seen = {}
+
+    def clean():
+        seen["last"] = lacks_of(folder)
+        return seen["last"] == (0, [])
+
+    try:
+        wait_for("the preflight is clean", clean, LAG_SEC)
+    except Timeout as e:
+        raise Timeout(f"{e}: {seen['last']}") from None
+
+
+def check_each_hub_right(f, folder, objects):
+    """What our work needs on the hub, taken away one right at a time; the refresh only warns."""
+    n = 0
+    for role, index, verb in each_right(objects):
+        what = text_of(role["rules"][index], verb)
+        if "argoproj.io" not in what and verb != "impersonate":
+            continue
+        put(f.hub, without(role, index, verb))
+        told = f"not allowed to {what}"
+        seen = {}
+
+        def missed():
+            seen["code"], seen["findings"] = lacks_of(folder)
+            lacking = [x["message"] for x in seen["findings"] if x["code"] == "rbac"]
+            return any(told in x and f"on {f.hub.name}" in x for x in lacking)
+
+        wait_for(f"{what} on the hub is missed", missed, LAG_SEC, poll=0.1)
+        needed = what == "get applications.argoproj.io"
+        equal(seen["code"], 5 if needed else 0, f"exit code without {what}: {seen['findings']}")
+        put(f.hub, role)
+        n += 1
+    equal(n, 5, "rights on the hub: Application read and refreshed, project, user and group")
+
+
+ACK = "ack-4.20-kube-1.34-api-removals-in-4.21"
+
+
 @test(
-    "git: a cluster goes up through Argo CD, with its pools, and nobody fights",
+    "git: a cluster goes up through Argo CD, with pools and acknowledgements and the rights of "
+    "shiplock rbac alone, and nobody fights",
     needs=["own-clusters:2", *NEEDS],
     timeout=240,
 )
 def test_up(t):
-    f = ArgoFleet(t, pools=True)
-    c = f.clusters[0]
-    f.begin()
+    f = ArgoFleet(t, pools=True, acks=True, user=USER)
+    c, docs = f.clusters[0], bare_documents(f)
+    folder = folder_of(f, docs, [ACK])
+    grant(c, folder)
+    hub = grant(f.hub, folder)
+    wait_clean(folder)
+    check_each_hub_right(f, folder, hub)
+    wait_clean(folder)
+    f.push(*docs, gates(), plan_with(f, [ACK]))
+    f.start()
     f.wait_rest(200)
     equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
     stands_at(c.client, TO)
+    check_identity(c)
+    acks = c.client.get("configmaps", "admin-acks", "openshift-config")["data"]
+    equal(acks, {"ack-of-old": "true", ACK: "true"}, "acknowledgements")
     subjects = [
+        f"{c.name}: acknowledge {ACK}",
         f"{c.name}: pause pool worker for the update",
         f"{c.name}: update to OpenShift {TO}",
         f"{c.name}: release pool worker",
     ]
     equal(f.commits(), subjects, "commits")
     never_fought(f, c, [TO])
-    pools = c.audit.writes(resource="machineconfigpools", user="shiplock")
-    equal(pools, [], "writes of ours on pools")
+    for resource in ("machineconfigpools", "configmaps"):
+        equal(c.audit.writes(resource=resource, user=USER), [], f"writes of ours on {resource}")
     message = f.message(2)
     for words in ("Fleet range, run up#1", f"Shiplock-Cluster: {c.name}", f"Shiplock-Target: {TO}",
                   "Shiplock-Approved-By: nobody"):
@@ -89,17 +204,14 @@ def test_up(t):
     text = f.text(c)
     check(text.startswith(f"# {c.name}: the version that"), f"comments are gone: {text}")
     check(f"version: {TO}    # was ordered on the second Tuesday" in text, f"the line: {text}")
-    check("refresh" in str(f.hub.audit.writes(user="shiplock", resource="applications")[0].body),
-          "no refresh was asked for")
+    asked = f.hub.audit.writes(user=USER, resource="applications")
+    check(asked and "refresh" in str(asked[0].body), "no refresh was asked for")
+    equal(asked[0].event["impersonatedUser"]["username"], WRITER, "the refresh is written as")
 
 
 def planned(f):
     """What `shiplock plan` prints of the fleet's documents."""
-    path = os.path.join(f.t.folder, "documents", "all.yaml")
-    os.makedirs(os.path.dirname(path))
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(product.documents(*f.documents(), gates(), plan(f.names)))
-    done = product.cli("plan", "up", os.path.dirname(path), timeout=60)
+    done = product.cli("plan", "up", folder_of(f, f.documents()), timeout=60)
     equal(done.returncode, 0, done.stdout + done.stderr)
     return done.stdout
 

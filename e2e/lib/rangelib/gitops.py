@@ -31,6 +31,15 @@ metadata: {name: worker}
 spec:
   paused: false  # never by hand
 """
+ACKS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: admin-acks
+  namespace: openshift-config
+data:
+  ack-of-old: "true"   # given in spring
+"""
 ADOPT_SEC = 60.0
 
 
@@ -55,22 +64,37 @@ def reader_role(refresh):
 class ArgoFleet(RangeFleet):
     """Clusters under Argo CD. config: their repository; folder(cluster): where its files lie."""
 
-    def __init__(self, t, argocd=None, pools=False, refresh=True, file=True, **options):
-        """argocd: options of the server. pools: pool worker is in Git too. refresh: our user may
-        annotate Applications. file: the documents name the file with the ClusterVersion."""
+    def __init__(
+        self,
+        t,
+        argocd=None,
+        pools=False,
+        acks=False,
+        refresh=True,
+        file=True,
+        user=None,
+        **options,
+    ):
+        """argocd: options of the server. pools, acks: they are in Git too. refresh: our user may
+        annotate Applications. file: the documents name the file with the ClusterVersion. user: we
+        are this one everywhere, who may nothing yet."""
         self.hub = t.clusters[-1]
         t.clusters = t.clusters[:-1]
-        self.pools = pools
-        self.file = file
-        self.hub.client.create("clusterroles", reader_role(refresh))
-        self.hub.client.create("clusterrolebindings", rbac.binding("shiplock", READER, "argocd"))
-        super().__init__(t, **options)
+        self.pools, self.acks, self.file, self.user = pools, acks, file, user
+        if not user:
+            binding = rbac.binding("shiplock", READER, "argocd")
+            self.hub.client.create("clusterroles", reader_role(refresh))
+            self.hub.client.create("clusterrolebindings", binding)
+        kubeconfigs = {c.name: c.kubeconfigs[user] for c in t.clusters} if user else None
+        super().__init__(t, kubeconfigs=kubeconfigs, **options)
         self.config = t.git.repository(f"config-{self.hub.name}")
         self.url = t.git.http.url(self.config)
         self.argocd = t.argocd(self.hub, **(argocd or {}))
         files = {f"{self.folder(c)}/clusterversion.yaml": self.manifest(c) for c in self.clusters}
         if pools:
             files.update({f"{self.folder(c)}/pools.yaml": POOLS for c in self.clusters})
+        if acks:
+            files.update({f"{self.folder(c)}/acks.yaml": ACKS for c in self.clusters})
         self.config.commit(files, "as the clusters are")
         self.adopted = self.config.head()
         for c in self.clusters:
@@ -126,6 +150,7 @@ class ArgoFleet(RangeFleet):
             "repository": self.url,
             **({"file": f"{self.folder(cluster)}/clusterversion.yaml"} if self.file else {}),
             **({"poolsFile": f"{self.folder(cluster)}/pools.yaml"} if self.pools else {}),
+            **({"acksFile": f"{self.folder(cluster)}/acks.yaml"} if self.acks else {}),
             "sync": {"argoCD": argo, "timeout": "20s"},
             **more,
         }
@@ -136,7 +161,10 @@ class ArgoFleet(RangeFleet):
         for d, c in zip(docs, self.clusters):
             if git:
                 d["spec"]["actuator"] = self.actuator(c, **(actuator or {}))
-        return [*docs, product.cluster_document(self.hub)]
+        hub = product.cluster_document(self.hub)
+        if self.user:
+            hub["spec"]["access"]["kubeconfig"]["file"] = self.hub.kubeconfigs[self.user]
+        return [*docs, hub]
 
     def wait_object(self, cluster, what, condition, timeout=ADOPT_SEC):
         """Waits until condition(ClusterVersion) holds."""
