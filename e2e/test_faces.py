@@ -219,6 +219,21 @@ def test_planted(t):
     planted.nowhere(d, run, secrets)
 
 
+def _held_metrics(d, cluster, state):
+    """Of a held cluster in this state: each series with its value; others of its kind are 0."""
+    status, text = d.get_web("/metrics")
+    equal(status, 200, "/metrics")
+    states = re.findall(rf'^shiplock_cluster_state{{cluster="{cluster}",state="([a-z-]+)"}} 1$',
+                        text, re.M)
+    equal(states, [state], "states of the cluster that are 1")
+    for want in (
+        rf'shiplock_hold_seconds{{cluster="{cluster}",cause="pause"}} \d+',
+        rf'shiplock_act_total{{cluster="{cluster}",act="set-version",result="done"}} 1',
+    ):
+        check(re.search(f"^{want}$", text, re.M), f"{want} in the metrics:\n{text[:3000]}")
+    return text
+
+
 def _metrics(d):
     status, text = d.get_web("/metrics")
     equal(status, 200, "/metrics")
@@ -481,11 +496,17 @@ def test_orders(t):
     text = ok(cli(d, "status"), "status")
     check("NEEDS YOU" in text and "power work" in text, text)
     check("power work" in ok(cli(d, "why", FIRST), "why"), "why says who paused")
+    _held_metrics(d, FIRST, "control-plane")
     twice = cli(d, "pause", FIRST)
     check(twice.returncode == 1 and "shiplock: pause: " in twice.stderr, twice.stderr)
     ok(cli(d, "resume", FIRST), "resume")
     wait_run(d, "it goes on", in_state(FIRST, "cp-soak", "nodes", "verify", "soak"))
+    verdict = rf'^shiplock_gate_verdict{{cluster="{FIRST}",gate="[a-z-]+",verdict="PASS"}} 1$'
+    wait_for("a gate's verdict is a series",
+             lambda: re.search(verdict, d.get_web("/metrics")[1], re.M), 60)
     ok(cli(d, "pause", "--fleet", "--reason", "enough"), "pause --fleet")
+    check(re.search(r'^shiplock_hold_seconds{cause="pause"} \d+$', d.get_web("/metrics")[1], re.M),
+          "the pause of the fleet is a series")
     check("shiplock resume --fleet" in ok(cli(d, "status"), "status"), "fleet pause is shown")
     wrong = cli(d, "rollback", "--yes", "other", FIRST)
     equal(wrong.returncode, 64, "rollback with another name")

@@ -37,15 +37,46 @@ static void add_state(Fleet *f, GString *s, const Item *c)
 	}
 }
 
+/* Of a cluster, a run, or with neither name the fleet: those that stand for nothing are left out.
+ */
+static void hold_series(
+	Fleet *f, GString *s, const char *what, const char *name, const char *cause, int64_t since)
+{
+	int64_t sec = (loop_wall_usec(f->o.loop) - since) / SL_USEC_PER_SEC;
+	g_string_append(s, "shiplock_hold_seconds{");
+	if (what) {
+		g_string_append_printf(s, "%s=\"", what);
+		label(s, name);
+		g_string_append(s, "\",");
+	}
+	g_string_append_printf(s, "cause=\"%s\"} %" G_GINT64_FORMAT "\n", cause, MAX(sec, 0));
+}
+
+static void holds_of(Fleet *f, GString *s, const char *what, const Item *it)
+{
+	for (size_t i = 0; i < item_n_holds(it); i++) {
+		const Hold *h = item_hold(it, i);
+		hold_series(f, s, what, item_name(it), h->cause, h->since_wall_usec);
+	}
+}
+
 static void add_holds(Fleet *f, GString *s, const Item *c)
 {
-	for (size_t i = 0; i < item_n_holds(c); i++) {
-		const Hold *h = item_hold(c, i);
-		int64_t sec = (loop_wall_usec(f->o.loop) - h->since_wall_usec) / SL_USEC_PER_SEC;
-		g_string_append(s, "shiplock_hold_seconds{cluster=\"");
-		label(s, item_name(c));
-		g_string_append_printf(
-			s, "\",cause=\"%s\"} %" G_GINT64_FORMAT "\n", h->cause, MAX(sec, 0));
+	holds_of(f, s, "cluster", c);
+}
+
+/* A run that ended holds whatever would start while nobody has answered its rollback. */
+static void add_run_holds(Fleet *f, GString *s)
+{
+	char text[SCHEDULE_TEXT_MAX];
+	holds_of(f, s, NULL, saga_root(f->saga));
+	for (size_t i = 0; i < fleet_n_runs(f); i++) {
+		const Item *run = fleet_nth_run(f, i);
+		if (run_is_live(run))
+			holds_of(f, s, "run", run);
+		else if (run_stops_fleet(run, text))
+			hold_series(f, s, "run", item_name(run), "fleet-stopped",
+				item_since_wall_usec(run));
 	}
 }
 
@@ -131,8 +162,10 @@ char *fleet_metrics(Fleet *f)
 	header(s, "shiplock_cluster_state", "gauge",
 		"1 for the state that a cluster of a live run is in.");
 	each_cluster(f, s, add_state);
-	header(s, "shiplock_hold_seconds", "gauge", "How long a cluster is held, by cause.");
+	header(s, "shiplock_hold_seconds", "gauge",
+		"How long a cluster, a run or (without either) the fleet is held, by cause.");
 	each_cluster(f, s, add_holds);
+	add_run_holds(f, s);
 	header(s, "shiplock_gate_verdict", "gauge",
 		"1 for the newest verdict of a gate in the present state.");
 	each_cluster(f, s, add_verdicts);
