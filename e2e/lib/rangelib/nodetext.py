@@ -17,7 +17,7 @@ def program():
     return path
 
 
-def node_text(name, **arguments):
+def node_text(name, /, **arguments):
     """The text of this name (test-kubeadm-texts.c has them) with these arguments."""
     argv = [program(), "--text", name, json.dumps(arguments)]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
