@@ -107,7 +107,7 @@ static inline char **root_environment(const Root *r)
 	char **env = g_get_environ();
 	env = g_environ_setenv(env, "ROOT", r->dir, true);
 	env = g_environ_setenv(env, "PATH", path, true);
-	return g_environ_setenv(env, "SHIPLOCK_POLL", "0.01", true);
+	return g_environ_setenv(env, "SHIPLOCK_POLL", "0", true);
 }
 
 static inline Said root_run(const Root *r, const char *text)

@@ -1,5 +1,5 @@
 /* How software comes to a node. Binaries for real in a prepared tree; of apt and dnf what they are
- * told, with stand-ins (a real apt: e2e/test_kubeadm_node.py). */
+ * told, with stand-ins (a real apt: e2e/test_node_apt.py). */
 #include "providers/kubeadm-software.h"
 #include "providers/test-kubeadm-crash.h"
 
@@ -188,6 +188,151 @@ static void test_values(void)
 		g_assert_cmpstr(software_find(methods[i])->method, ==, methods[i]);
 }
 
+/* rpm and dnf over files rpm-NAME that hold the installed versions, one a line. */
+static void prepare_dnf(Root *r, const char *version)
+{
+	root_program(
+		r, "rpm", "for n; do :; done; f=$ROOT/rpm-$n\n[ -e \"$f\" ] || exit 1\ncat \"$f\"");
+	root_program(r, "dnf",
+		"echo \"dnf $*\" >>\"$ROOT/log\"\n"
+		"[ ! -e \"$ROOT/broken\" ] || { echo 'no match' >&2; exit 1; }\n"
+		"case \"$*\" in *tsflags=test*) exit 0 ;; esac\n"
+		"for w; do case $w in\n"
+		"--duplicates) for n; do :; done; tail -n 1 \"$ROOT/rpm-$n\" >\"$ROOT/x\"; "
+		"mv \"$ROOT/x\" \"$ROOT/rpm-$n\" ;;\n"
+		"kube*-[0-9]*) echo \"${w#*-}\" >\"$ROOT/rpm-${w%%-*}\" ;;\nesac; done");
+	g_autofree char *line = g_strconcat(version, "\n", NULL);
+	for (size_t i = 0; i < G_N_ELEMENTS(programs); i++) {
+		g_autofree char *name = g_strconcat("rpm-", programs[i], NULL);
+		root_write(r, name, line);
+	}
+	root_write(r, "etc/yum.repos.d/other.repo", "[other]\nbaseurl=https://other/v1.35/rpm/\n");
+	root_write(r, "etc/yum.repos.d/k.repo",
+		"[kubernetes]\nbaseurl=https://p.example/v1.35/rpm/\n"
+		"gpgkey=https://p.example/v1.35/rpm/repodata/repomd.xml.key\nexclude=kubelet\n");
+}
+
+static json_t *dnf_software(void)
+{
+	return json_pack(
+		"{s:s, s:s}", "method", "dnf", "source", "https://p.example/v{{minor}}/rpm/");
+}
+
+static char *dnf_install_text(const char *version, unsigned what)
+{
+	g_autoptr(json_t) s = dnf_software();
+	return software_find("dnf")->install(s, version, what);
+}
+
+/* What dnf was told since the last look. */
+static void expect_log(const Root *r, const char *want)
+{
+	expect_file(r, "log", want);
+	root_remove(r, "log");
+}
+
+#define DNF "dnf -q -y --disableexcludes=all "
+
+static void test_dnf(void)
+{
+	Root r;
+	root_begin(&r);
+	prepare_dnf(&r, "1.35.4");
+	root_expect(&r, dnf_install_text("v1.36.3", SOFTWARE_KUBEADM), true, "kubeadm is 1.36.3");
+	expect_log(&r, DNF "--refresh install kubeadm-1.36.3\n");
+	expect_file(&r, "etc/yum.repos.d/k.repo",
+		"[kubernetes]\nbaseurl=https://p.example/v1.36/rpm/\n"
+		"gpgkey=https://p.example/v1.36/rpm/repodata/repomd.xml.key\nexclude=kubelet\n");
+	expect_file(
+		&r, "etc/yum.repos.d/other.repo", "[other]\nbaseurl=https://other/v1.35/rpm/\n");
+	root_expect(&r, dnf_install_text("1.36.3", SOFTWARE_KUBELET), true, NULL);
+	expect_log(&r, DNF "--refresh install kubelet-1.36.3 kubectl-1.36.3\n");
+	root_expect(&r, dnf_install_text("1.36.3", SOFTWARE_KUBELET), true, "kubelet is 1.36.3");
+	g_assert_false(root_has(&r, "log")); /* it is there already */
+	root_remove(&r, "rpm-kubectl");
+	root_expect(
+		&r, dnf_install_text("1.35.4", SOFTWARE_KUBELET | SOFTWARE_KUBEADM), true, NULL);
+	expect_log(&r, DNF "--refresh downgrade kubeadm-1.35.4 kubelet-1.35.4\n");
+	g_assert_false(root_has(&r, "etc/yum.repos.d/shiplock.repo"));
+	root_end(&r);
+}
+
+static void test_dnf_half(void)
+{
+	Root r;
+	root_begin(&r);
+	prepare_dnf(&r, "1.35.4");
+	root_write(&r, "rpm-kubelet", "1.35.4\n1.36.3\n");
+	root_expect(&r, dnf_install_text("1.36.3", SOFTWARE_KUBELET), true, "kubelet is 1.36.3");
+	expect_log(
+		&r, DNF "remove --duplicates kubelet\n" DNF "--refresh install kubectl-1.36.3\n");
+	root_remove(&r, "etc/yum.repos.d/k.repo");
+	root_expect(&r, dnf_install_text("1.36.3", SOFTWARE_KUBEADM), true, NULL);
+	expect_file(&r, "etc/yum.repos.d/shiplock.repo",
+		"[shiplock]\nname=Kubernetes\nbaseurl=https://p.example/v1.36/rpm/\nenabled=1\n"
+		"gpgcheck=1\ngpgkey=https://p.example/v1.36/rpm/repodata/repomd.xml.key\n"
+		"exclude=kubelet kubeadm kubectl\n");
+	root_write(&r, "broken", "");
+	root_expect(&r, dnf_install_text("1.35.4", SOFTWARE_KUBEADM), false,
+		"dnf downgrade kubeadm-1.35.4 failed; its words stand above");
+	root_end(&r);
+}
+
+static void test_dnf_simulate(void)
+{
+	Root r;
+	root_begin(&r);
+	prepare_dnf(&r, "1.35.4");
+	root_write(&r, "rpm-kubeadm", "1.37.0\n");
+	g_autoptr(json_t) s = dnf_software();
+	root_expect(&r, software_find("dnf")->simulate(s, "1.36.3"), true, "1.36.3 can be had");
+	g_autofree char *log = root_read(&r, "log");
+	g_auto(GStrv) lines = g_strsplit(log, "\n", -1);
+	g_assert_cmpint(g_strv_length(lines), ==, 3);
+	for (int i = 0; i < 2; i++) {
+		g_assert_nonnull(strstr(lines[i], "--setopt=tsflags=test "));
+		g_assert_nonnull(strstr(
+			lines[i], "--repofrompath=shiplock-look,https://p.example/v1.36/rpm/ "));
+	}
+	g_assert_true(g_str_has_suffix(lines[0], " install kubelet-1.36.3 kubectl-1.36.3"));
+	g_assert_true(g_str_has_suffix(lines[1], " downgrade kubeadm-1.36.3"));
+	g_autofree char *repo = root_read(&r, "etc/yum.repos.d/k.repo");
+	g_assert_nonnull(strstr(repo, "v1.35"));
+	root_write(&r, "broken", "");
+	root_expect(&r, software_find("dnf")->simulate(s, "1.36.3"), false,
+		"the packages of 1.36.3 cannot be installed");
+	root_end(&r);
+}
+
+/* The address stands in many shapes on nodes; what is not that repository stays. */
+static void test_switch(void)
+{
+	static const struct {
+		const char *name, *before, *after;
+	} cases[] = {
+		{ "a list", "deb [signed-by=/k] https://p.example/v1.35/rpm/ /\n",
+			"deb [signed-by=/k] https://p.example/v1.36/rpm/ /\n" },
+		{ "deb822", "Types: deb\nURIs: https://p.example/v1.35/rpm/\nSuites: /\n",
+			"Types: deb\nURIs: https://p.example/v1.36/rpm/\nSuites: /\n" },
+		{ "two minors back", "deb https://p.example/v1.9/rpm/ /\n",
+			"deb https://p.example/v1.36/rpm/ /\n" },
+		{ "not a dot but any byte", "deb https://pXexample/v1.35/rpm/ /\n",
+			"deb https://pXexample/v1.35/rpm/ /\n" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_test_message("%s", cases[i].name);
+		Root r;
+		root_begin(&r);
+		prepare_dnf(&r, "1.35.4");
+		root_write(&r, "etc/yum.repos.d/k.repo", cases[i].before);
+		root_expect(&r, dnf_install_text("1.36.3", SOFTWARE_KUBEADM), true, NULL);
+		expect_file(&r, "etc/yum.repos.d/k.repo", cases[i].after);
+		g_assert_cmpint(root_has(&r, "etc/yum.repos.d/shiplock.repo"), ==,
+			g_str_equal(cases[i].before, cases[i].after));
+		root_end(&r);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -198,5 +343,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/software/bad-binaries", test_bad_binaries);
 	g_test_add_func("/software/digest-text", test_digest_text);
 	g_test_add_func("/software/crash", test_crash);
+	g_test_add_func("/software/dnf", test_dnf);
+	g_test_add_func("/software/dnf-half", test_dnf_half);
+	g_test_add_func("/software/dnf-simulate", test_dnf_simulate);
+	g_test_add_func("/software/switch", test_switch);
 	return g_test_run();
 }
