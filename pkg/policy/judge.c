@@ -264,16 +264,25 @@ static bool is_dark(const Gate *g, const Look *looks, size_t n, GateJudgement *j
 	return false;
 }
 
+/* Looks go on until the soak is over, beyond as many as are needed. */
+static void passed_text(const GateJudgement *j, const Gate *g, char *text, size_t size)
+{
+	if (j->n_pass > g->count)
+		g_snprintf(text, size, "%d passing looks, %d needed", j->n_pass, g->count);
+	else
+		g_snprintf(text, size, "%d of %d passing looks", j->n_pass, g->count);
+}
+
 static void running(GateJudgement *j, const Gate *g, int64_t left_usec, const char *why)
 {
 	g_autofree char *left = sl_duration_human(MAX(left_usec, 0) / USEC);
+	char passed[GATE_TEXT_MAX];
+	passed_text(j, g, passed, sizeof passed);
 	j->state = GATE_STATE_RUNNING;
 	if (left_usec > 0)
-		g_snprintf(j->reason, sizeof j->reason, "%d of %d passing looks, %s %s", j->n_pass,
-			g->count, left, why);
+		g_snprintf(j->reason, sizeof j->reason, "%s, %s %s", passed, left, why);
 	else
-		g_snprintf(
-			j->reason, sizeof j->reason, "%d of %d passing looks", j->n_pass, g->count);
+		g_snprintf(j->reason, sizeof j->reason, "%s", passed);
 }
 
 /* The soak is over: PASS, or one more look, or nothing clear after a fair number of looks. */
@@ -286,8 +295,9 @@ static void judge_end(const Gate *g, const Look *looks, size_t n, GateJudgement 
 	if (j->n_pass >= g->count && unclear <= g->inconclusive_limit && newest_has_data) {
 		j->state = GATE_STATE_PASS;
 		j->next_look_usec = INT64_MAX;
-		g_snprintf(j->reason, sizeof j->reason, "PASS: %d of %d passing looks", j->n_pass,
-			g->count);
+		char passed[GATE_TEXT_MAX];
+		passed_text(j, g, passed, sizeof passed);
+		g_snprintf(j->reason, sizeof j->reason, "PASS: %s", passed);
 		return;
 	}
 	int fair = g->count + g->failure_limit + g->inconclusive_limit;

@@ -123,6 +123,23 @@ static void test_never_merged(void)
 	run_cases(cases, G_N_ELEMENTS(cases));
 }
 
+/* In a soak the looks go on beyond what is needed. */
+static void test_counted(void)
+{
+	g_autoptr(Gate) g = parse("{" Q ",\"count\":2,\"interval\":\"30s\"}");
+	Look looks[4];
+	for (int i = 0; i < 4; i++)
+		looks[i] = (Look){ (30 * i + 1) * SEC, LOOK_PASS, 0 };
+	GateJudgement j = gate_judge(g, looks, 1, 0, 150 * SEC, 31 * SEC);
+	g_assert_cmpstr(j.reason, ==, "1 of 2 passing looks, 1m59s of soak left");
+	j = gate_judge(g, looks, 4, 0, 150 * SEC, 92 * SEC);
+	g_assert_cmpstr(j.reason, ==, "4 passing looks, 2 needed, 58s of soak left");
+	j = gate_judge(g, looks, 4, 0, 92 * SEC, 93 * SEC);
+	g_assert_cmpstr(j.reason, ==, "PASS: 4 passing looks, 2 needed");
+	j = gate_judge(g, looks, 2, 0, 32 * SEC, 33 * SEC);
+	g_assert_cmpstr(j.reason, ==, "PASS: 2 of 2 passing looks");
+}
+
 /* G46: what was seen before the settle time counts for nothing, not even FAIL. */
 static void test_settle(void)
 {
@@ -342,6 +359,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/judge/limits", test_limits);
 	g_test_add_func("/judge/never-merged", test_never_merged);
+	g_test_add_func("/judge/counted", test_counted);
 	g_test_add_func("/judge/settle", test_settle);
 	g_test_add_func("/judge/replay", test_replay);
 	g_test_add_func("/judge/look", test_look);
