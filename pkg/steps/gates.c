@@ -328,6 +328,13 @@ static void note_pause(Item *it, Batch *b)
 			(json_int_t)cluster_paused_usec(it)));
 }
 
+/* Goes wherever the reason goes: holds, notices, reports. Caller frees. */
+static char *with_runbook(const Gate *g, const char *reason)
+{
+	return g->runbook ? g_strdup_printf("%s; runbook: %s", reason, g->runbook)
+			  : g_strdup(reason);
+}
+
 StepResult gates_run(
 	Item *it, int64_t now, Batch *b, GateWhen when, int64_t soak_sec, GateSum *ret_sum)
 {
@@ -348,13 +355,13 @@ StepResult gates_run(
 		item_set_reason(it, "gate %s: %s", gates[d]->name, js[d].reason);
 	else
 		item_set_reason(it, "soak");
+	g_autofree char *why = d < r.n ? with_runbook(gates[d], js[d].reason) : NULL;
 	if (ret_sum->state == GATE_STATE_FAIL)
-		return cluster_failed(it, now, b, ret_sum->on_fail, gates[d]->name, js[d].reason);
+		return cluster_failed(it, now, b, ret_sum->on_fail, gates[d]->name, why);
 	if (r.busy) /* what a look makes is decided in the next turn, from its record */
 		return step_read(it);
 	if (ret_sum->state == GATE_STATE_HELD) { /* looks go on: it clears itself */
-		StepResult hold =
-			step_hold(it, "gate", "gate %s: %s", gates[d]->name, js[d].reason);
+		StepResult hold = step_hold(it, "gate", "gate %s: %s", gates[d]->name, why);
 		hold.until_usec = wait_for_looks(it, now, ends, ret_sum, d < r.n ? gates[d] : NULL)
 					  .until_usec;
 		return hold;
