@@ -226,11 +226,20 @@ void gate_free(Gate *g)
 	g_free(g);
 }
 
+const char *gate_unsupported(const Gate *g)
+{
+	bool kind = g->kind == GATE_QUERY || g->kind == GATE_INVARIANT || g->kind == GATE_HTTP ||
+		    g->kind == GATE_JOB;
+	if (!kind)
+		return "";
+	if (g->when & WHEN_NODE)
+		return " in phase node";
+	return g->kind == GATE_JOB && (g->when & WHEN_PREFLIGHT) ? " in phase preflight" : NULL;
+}
+
 bool gate_supported(const Gate *g)
 {
-	return g->kind == GATE_QUERY || g->kind == GATE_INVARIANT ||
-	       (g->kind == GATE_HTTP && !(g->when & WHEN_NODE)) ||
-	       (g->kind == GATE_JOB && !(g->when & (WHEN_NODE | WHEN_PREFLIGHT)));
+	return gate_unsupported(g) == NULL;
 }
 
 GateOnFail gate_consequence(GateOnFail of_gate, GateOnFail of_plan)

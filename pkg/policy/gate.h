@@ -86,6 +86,8 @@ void gate_free(Gate *g);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gate, gate_free)
 /* False for the kinds that have no effect yet; a run that uses one is refused. */
 bool gate_supported(const Gate *g);
+/* What of it has no effect yet: " in phase node", or "" for its whole kind; NULL: all has. */
+const char *gate_unsupported(const Gate *g);
 const char *gate_kind_name(GateKind kind);
 /* "cp-soak" to its bit; 0 when it is none. */
 unsigned gate_when_parse(const char *name);

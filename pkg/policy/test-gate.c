@@ -109,6 +109,31 @@ static void test_full(void)
 	g_assert_cmpstr(pass, ==, "atMost 0.01");
 }
 
+/* A phase that nobody asks in would be a gate that cannot fail. */
+static void test_phases(void)
+{
+	static const struct {
+		const char *json, *unsupported;
+	} cases[] = {
+		{ "\"when\":[\"verify\"],\"job\":{}}", NULL },
+		{ "\"when\":[\"preflight\",\"verify\"],\"job\":{}}", " in phase preflight" },
+		{ "\"when\":[\"node\"],\"job\":{}}", " in phase node" },
+		{ "\"when\":[\"verify\",\"node\"],\"invariant\":\"nodes\"}", " in phase node" },
+		{ "\"when\":[\"node\"],\"http\":{}}", " in phase node" },
+		{ "\"when\":[\"preflight\"],\"http\":{}}", NULL },
+		{ "\"when\":[\"preflight\"],\"alerts\":{}}", "" },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) err = NULL;
+		g_autofree char *json = g_strconcat("{\"name\":\"g\",", cases[i].json, NULL);
+		g_test_message("%s", json);
+		g_autoptr(Gate) g = parse(json, &err);
+		g_assert_no_error(err);
+		g_assert_cmpstr(gate_unsupported(g), ==, cases[i].unsupported);
+		g_assert_true(gate_supported(g) == !cases[i].unsupported);
+	}
+}
+
 static void test_kinds(void)
 {
 	static const struct {
@@ -141,5 +166,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/gate/defaults", test_defaults);
 	g_test_add_func("/gate/full", test_full);
 	g_test_add_func("/gate/kinds", test_kinds);
+	g_test_add_func("/gate/phases", test_phases);
 	return g_test_run();
 }

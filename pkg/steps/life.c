@@ -34,13 +34,16 @@ static void check_gates(const Item *it, json_t *findings)
 {
 	size_t n;
 	const Gate *const *gates = cluster_gates(it, &n);
-	for (size_t i = 0; i < n; i++)
-		if (!gate_supported(gates[i]))
-			finding_add(findings, "block", "later",
-				"take it out of the policy until it has an effect",
+	for (size_t i = 0; i < n; i++) {
+		const char *where = gate_unsupported(gates[i]);
+		g_autofree char *fix =
+			g_strdup_printf("take %s out of the policy until it has an effect",
+				where && *where ? "this phase" : "it");
+		if (where)
+			finding_add(findings, "block", "later", fix,
 				"gate %s: gates by %s have no effect%s in this version",
-				gates[i]->name, gate_kind_name(gates[i]->kind),
-				gates[i]->kind == GATE_JOB ? " in preflight and for a node" : "");
+				gates[i]->name, gate_kind_name(gates[i]->kind), where);
+	}
 }
 
 /* How far the policy lets it begin by itself. */
