@@ -36,7 +36,7 @@ static inline void gitops_tune(FleetOptions *o, void *ud)
 }
 
 /* pools: a file holds pool worker. */
-static inline GitWorld *gitops_begin(bool pools)
+static inline GitWorld *gitops_begin_with(bool pools, bool flux)
 {
 	GitWorld *g = g_new0(GitWorld, 1);
 	g_autofree char *image = sim_release_image(OLD);
@@ -47,12 +47,21 @@ static inline GitWorld *gitops_begin(bool pools)
 	g->r = rig_new(7);
 	Loop world = loop_sim_loop(g->r->loop);
 	g->repo = sim_repo_new(world, files);
-	g->argo = sim_argo_new(rig_cluster(g->r, "a", 0), g->repo, world, GITOPS_REPO, GITOPS_FILE,
-		pools ? GITOPS_POOLS : NULL);
+	if (flux)
+		g->argo = sim_flux_new(
+			rig_cluster(g->r, "a", 0), g->repo, world, GITOPS_REPO, GITOPS_FILE);
+	else
+		g->argo = sim_argo_new(rig_cluster(g->r, "a", 0), g->repo, world, GITOPS_REPO,
+			GITOPS_FILE, pools ? GITOPS_POOLS : NULL);
 	g->r->tune = gitops_tune;
 	g->r->tune_ud = g;
 	rig_start(g->r);
 	return g;
+}
+
+static inline GitWorld *gitops_begin(bool pools)
+{
+	return gitops_begin_with(pools, false);
 }
 
 static inline void gitops_end(GitWorld *g)

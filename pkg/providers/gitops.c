@@ -328,7 +328,16 @@ static const json_t *ready_condition(const json_t *k)
 	return NULL;
 }
 
-void gitops_flux(const json_t *k, Gitops *ret)
+/* The branch of a revision that is not ours; NULL: it is, or none is told. Caller frees. */
+static char *flux_other_branch(const char *revision, const char *branch)
+{
+	const char *at = strchr(revision, '@'), *slash = strrchr(revision, '/');
+	size_t n = at ? (size_t)(at - revision) : slash ? (size_t)(slash - revision) : 0;
+	g_autofree char *told = g_strndup(revision, n);
+	return n && !same_branch(told, branch) ? g_steal_pointer(&told) : NULL;
+}
+
+void gitops_flux(const json_t *k, const char *branch, Gitops *ret)
 {
 	*ret = (Gitops){ 0 };
 	if (!k) {
@@ -339,8 +348,13 @@ void gitops_flux(const json_t *k, Gitops *ret)
 	const json_t *ready = ready_condition(k);
 	const char *status = str(ready, "status"), *name = str(k, "metadata.name");
 	const char *applied = str(k, "status.lastAppliedRevision");
+	g_autofree char *other = flux_other_branch(applied, branch);
 	ret->revision = flux_commit(applied);
-	if (json_path_bool(k, "spec.suspend", false)) {
+	if (other) {
+		ret->verdict = GITOPS_STOPPED;
+		ret->why = g_strdup_printf(
+			"Flux Kustomization %s applies branch %s, not %s", name, other, branch);
+	} else if (json_path_bool(k, "spec.suspend", false)) {
 		ret->verdict = GITOPS_STOPPED;
 		ret->why = g_strdup_printf("Flux Kustomization %s is suspended", name);
 	} else if (strcmp(status, "True") == 0 && ret->revision) {

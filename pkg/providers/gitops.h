@@ -32,8 +32,8 @@ void gitops_argo(const json_t *app, const json_t *project, const char *repositor
 /* The sync window that keeps the Application from syncing now, in words; NULL: none. Caller frees.
  */
 char *gitops_argo_window(const json_t *app, const json_t *project, int64_t wall_usec);
-/* kustomization NULL: there is no such Kustomization. */
-void gitops_flux(const json_t *kustomization, Gitops *ret);
+/* kustomization NULL: there is no such Kustomization. branch: of the actuator. */
+void gitops_flux(const json_t *kustomization, const char *branch, Gitops *ret);
 
 /* Why the Application could never carry our commits to the field (pointer "/spec/desiredUpdate"):
  * another branch, differences that it ignores. NULL: nothing is wrong. Caller frees. */

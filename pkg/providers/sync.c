@@ -265,7 +265,8 @@ static void judge(
 {
 	const Target *t = target_of(it);
 	if (sync_spec(t, "flux"))
-		gitops_flux(app->json, ret);
+		gitops_flux(
+			app->json, json_path_str(target_spec(t), "actuator.branch", "main"), ret);
 	else
 		gitops_argo(app->json, project ? project->json : NULL,
 			json_path_str(target_spec(t), "actuator.repository", ""), o,

@@ -257,6 +257,18 @@ static const struct {
 	{ "under way", KUSTOMIZATION("", READY("Unknown")), GITOPS_BUSY, NULL,
 		"Flux Kustomization clusters is being applied" },
 	{ "there is none", NULL, GITOPS_STOPPED, NULL, "there is no such Flux Kustomization" },
+	{ "another branch",
+		KUSTOMIZATION("", READY("True") ", 'lastAppliedRevision': 'stable@sha1:" REV "'"),
+		GITOPS_STOPPED, REV,
+		"Flux Kustomization clusters applies branch stable, not main" },
+	{ "another branch, as older ones write it",
+		KUSTOMIZATION("", READY("True") ", 'lastAppliedRevision': 'stable/" REV "'"),
+		GITOPS_STOPPED, REV,
+		"Flux Kustomization clusters applies branch stable, not main" },
+	{ "the branch in full",
+		KUSTOMIZATION("", READY("True") ", 'lastAppliedRevision': "
+						"'refs/heads/main@sha1:" REV "'"),
+		GITOPS_SYNCED, REV, "Flux Kustomization clusters stands at 01234567" },
 };
 
 static void test_flux(void)
@@ -265,7 +277,7 @@ static void test_flux(void)
 		g_test_message("%s", flux[i].what);
 		g_autoptr(json_t) k = parse(flux[i].object);
 		g_auto(Gitops) g = { 0 };
-		gitops_flux(k, &g);
+		gitops_flux(k, "main", &g);
 		g_assert_cmpint(g.verdict, ==, flux[i].verdict);
 		g_assert_cmpstr(g.revision, ==, flux[i].revision);
 		g_assert_cmpstr(g.why, ==, flux[i].why);

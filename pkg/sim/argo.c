@@ -3,6 +3,10 @@
 
 #define NAMESPACE "argocd"
 #define MANAGER "argocd-controller"
+#define FLUX_NAMESPACE "flux-system"
+#define FLUX_MANAGER "kustomize-controller"
+#define FLUX_SOURCE "fleet"
+#define FLUX_ASKED "reconcile.fluxcd.io/requestedAt"
 #define REFRESH "argocd.argoproj.io/refresh"
 #define CHANNEL "ClusterVersion/version [\"spec\",\"channel\"]"
 enum { TICK_USEC = 1000000, POLL_USEC = 180000000 };
@@ -16,12 +20,14 @@ const json_t *sim_argo_app(const SimArgo *a)
 
 static void patch(SimArgo *a, SimKindId kind, const char *ns, const char *name, json_t *body)
 {
-	sim_cluster_patch(a->cluster, kind, ns, name, SIM_SUB_NONE, MANAGER, body);
+	sim_cluster_patch(
+		a->cluster, kind, ns, name, SIM_SUB_NONE, a->flux ? FLUX_MANAGER : MANAGER, body);
 }
 
 void sim_argo_patch_app(SimArgo *a, json_t *body)
 {
-	patch(a, SIM_APPLICATIONS, NAMESPACE, sim_cluster_name(a->cluster), body);
+	patch(a, a->flux ? SIM_KUSTOMIZATIONS : SIM_APPLICATIONS,
+		a->flux ? FLUX_NAMESPACE : NAMESPACE, sim_cluster_name(a->cluster), body);
 }
 
 void sim_argo_patch_project(SimArgo *a, json_t *body)
@@ -134,6 +140,73 @@ static void tick(void *ud)
 	a->timer = loop_timer(a->loop, now + TICK_USEC, tick, a);
 }
 
+/* ---- Flux ---- */
+
+static const json_t *flux_object(const SimArgo *a, SimKindId kind, const char *name)
+{
+	return sim_store_find(sim_cluster_store(a->cluster), kind, FLUX_NAMESPACE, name)->json;
+}
+
+/* Was asked for a look that it did not have yet; ret_asked: borrowed. */
+static bool flux_asked(const json_t *object, const char **ret_asked)
+{
+	const json_t *notes = json_path(object, "metadata.annotations");
+	*ret_asked = json_string_value(json_object_get(notes, FLUX_ASKED));
+	return *ret_asked &&
+	       strcmp(*ret_asked, json_path_str(object, "status.lastHandledReconcileAt", "")) != 0;
+}
+
+static void flux_fetch(SimArgo *a, int64_t now)
+{
+	const char *asked;
+	const json_t *source = flux_object(a, SIM_GITREPOSITORIES, FLUX_SOURCE);
+	bool due = !a->polled_usec || now - a->polled_usec >= POLL_USEC;
+	if (!flux_asked(source, &asked) && !due)
+		return;
+	a->polled_usec = now;
+	const json_t *seen =
+		a->branch ? json_array_get(a->repo->commits, 0) : sim_repo_tip(a->repo);
+	g_autofree char *revision = g_strdup_printf(
+		"%s@sha1:%s", a->branch ? a->branch : "main", json_path_str(seen, "id", ""));
+	patch(a, SIM_GITREPOSITORIES, FLUX_NAMESPACE, FLUX_SOURCE,
+		json_pack("{s:{s:{s:s}, s:s?}}", "status", "artifact", "revision", revision,
+			"lastHandledReconcileAt", asked));
+}
+
+static void flux_apply(SimArgo *a)
+{
+	const char *asked;
+	const json_t *k = flux_object(a, SIM_KUSTOMIZATIONS, sim_cluster_name(a->cluster));
+	g_autofree char *revision = g_strdup(json_path_str(
+		flux_object(a, SIM_GITREPOSITORIES, FLUX_SOURCE), "status.artifact.revision", ""));
+	bool fresh = strcmp(json_path_str(k, "status.lastAppliedRevision", ""), revision) != 0;
+	if (json_path_bool(k, "spec.suspend", false) || (!flux_asked(k, &asked) && !fresh))
+		return;
+	const json_t *commit = sim_repo_find(a->repo, strrchr(revision, ':') + 1);
+	if (!a->fails && commit && !a->branch)
+		apply(a, commit);
+	json_t *ready = json_pack("{s:s, s:s, s:s}", "type", "Ready", "status",
+		a->fails ? "False" : "True", "message", a->fails ? a->fails : "applied");
+	json_t *status =
+		json_pack("{s:[o], s:s?}", "conditions", ready, "lastHandledReconcileAt", asked);
+	if (!a->fails)
+		json_object_set_new(status, "lastAppliedRevision", json_string(revision));
+	sim_argo_patch_app(a, json_pack("{s:o}", "status", status));
+}
+
+static void flux_tick(void *ud)
+{
+	SimArgo *a = ud;
+	int64_t now = loop_boot_usec(a->loop);
+	if (!a->down) {
+		flux_fetch(a, now);
+		flux_apply(a);
+	}
+	a->timer = loop_timer(a->loop, now + TICK_USEC, flux_tick, a);
+}
+
+/* ---- beginning and end ---- */
+
 /* Takes spec. */
 static void create(SimArgo *a, SimKindId kind, const char *ns, const char *name, json_t *spec)
 {
@@ -171,6 +244,27 @@ SimArgo *sim_argo_new(SimCluster *c, SimRepo *repo, Loop loop, const char *repos
 		json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
 			"argocd.argoproj.io/tracking-id", id));
 	tick(a);
+	return a;
+}
+
+SimArgo *sim_flux_new(
+	SimCluster *c, SimRepo *repo, Loop loop, const char *repository, const char *file)
+{
+	SimArgo *a = g_new0(SimArgo, 1);
+	*a = (SimArgo){ .cluster = c, .repo = repo, .loop = loop, .flux = true };
+	a->file = g_strdup(file);
+	const char *name = sim_cluster_name(c);
+	create(a, SIM_NAMESPACES, NULL, FLUX_NAMESPACE, json_object());
+	create(a, SIM_GITREPOSITORIES, FLUX_NAMESPACE, FLUX_SOURCE,
+		json_pack("{s:s, s:{s:s}}", "url", repository, "ref", "branch", "main"));
+	create(a, SIM_KUSTOMIZATIONS, FLUX_NAMESPACE, name,
+		json_pack("{s:s, s:s, s:{s:s, s:s}}", "interval", "10m", "path", "./", "sourceRef",
+			"kind", "GitRepository", "name", FLUX_SOURCE));
+	patch(a, SIM_CLUSTERVERSIONS, NULL, "version",
+		json_pack("{s:{s:{s:s, s:s}}}", "metadata", "labels",
+			"kustomize.toolkit.fluxcd.io/name", name,
+			"kustomize.toolkit.fluxcd.io/namespace", FLUX_NAMESPACE));
+	flux_tick(a);
 	return a;
 }
 

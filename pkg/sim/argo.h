@@ -20,6 +20,9 @@ typedef struct SimArgo {
 	const char
 		*acks; /* of the acknowledgements, in places "ack NAME"; NULL: no file has them */
 	bool down; /* the controller is stopped */
+	bool flux; /* it is Flux */
+	const char *fails; /* Flux: why it cannot apply anything; NULL: it can */
+	const char *branch; /* Flux: another branch that its source follows; NULL: main */
 	unsigned n_reverts; /* how often it put something back: a fight */
 	int64_t polled_usec;
 	uint64_t timer;
@@ -29,8 +32,12 @@ typedef struct SimArgo {
  * Application names. */
 SimArgo *sim_argo_new(SimCluster *c, SimRepo *repo, Loop loop, const char *repository,
 	const char *file, const char *pools);
+/* Flux instead: its Kustomization is "flux-system/NAME", its GitRepository "flux-system/fleet". It
+ * fetches when asked or after minutes, applies what was fetched, and puts nothing back between. */
+SimArgo *sim_flux_new(
+	SimCluster *c, SimRepo *repo, Loop loop, const char *repository, const char *file);
 void sim_argo_free(SimArgo *a);
 const json_t *sim_argo_app(const SimArgo *a); /* borrowed */
-/* Merge patches, by a person; body is taken. */
+/* Merge patches, by a person; body is taken. App: or Kustomization. */
 void sim_argo_patch_app(SimArgo *a, json_t *body);
 void sim_argo_patch_project(SimArgo *a, json_t *body);

@@ -58,6 +58,10 @@ static const SimKind kinds[SIM_KINDS] = {
 	ROW(SIM_APPLICATIONS, ARGO, "applications", "Application", .brief = "app",
 		.namespaced = true),
 	ROW(SIM_APPPROJECTS, ARGO, "appprojects", "AppProject", .namespaced = true),
+	ROW(SIM_KUSTOMIZATIONS, "/apis/kustomize.toolkit.fluxcd.io/v1", "kustomizations",
+		"Kustomization", .brief = "ks", .namespaced = true),
+	ROW(SIM_GITREPOSITORIES, "/apis/source.toolkit.fluxcd.io/v1", "gitrepositories",
+		"GitRepository", .namespaced = true),
 };
 
 const SimKind *sim_kind(SimKindId id)

@@ -30,6 +30,8 @@ typedef enum {
 	SIM_CSRS,
 	SIM_APPLICATIONS, /* of Argo CD: objects only, tests play its controller */
 	SIM_APPPROJECTS,
+	SIM_KUSTOMIZATIONS, /* of Flux: the same */
+	SIM_GITREPOSITORIES,
 	SIM_KINDS, /* number of rows */
 } SimKindId;
 
