@@ -2,13 +2,16 @@
 
 import json
 import os
+import urllib.parse
 
 from rangelib.cluster import write_json
 from rangelib.harness import check, equal, test
 from rangelib.upgrade import TO, RangeFleet, stands_at
-from rangelib.wait import holds_for
+from rangelib.wait import holds_for, wait_for
 from test_upgrade import NEEDS, UNDISTURBED, check_writes, our_writes
 
+RELIST_SEC = 10.0
+WATCHED = ("clusterversions", "machineconfigpools", "nodes")
 NS, ACCOUNT = "default", "shiplock"
 OTHER, OTHER_IMAGE = "4.21.9", "release.other/ocp/release@sha256:" + "9" * 64
 
@@ -57,15 +60,59 @@ def test_cordon_and_restart(t):
     f.wait_state(c.name, "cp-soak")
     findings = json.dumps(f.cluster(c.name)["findings"])
     check(node in findings and "cordon" in findings, f"findings: {findings}")
+    c.audit_reads("shiplock")
+    mark = c.audit.mark()
     restart_apiserver(c)
     f.wait_state(c.name, "nodes")
+    check_gone(t, c, mark)
     restart_apiserver(c, kill=True)
     check(c.client.get("nodes", node)["spec"].get("unschedulable"), "the foreign cordon is gone")
     c.client.patch("nodes", node, {"spec": {"unschedulable": None}})
     f.wait_rest(150)
     equal(f.outcomes(), {c.name: "Succeeded"}, "outcome")
+    check_listed_again(c, mark)
+    equal(f.journal().find("hold"), [], "holds: outages of seconds are a delay only")
     check_writes(c, UNDISTURBED)
     stands_at(c.client, TO)
+
+
+def goes_on(read):
+    """A watch that wants to go on from what was seen before."""
+    return "watch=1" in read.uri and "sendInitialEvents=true" not in read.uri
+
+
+def check_gone(t, c, mark):
+    """Since the restart a watch of ours was answered: too old."""
+    def gone():
+        reads = c.audit.reads("shiplock", since=mark)
+        return {r.resource for r in reads if goes_on(r) and r.code != 403 and too_old(c, r.uri)}
+
+    t.note(f"410 for {wait_for('a watch of ours is too old', gone, RELIST_SEC)}")
+
+
+def check_listed_again(c, mark):
+    """Since then each watch of ours that could not go on was followed by a list, and by a new watch
+    where the list was no stream itself."""
+    version = lambda r: r.uri.partition("resourceVersion=")[2].partition("&")[0]
+    reads = c.audit.reads("shiplock", since=mark)
+    for resource in WATCHED:
+        ours = [r for r in reads if r.resource == resource]
+        first = next(i for i, r in enumerate(ours) if goes_on(r))
+        lists = [i for i, r in enumerate(ours) if i > first and not goes_on(r) and r.code == 200]
+        rest = ours[lists[0]:] if lists else []
+        check(
+            any("sendInitialEvents=true" in r.uri for r in rest)
+            or any(goes_on(r) and version(r) != version(ours[first]) for r in rest),
+            f"{resource} was not listed again: {[(r.at, r.uri, r.code) for r in ours]}",
+        )
+
+
+def too_old(c, uri):
+    """The server answers this watch with 410, by its status or by the event in it."""
+    path, _, query = uri.partition("?")
+    query = dict(urllib.parse.parse_qsl(query)) | {"timeoutSeconds": "1"}
+    status, text = c.client.raw("GET", path, query=query)
+    return status == 410 or '"code":410' in text
 
 
 def restart_apiserver(c, kill=False):

@@ -1,4 +1,5 @@
-"""What an API server's audit log says was written: an oracle apart from the product's log."""
+"""What an API server's audit log says was written: an oracle apart from the product's log. Reads are in
+it only from the server's next start after Cluster.audit_reads()."""
 
 import json
 import os
@@ -6,8 +7,12 @@ import os
 from .wait import wait_for
 
 
+READS = ("get", "list", "watch")
+ENDED = ("ResponseComplete",)
+
+
 class Write:
-    """One write that the server answered. accepted: it took effect (2xx and no dry run)."""
+    """One request that the server answered. accepted: it took effect (2xx and no dry run)."""
 
     def __init__(self, event):
         ref = event.get("objectRef", {})
@@ -79,6 +84,8 @@ class AuditLog:
         }
         out = []
         for w in self._all(since):
+            if w.verb in READS:
+                continue
             if any(v is not None and getattr(w, k) != v for k, v in want.items()):
                 continue
             if agent is not None and not w.agent.startswith(agent):
@@ -88,7 +95,14 @@ class AuditLog:
             out.append(w)
         return out
 
-    def _all(self, since):
+    def reads(self, user, since=0):
+        """Lists and watches of this user in the order in which they were asked; a watch also while
+        it lasts."""
+        last = {w.event["auditID"]: w for w in self._all(since, ("ResponseStarted", *ENDED))}
+        ours = [w for w in last.values() if w.user == user and w.verb in READS]
+        return sorted(ours, key=lambda w: w.at)
+
+    def _all(self, since, stages=ENDED):
         try:
             f = open(self.path, "rb")
         except OSError:
@@ -99,7 +113,7 @@ class AuditLog:
                 if not line.endswith(b"\n"):
                     return  # still being written
                 event = json.loads(line)
-                if event.get("stage") == "ResponseComplete":
+                if event.get("stage") in stages:
                     yield Write(event)
 
     def effective(self, user=None, agent=None, since=0):

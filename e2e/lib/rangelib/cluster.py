@@ -22,7 +22,7 @@ STOP_SEC = 3.0  # an API server waits for its watches much longer
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
+    "omitStages": ["RequestReceived", "Panic"],
     "omitManagedFields": True,
     "rules": [
         {"level": "None", "verbs": ["get", "list", "watch"]},
@@ -133,6 +133,12 @@ class Cluster:
                 "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": user}}],
             },
         )
+
+    def audit_reads(self, user):
+        """From the API server's next start on its audit log has the lists and watches of this user."""
+        rule = {"level": "Metadata", "users": [user], "verbs": ["list", "watch"]}
+        policy = {**AUDIT_POLICY, "rules": [rule, *AUDIT_POLICY["rules"]]}
+        write_json(self.audit_policy, policy)
 
     def _spawn(self, program, *flags):
         self.processes[program] = self.registry.spawn(
