@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from rangelib import product
-from rangelib.harness import check, equal, test
+from rangelib.harness import check, equal, need_root, test
 from rangelib.wait import wait_for
 from test_faces import FIRST, NEEDS, PLAN, RUN_SEC, SECOND, Fleet, cli, daemon, ok, outcomes, runs
 
@@ -69,9 +69,7 @@ def refused(done, code, words):
 
 @test("four eyes: two people over the socket, one of each group", needs=NEEDS, timeout=240)
 def test_four_eyes(t):
-    if os.geteuid() != 0:
-        t.note("only root can be somebody else")
-        return
+    need_root()
     _, d = site(t)
     status = ok(cli(d, "status"), "status")
     wanted = rf"{SECOND} +wave hub waits for approval four-eyes, 0 of 2, group platform is missing"
@@ -110,9 +108,7 @@ def test_four_eyes(t):
 
 @test("a broken glass is loud in every report", needs=NEEDS, timeout=240)
 def test_glass(t):
-    if os.geteuid() != 0:
-        t.note("only root can be somebody else")
-        return
+    need_root()
     fleet, d = site(t)
     refused(approve(d, BOB, "--break-glass"), 64, "--break-glass needs --reason TEXT")
     refused(approve(d, CY, "--break-glass", "--reason", "x"), 1,

@@ -282,6 +282,12 @@ def need_true_nodes():
         raise Skip(reason)
 
 
+def need_root():
+    """Skips a test that acts as several people."""
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+
+
 def need_tools(names):
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     gone = [n for n in names if not shutil.which(n, path=path)]
