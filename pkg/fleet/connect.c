@@ -514,6 +514,38 @@ static json_t *connect_git(void *ud, const json_t *cluster, GError **err)
 	return all;
 }
 
+/* ---- nodes ---- */
+
+static json_t *ssh_key(const json_t *ref, GError **err)
+{
+	const char *agent = text_of(ref, "agent");
+	return agent ? json_pack("{s:s}", "agent", agent) : connect_worker_ref(ref, err);
+}
+
+static json_t *connect_node(void *ud, const json_t *cluster, GError **err)
+{
+	const json_t *access = json_path(cluster, "spec.nodeAccess"),
+		     *ssh = json_object_get(access, "ssh");
+	if (!ssh) {
+		sl_fail(err, SL_ERR_INVALID, "nodeAccess.ssh is missing: nodes are reached by SSH");
+		return NULL;
+	}
+	json_t *key = ssh_key(json_object_get(ssh, "key"), err);
+	if (!key) {
+		g_prefix_error(err, "nodeAccess.ssh.key: ");
+		return NULL;
+	}
+	json_t *known = connect_worker_ref(json_object_get(ssh, "knownHosts"), err);
+	if (!known) {
+		json_decref(key);
+		g_prefix_error(err, "nodeAccess.ssh.knownHosts: ");
+		return NULL;
+	}
+	return json_pack("{s:s, s:I, s:s, s:o, s:o}", "user", json_path_str(ssh, "user", ""),
+		"port", (json_int_t)json_path_int(ssh, "port", 22), "become",
+		json_path_str(access, "become", "sudo"), "key", key, "knownHosts", known);
+}
+
 Connect *connect_new(const ConnectOptions *o)
 {
 	Connect *c = g_new0(Connect, 1);
@@ -547,6 +579,7 @@ FleetConnect connect_fleet(Connect *c)
 		.telemetry = connect_telemetry,
 		.receiver = connect_receiver,
 		.git = c->mirrors ? connect_git : NULL,
+		.node = connect_node,
 		.ud = c,
 	};
 }

@@ -226,6 +226,8 @@ static void link_git(Fleet *f, Target *t)
 	t->job = f->o.job;
 	t->git_access = f->o.connect.git;
 	t->git_ud = f->o.connect.ud;
+	t->node_access = f->o.connect.node;
+	t->node_ud = f->o.connect.ud;
 	if (name && strcmp(name, t->name) != 0)
 		t->gitops = kube_for(f, other, &t->gitops_broken);
 }

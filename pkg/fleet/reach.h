@@ -21,4 +21,7 @@ typedef struct FleetConnect {
 	/* What every request of the worker for spec.actuator has: mirror, url, branch, credential;
 	 * new reference. NULL: err says why. The function may be NULL: no actuator git here. */
 	json_t *(*git)(void *ud, const json_t *cluster, GError **err);
+	/* The same for spec.nodeAccess: user, port, become, key, knownHosts. The function may be
+	 * NULL: no node can be reached here. */
+	json_t *(*node)(void *ud, const json_t *cluster, GError **err);
 } FleetConnect;

@@ -2,6 +2,7 @@
  * its version, and what could be rolled back today. */
 #include "objects/version.h"
 #include "providers/openshift.h"
+#include "providers/preflight.h"
 #include <string.h>
 
 #define VERSION_PATH "/version"
@@ -114,8 +115,8 @@ static bool inspect_any(Item *it, json_t *report)
 {
 	g_autoptr(json_t) nobody_reads = json_array();
 	const View *version, *nodes;
-	bool all = openshift_settled(it, &fact_object, VERSION_PATH, true, &version, nobody_reads);
-	all = openshift_settled(it, &fact_list, NODES_PATH, true, &nodes, nobody_reads) && all;
+	bool all = provider_settled(it, &fact_object, VERSION_PATH, true, &version, nobody_reads);
+	all = provider_settled(it, &fact_list, NODES_PATH, true, &nodes, nobody_reads) && all;
 	if (version)
 		put_text(report, "kubernetes", json_path_str(version->json, "gitVersion", ""));
 	if (nodes)
@@ -129,7 +130,7 @@ static bool inspect_telemetry(Item *it, json_t *report)
 {
 	g_autoptr(json_t) nobody_reads = json_array();
 	const View *route;
-	if (!openshift_settled(it, &fact_object, THANOS_PATH, true, &route, nobody_reads))
+	if (!provider_settled(it, &fact_object, THANOS_PATH, true, &route, nobody_reads))
 		return false;
 	const char *host = route ? json_path_str(route->json, "spec.host", "") : "";
 	g_autofree char *url = *host ? g_strdup_printf("https://%s", host) : NULL;

@@ -6,94 +6,9 @@
 #include "providers/budgets.h"
 #include "providers/openshift-git.h"
 #include "providers/owner.h"
+#include "providers/preflight.h"
 #include "providers/sync.h"
 #include <string.h>
-
-/* One read that was lost, and its repetition; less while a person waits for the answer. */
-enum { PATIENCE_SEC = 45, LOOK_PATIENCE_SEC = 8 };
-
-/* A request that was lost, or a server that restarts, is asked again for a while. */
-static bool may_pass(const Item *it, const GError *err)
-{
-	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
-		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
-	int patience = provider_inspects(it) ? LOOK_PATIENCE_SEC : PATIENCE_SEC;
-	return !final && item_observed_usec(it) < patience * SL_USEC_PER_SEC;
-}
-
-/* The server's answer to the path of a kind that it does not know. */
-static bool no_such_kind(const GError *err)
-{
-	return err && g_error_matches(err, SL_ERROR, SL_ERR_INVALID) &&
-	       strstr(err->message, "404 page not found");
-}
-
-bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optional,
-	const View **ret, json_t *findings)
-{
-	*ret = fact(it, row, key);
-	if (*ret)
-		return true;
-	const GError *err = fact_error(it, row, key);
-	if (!err || may_pass(it, err))
-		return false;
-	/* That it is not allowed, the question about that right tells. */
-	if (optional && (no_such_kind(err) || g_error_matches(err, SL_ERROR, SL_ERR_REFUSED)))
-		return true;
-	finding_add(findings, optional ? "warn" : "block", "unreadable",
-		"check the credentials and the address in the Cluster document",
-		"%s cannot be read: %s", key, err->message);
-	return true;
-}
-
-static bool settled(
-	Item *it, const FactRow *row, const char *key, const View **ret, json_t *findings)
-{
-	return openshift_settled(it, row, key, false, ret, findings);
-}
-
-static bool is_right(const json_t *right, const char *field, const char *value)
-{
-	return strcmp(json_path_str(right, field, ""), value) == 0;
-}
-
-/* False: not answered yet. */
-static bool check_right(Item *it, const json_t *right, bool *ret_lacks, json_t *findings)
-{
-	g_autofree char *key = right_key(right), *what = right_text(right);
-	const View *v;
-	*ret_lacks = false;
-	if (!settled(it, &fact_access, key, &v, findings))
-		return false;
-	*ret_lacks = v && !json_path_bool(v->json, "allowed", false);
-	g_autofree char *fix = g_strdup_printf(
-		"shiplock rbac --cluster %s prints all that is to be granted", target_of(it)->name);
-	if (*ret_lacks)
-		finding_add(findings, json_path_bool(right, "spare", false) ? "warn" : "block",
-			"rbac", fix, "not allowed to %s", what);
-	return true;
-}
-
-/* Who may not speak as the writer cannot ask what the writer may: that is one finding, not many. */
-static bool check_access(Item *it, json_t *findings)
-{
-	g_autoptr(json_t) rights =
-		rights_of(target_of(it)->provider->rights, target_spec(target_of(it)));
-	bool mute = false, lacks, in_file;
-	bool all = git_holds_pools(it, &in_file);
-	size_t i;
-	json_t *r;
-	json_array_foreach (rights, i, r) {
-		bool speaks = is_right(r, "verb", "impersonate");
-		bool pool = is_right(r, "resource", "machineconfigpools");
-		if (is_right(r, "as", "writer") && (mute || (pool && in_file)))
-			continue;
-		bool answered = check_right(it, r, &lacks, findings);
-		all = all && answered;
-		mute = mute || (speaks && (lacks || !answered));
-	}
-	return all;
-}
 
 static void version_owner(const json_t *cv, Owner *ret)
 {
@@ -166,23 +81,6 @@ static void check_pools(const Target *t, const json_t *list, json_t *findings)
 		else if (!json_path_bool(p, "spec.paused", false) && !pool_at_its_wish(p))
 			finding_add(findings, "block", "pool-moving", "wait until it is done",
 				"MachineConfigPool %s is being updated right now", name);
-	}
-}
-
-static void check_nodes(const json_t *list, json_t *findings)
-{
-	size_t i;
-	json_t *n;
-	json_array_foreach (json_object_get(list, "items"), i, n) {
-		const char *name = json_path_str(n, "metadata.name", "?");
-		if (json_path_bool(n, "spec.unschedulable", false))
-			finding_add(findings, "warn", "cordon",
-				"a cordoned node counts as unavailable and can stop its whole "
-				"pool: uncordon it, if it may",
-				"node %s is cordoned by somebody else", name);
-		if (strcmp(condition_status(n, "Ready"), "True") != 0)
-			finding_add(findings, "warn", "node", "mend it or take it out of its pool",
-				"node %s is not Ready: %s", name, condition_message(n, "Ready"));
 	}
 }
 
@@ -264,8 +162,8 @@ static bool check_minor(Item *it, const json_t *cv, const json_t *hop, json_t *f
 		finding_add(findings, "block", "upgradeable", "clear what the operators name",
 			"Upgradeable=False blocks a minor update (%s): %s", reason,
 			condition_message(cv, "Upgradeable"));
-	if (!settled(it, &fact_object, GATES_PATH, &gates, findings) ||
-		!settled(it, &fact_object, ACKS_PATH, &acks, findings))
+	if (!provider_settled(it, &fact_object, GATES_PATH, false, &gates, findings) ||
+		!provider_settled(it, &fact_object, ACKS_PATH, false, &acks, findings))
 		return false;
 	if (gates && acks)
 		check_acks(it, gates->json, acks->json, hop, findings);
@@ -344,7 +242,9 @@ static bool read_picture(Item *it, Picture *p, json_t *findings)
 	};
 	bool all = true;
 	for (size_t i = 0; i < G_N_ELEMENTS(reads); i++)
-		all = settled(it, reads[i].row, reads[i].key, reads[i].view, findings) && all;
+		all = provider_settled(
+			      it, reads[i].row, reads[i].key, false, reads[i].view, findings) &&
+		      all;
 	return all;
 }
 
@@ -355,22 +255,24 @@ static void check_lists(const Target *t, const Picture *p, json_t *findings)
 	if (p->mcp)
 		check_pools(t, p->mcp->json, findings);
 	if (p->nodes)
-		check_nodes(p->nodes->json, findings);
+		provider_check_nodes(p->nodes->json, findings);
 	if (p->pdb && p->pods)
 		budgets_preflight(t->name, p->pdb->json, p->pods->json, findings);
 }
 
 static bool no_cluster_version(Item *it, const Picture *p)
 {
-	return p->cv ? p->cv->missing : no_such_kind(fact_error(it, &fact_object, CV_PATH));
+	return p->cv ? p->cv->missing
+		     : provider_no_such_kind(fact_error(it, &fact_object, CV_PATH));
 }
 
 bool openshift_preflight(Item *it, json_t *findings)
 {
 	Target *t = target_of(it);
 	Picture p = { 0 };
-	bool all = read_picture(it, &p, findings);
-	all = check_access(it, findings) && all;
+	bool in_file = false, all = read_picture(it, &p, findings);
+	all = git_holds_pools(it, &in_file) && all;
+	all = provider_check_access(it, in_file ? "machineconfigpools" : NULL, findings) && all;
 	all = openshift_check_certificates(it, findings) && all;
 	all = sync_check_rights(it, findings) && all;
 	all = git_preflight(it, findings) && all;

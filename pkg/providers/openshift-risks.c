@@ -4,6 +4,7 @@
 #include "objects/time.h"
 #include "objects/version.h"
 #include "providers/openshift.h"
+#include "providers/preflight.h"
 #include <string.h>
 
 enum {
@@ -89,7 +90,7 @@ static bool check_one_api(
 	const char *name = json_path_str(row, "Name", "?");
 	g_autofree char *path = g_strdup_printf(API_COUNTS_PATH "/%s", name);
 	const View *v;
-	if (!openshift_settled(it, &fact_object, path, true, &v, findings))
+	if (!provider_settled(it, &fact_object, path, true, &v, findings))
 		return false;
 	g_autofree char *users = v && v->json ? users_text(v->json) : NULL;
 	if (users)
@@ -106,7 +107,7 @@ static bool check_one_api(
 bool openshift_check_removed_apis(Item *it, const json_t *hop, bool acked, json_t *findings)
 {
 	const View *table;
-	if (!openshift_settled(it, &fact_table, API_COUNTS_PATH, true, &table, findings))
+	if (!provider_settled(it, &fact_table, API_COUNTS_PATH, true, &table, findings))
 		return false;
 	bool all = true;
 	size_t i, n = 0;
@@ -211,8 +212,8 @@ bool openshift_check_certificates(Item *it, json_t *findings)
 {
 	const View *config, *requests;
 	int64_t now = loop_wall_usec(target_of(it)->loop);
-	bool read = openshift_settled(it, &fact_object, MCC_PATH, true, &config, findings);
-	read = openshift_settled(it, &fact_list, CSR_PATH, true, &requests, findings) && read;
+	bool read = provider_settled(it, &fact_object, MCC_PATH, true, &config, findings);
+	read = provider_settled(it, &fact_list, CSR_PATH, true, &requests, findings) && read;
 	if (!read)
 		return false;
 	check_own(target_of(it), now, findings);

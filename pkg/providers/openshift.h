@@ -47,11 +47,6 @@ extern const StepOps step_acks, step_channel, step_brake, step_order, step_relea
 extern const RightRow openshift_rights[];
 extern const WakeRow openshift_wakes[];
 bool openshift_preflight(Item *it, json_t *findings);
-/* True once the fact is there or has failed for good. Then *ret is NULL and a finding says why. An
- * optional one only warns, and says nothing where this server does not know such a kind or does not
- * allow it. */
-bool openshift_settled(Item *it, const FactRow *row, const char *key, bool optional,
-	const View **ret, json_t *findings);
 /* APIs that the hop's version removes and somebody still uses (APIRequestCount); acked: an
  * administrator said that this may be. False: not read yet. */
 bool openshift_check_removed_apis(Item *it, const json_t *hop, bool acked, json_t *findings);

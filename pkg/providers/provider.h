@@ -72,6 +72,15 @@ struct Provider {
 	const ItemKind *const *kinds; /* item kinds of its own, NULL-terminated */
 	const WakeRow *wakes; /* ends with a NULL collection */
 	const RightRow *rights; /* ends with NULL verbs */
+	/* Our own engine drains its nodes (Target.drains); else an operator does. */
+	bool drains;
+	/* The command (POSIX sh, no effects) of a look at a node and what its output says; for
+	 * fact_node_look. NULL: there are no looks at nodes. */
+	char *(*look_text)(const Target *t, const char *what);
+	json_t *(*look_parsed)(const char *what, const char *out, GError **err);
+	/* DONE: no command of ours runs on a node any more. First in every undo; NULL: there are
+	 * none. */
+	StepResult (*settle)(Item *it, int64_t now_usec, Batch *b);
 
 	/* Everything that can be known beforehand, at once. */
 	bool (*preflight)(Item *it, json_t *findings);

@@ -27,6 +27,8 @@ uint64_t pending_fail(Pending *p, const char *why);
 /* An object over this client; p is answered as a read of fact_object is. */
 void pending_get(Pending *p, KubeClient *kube, const char *path);
 
+/* target-node.c */
+uint64_t target_send_node(Target *t, const ActRequest *r, ActDone *done, void *ud);
 /* target-git.c */
 uint64_t target_send_job(Target *t, const ActRequest *r, ActDone *done, void *ud);
 /* Asks what key says (of fact_access) at this server. */

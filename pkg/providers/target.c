@@ -401,6 +401,8 @@ static uint64_t target_send(Site *site, const ActRequest *r, ActDone *done, void
 	const char *plain;
 	if (!target_observes(t) && strcmp(r->method, JOB_METHOD) == 0)
 		return target_send_job(t, r, done, ud);
+	if (!target_observes(t) && strcmp(r->method, NODE_METHOD) == 0)
+		return target_send_node(t, r, done, ud);
 	Pending *p = pending_new(t, NULL);
 	p->act_done = done;
 	p->act_ud = ud;

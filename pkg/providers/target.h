@@ -26,6 +26,10 @@ typedef struct Target {
 	 * err says why. New reference. */
 	json_t *(*git_access)(void *ud, const json_t *doc, GError **err);
 	void *git_ud;
+	/* The members that every request to a node has (user, key, knownHosts, port, become); NULL:
+	 * err says why there are none. New reference. The function may be NULL. */
+	json_t *(*node_access)(void *ud, const json_t *doc, GError **err);
+	void *node_ud;
 	/* For probes: an endpoint as for telemetry, and the way there; set by the fleet. NULL:
 	 * nobody can be asked. */
 	Http http;
@@ -137,3 +141,20 @@ json_t *git_files(const char *key, const json_t *values);
 json_t *git_value(const View *v, size_t n);
 /* NULL: the file can be read; else why not, borrowed. ret_code (may be NULL): the worker's word. */
 const char *git_refusal(const View *v, const char **ret_code);
+
+/* ---- nodes over SSH (target-node.c) ---- */
+
+/* A request with this method goes to a node by the worker: body without the members that
+ * node_access gives. */
+#define NODE_METHOD "NODE"
+/* Key "ADDRESS WHAT": what the provider's look_text of WHAT prints there. json: {"ok", "out",
+ * "err", "atUsec": wall time of the answer, "parsed": by the provider's look_parsed}. The second
+ * row is for what may be some minutes old. */
+extern const FactRow fact_node_look, fact_node_try;
+/* Key "ADDRESS JOB": a command of ours, as look of ssh/ssh.h tells it. For acts with EFFECT_BY_KEY:
+ * NODE_METHOD, the same key. */
+extern const FactRow fact_node_job;
+char *node_key(const char *address, const char *what);
+/* Class of a command whose want is anything: begun is done, what became of it is another question.
+ */
+Class node_job_classify(const json_t *want, const View *v);

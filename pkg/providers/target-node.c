@@ -1,0 +1,186 @@
+/* Nodes as far as the engine sees them: looks that change nothing, and commands that run there
+ * under a key of ours, apart from any connection. The channel only starts and looks, so a cut, a
+ * timeout or our own death leave the command alone, and the same key finds it again. */
+#include "providers/provider.h"
+#include "providers/target-internal.h"
+#include <string.h>
+
+enum {
+	LOOK_JOB_MSEC = 60000,
+	START_JOB_MSEC = 60000,
+	SESSION_MSEC =
+		45000, /* below the worker's own time, so that it says itself what was late */
+	LOOK_MAX_AGE_SEC = 5,
+	TRY_MAX_AGE_SEC = 600,
+	JOB_MAX_AGE_SEC = 1,
+	TAIL_BYTES = 16 << 10,
+};
+
+char *node_key(const char *address, const char *what)
+{
+	return g_strdup_printf("%s %s", address, what);
+}
+
+/* What stands behind the address. */
+static const char *what_of(const char *key)
+{
+	const char *space = strchr(key, ' ');
+	g_assert(space);
+	return space + 1;
+}
+
+/* The request with its common members; NULL: p is answered. Takes body. */
+static char *whole_request(Pending *p, const char *key, json_t *body)
+{
+	Target *t = p->t;
+	g_autoptr(json_t) owned = body;
+	g_autoptr(GError) err = NULL;
+	if (!t->job.ops || !t->node_access) {
+		pending_fail(p, "this program has no worker, which reaches the nodes");
+		return NULL;
+	}
+	g_autoptr(json_t) all = t->node_access(t->node_ud, t->doc, &err);
+	if (!all) {
+		pending_fail(p, err->message);
+		return NULL;
+	}
+	g_autofree char *host = g_strndup(key, strcspn(key, " "));
+	json_object_update(all, body);
+	json_object_set_new(all, "host", json_string(host));
+	json_object_set_new(all, "sessionMsec", json_integer(SESSION_MSEC));
+	return json_canonical(all);
+}
+
+static json_t *parse_answer(const char *answer, size_t len, const GError *job_err, GError **err)
+{
+	if (!job_err)
+		return json_parse(answer, len, err);
+	g_propagate_error(err, g_error_copy(job_err));
+	return NULL;
+}
+
+/* ---- looks ---- */
+
+static json_t *look_view(const Target *t, const char *what, const json_t *v, GError **err)
+{
+	bool ok = json_path_bool(v, "ok", false);
+	const char *out = json_path_str(v, "out", "");
+	json_t *parsed = NULL;
+	if (ok && t->provider->look_parsed) {
+		parsed = t->provider->look_parsed(what, out, err);
+		if (!parsed)
+			return NULL;
+	}
+	json_t *view = json_pack("{s:b, s:s, s:s, s:I}", "ok", (int)ok, "out", parsed ? "" : out,
+		"err", json_path_str(v, "err", ""), "atUsec", (json_int_t)loop_wall_usec(t->loop));
+	if (parsed)
+		json_object_set_new(view, "parsed", parsed);
+	return view;
+}
+
+static void on_look(const char *answer, size_t len, const GError *job_err, void *ud)
+{
+	Pending *p = ud;
+	p->job = 0;
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) v = parse_answer(answer, len, job_err, &err);
+	json_t *view = v ? look_view(p->t, what_of(fact_read_key(p->read)), v, &err) : NULL;
+	fact_read_done(p->read, view ? view_new(view) : NULL, err);
+	pending_done(p);
+}
+
+static void read_look(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	g_autofree char *command =
+		t->provider->look_text ? t->provider->look_text(t, what_of(key)) : NULL;
+	if (!command) {
+		pending_fail(p, "this provider looks at no node");
+		return;
+	}
+	g_autofree char *text =
+		whole_request(p, key, json_pack("{s:s, s:s}", "op", "run", "command", command));
+	if (text)
+		p->job = t->job.ops->start(
+			t->job.self, "node", text, strlen(text), LOOK_JOB_MSEC, on_look, p);
+}
+
+const FactRow fact_node_look = {
+	.name = "node", .max_age_sec = LOOK_MAX_AGE_SEC, .read = read_look
+};
+const FactRow fact_node_try = {
+	.name = "node-try", .max_age_sec = TRY_MAX_AGE_SEC, .read = read_look
+};
+
+/* ---- commands ---- */
+
+static void on_job(const char *answer, size_t len, const GError *job_err, void *ud)
+{
+	Pending *p = ud;
+	p->job = 0;
+	g_autoptr(GError) err = NULL;
+	json_t *v = parse_answer(answer, len, job_err, &err);
+	fact_read_done(p->read, v ? view_new(v) : NULL, err);
+	pending_done(p);
+}
+
+static void read_job(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	g_autofree char *text = whole_request(p, key,
+		json_pack("{s:s, s:s, s:i}", "op", "look", "job", what_of(key), "maxBytes",
+			(int)TAIL_BYTES));
+	if (text)
+		p->job = t->job.ops->start(
+			t->job.self, "node", text, strlen(text), LOOK_JOB_MSEC, on_job, p);
+}
+
+const FactRow fact_node_job = {
+	.name = "node-job", .max_age_sec = JOB_MAX_AGE_SEC, .read = read_job
+};
+
+Class node_job_classify(const json_t *want, const View *v)
+{
+	return strcmp(json_path_str(v->json, "state", ""), "absent") == 0 ? CLASS_ABSENT
+									  : CLASS_DONE;
+}
+
+static AnswerClass class_of(const json_t *v, const GError *job_err)
+{
+	if (job_err)
+		return g_error_matches(job_err, SL_ERROR, SL_ERR_UNKNOWN_OUTCOME)
+			       ? ANSWER_UNKNOWN
+			       : ANSWER_NOT_APPLIED;
+	/* Accepted and not begun yet: a look will tell. */
+	bool begun = v && strcmp(json_path_str(v, "state", "absent"), "absent") != 0;
+	return begun ? ANSWER_DONE : ANSWER_UNKNOWN;
+}
+
+static void on_start(const char *answer, size_t len, const GError *job_err, void *ud)
+{
+	Pending *p = ud;
+	p->job = 0;
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) v = parse_answer(answer, len, job_err, &err);
+	g_autoptr(json_t) detail = json_pack("{s:s*, s:s*, s:s*}", "state",
+		json_path_str(v, "state", NULL), "boot", json_path_str(v, "boot", NULL), "message",
+		err ? err->message : json_path_str(v, "said", NULL));
+	ActAnswer a = { .class = class_of(v, job_err), .retry_after_sec = -1, .detail = detail };
+	p->act_done(&a, p->act_ud);
+	pending_done(p);
+}
+
+uint64_t target_send_node(Target *t, const ActRequest *r, ActDone *done, void *ud)
+{
+	Pending *p = pending_new(t, NULL);
+	p->act_done = done;
+	p->act_ud = ud;
+	g_autofree char *text = whole_request(p, r->path, json_incref(r->body));
+	if (!text)
+		return p->timer;
+	p->job = t->job.ops->start(
+		t->job.self, "node", text, strlen(text), START_JOB_MSEC, on_start, p);
+	return p->job;
+}
