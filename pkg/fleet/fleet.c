@@ -117,8 +117,8 @@ static const ActRow *find_row(const ActRow *const *rows, const char *name)
 static const ActRow *row_by_name(const char *name, void *ud)
 {
 	static const ActRow *const own[] = { &act_notice, &act_result_row, NULL };
-	const ActRow *const *const tables[] = { provider_openshift.rows, drain_rows, job_rows,
-		own };
+	const ActRow *const *const tables[] = { provider_openshift.rows,
+		provider_kubeadm.rows, drain_rows, job_rows, own };
 	const ActRow *row = NULL;
 	for (size_t i = 0; !row && i < G_N_ELEMENTS(tables); i++)
 		row = find_row(tables[i], name);
@@ -259,6 +259,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	t->endpoint_ud = f->o.connect.ud;
 	link_git(f, t);
 	t->assist = drain_assist;
+	t->drains = &drain_for_provider;
 	t->may_move = cluster_may_move;
 	t->may_order = cluster_may_order;
 	t->length = length_of;

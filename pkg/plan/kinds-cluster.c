@@ -7,7 +7,7 @@
 
 static const Choice providers[] = {
 	{ "openshift", "OpenShift 4: ClusterVersion and MachineConfigPools" },
-	{ "kubeadm", "kubeadm over SSH", CHOICE_LATER },
+	{ "kubeadm", "plain Kubernetes by kubeadm, over SSH" },
 	{ 0 },
 };
 
@@ -141,10 +141,18 @@ static const Field software_fields[] = {
 	{ "sha256sums", &shape_text, 0, NULL, "binaries: file with their digests" },
 	{ 0 },
 };
+static const Field kubeadm_fields[] = {
+	{ "ignorePreflightErrors", &shape_texts, 0, NULL,
+		"checks of kubeadm upgrade whose errors count as warnings" },
+	{ "patches", &shape_text, 0, NULL, "folder of kubeadm patches on the nodes" },
+	{ "config", &shape_text, 0, NULL, "path of an UpgradeConfiguration on the nodes" },
+	{ 0 },
+};
 static const Field node_access_fields[] = {
 	{ "ssh", OBJECT(ssh_fields), FIELD_REQUIRED, NULL, "how nodes are reached" },
 	{ "become", ENUM(becomes), 0, "sudo", "how commands become root" },
 	{ "software", OBJECT(software_fields), 0, NULL, "how new binaries get there" },
+	{ "kubeadm", OBJECT(kubeadm_fields), 0, NULL, "options of kubeadm upgrade" },
 	{ 0 },
 };
 
@@ -161,7 +169,7 @@ static const Field cluster_fields[] = {
 	{ "notWith", &shape_labels, 0, "[]", "clusters that are never in work at the same time" },
 	{ "exclusive", &shape_bool, 0, "false",
 		"true: nothing else in the fleet is in work beside it" },
-	{ "nodeAccess", OBJECT(node_access_fields), FIELD_LATER, NULL, "kubeadm only" },
+	{ "nodeAccess", OBJECT(node_access_fields), 0, NULL, "kubeadm: how its nodes are reached" },
 	{ 0 },
 };
 const Shape shape_cluster = { .kind = SHAPE_OBJECT, .fields = cluster_fields };

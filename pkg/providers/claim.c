@@ -78,12 +78,27 @@ static bool is_taken_over(const Item *it)
 	return json_path_bool(item_memo(it), "takeover.open", false);
 }
 
-static json_t *new_claim(const Item *it, int64_t epoch)
+char *claim_new_text(const Item *it, int64_t epoch)
 {
 	const Target *t = target_of(it);
 	const char *run = item_parent(it) ? item_name(item_parent(it)) : "";
-	return json_pack("{s:s, s:s*, s:s, s:I}", "fleet", t->fleet, "holder", t->holder, "run",
-		run, "epoch", (json_int_t)epoch);
+	g_autoptr(json_t) claim = json_pack("{s:s, s:s*, s:s, s:I}", "fleet", t->fleet, "holder",
+		t->holder, "run", run, "epoch", (json_int_t)epoch);
+	return json_canonical(claim);
+}
+
+char *claim_bars(const Item *it, const json_t *object)
+{
+	char *why = claim_obstacle(target_of(it), object);
+	if (why && is_taken_over(it))
+		g_clear_pointer(&why, g_free);
+	return why;
+}
+
+int64_t claim_epoch(const json_t *object)
+{
+	g_autoptr(json_t) claim = claim_read(object);
+	return json_path_int(claim, "epoch", 0);
 }
 
 static bool claim_build(
@@ -94,22 +109,20 @@ static bool claim_build(
 		item_set_reason(it, "%s does not exist", key);
 		return false;
 	}
-	g_autoptr(json_t) claim = claim_read(v->json);
-	g_autofree char *why = claim_obstacle(t, v->json);
-	if (why && !is_taken_over(it)) {
+	g_autofree char *why = claim_bars(it, v->json);
+	if (why) {
 		item_set_reason(it, "%s", why);
 		return false;
 	}
-	int64_t epoch = sl_max(site_epoch(t->site), json_path_int(claim, "epoch", 0)) + 1;
-	g_autoptr(json_t) mine = new_claim(it, epoch);
-	g_autofree char *text = json_canonical(mine);
+	int64_t epoch = sl_max(site_epoch(t->site), claim_epoch(v->json)) + 1;
+	g_autofree char *text = claim_new_text(it, epoch);
 	patch_annotation(key, v, json_string(text), ret);
 	ret->want = json_pack("{s:I, s:s*}", "epoch", (json_int_t)epoch, "holder", t->holder);
 	return true;
 }
 
 /* Two that raise it at once want the same number: the holder tells them apart. */
-static Class claim_classify(const json_t *want, const View *v)
+Class claim_stands(const json_t *want, const View *v)
 {
 	g_autoptr(json_t) claim = claim_read(v->json);
 	const char *holder = json_path_str(want, "holder", NULL);
@@ -132,7 +145,7 @@ static bool release_build(
 	return true;
 }
 
-static Class release_classify(const json_t *want, const View *v)
+Class claim_released(const json_t *want, const View *v)
 {
 	g_autoptr(json_t) claim = claim_read(v->json);
 	return claim ? CLASS_ABSENT : CLASS_DONE;
@@ -144,7 +157,7 @@ const ActRow act_release = {
 	.fact = &fact_object,
 	.claim = true,
 	.build = release_build,
-	.classify = release_classify,
+	.classify = claim_released,
 };
 const ActRow act_claim = {
 	.name = "claim",
@@ -153,7 +166,7 @@ const ActRow act_claim = {
 	.claim = true,
 	.undo = &act_release,
 	.build = claim_build,
-	.classify = claim_classify,
+	.classify = claim_stands,
 };
 const ActRow act_raise_epoch = {
 	.name = "raise-epoch",
@@ -161,7 +174,7 @@ const ActRow act_raise_epoch = {
 	.fact = &fact_object,
 	.claim = true,
 	.build = claim_build,
-	.classify = claim_classify,
+	.classify = claim_stands,
 };
 const ActRow act_take_over = {
 	.name = "take-over",
@@ -170,5 +183,5 @@ const ActRow act_take_over = {
 	.claim = true,
 	.undo = &act_release,
 	.build = claim_build,
-	.classify = claim_classify,
+	.classify = claim_stands,
 };

@@ -1,7 +1,7 @@
 #include "providers/provider.h"
 #include <string.h>
 
-static const Provider *const providers[] = { &provider_openshift };
+static const Provider *const providers[] = { &provider_openshift, &provider_kubeadm };
 
 const Provider *provider_find(const char *name)
 {

@@ -116,5 +116,5 @@ struct Provider {
 	bool (*invariant)(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence);
 };
 
-extern const Provider provider_openshift;
+extern const Provider provider_openshift, provider_kubeadm;
 const Provider *provider_find(const char *name); /* NULL: not known, or not built yet */

@@ -13,7 +13,7 @@ enum {
 	LOOK_MAX_AGE_SEC = 5,
 	TRY_MAX_AGE_SEC = 600,
 	JOB_MAX_AGE_SEC = 1,
-	TAIL_BYTES = 16 << 10,
+	TAIL_BYTES = 64 << 10,
 };
 
 char *node_key(const char *address, const char *what)

@@ -9,6 +9,20 @@
 
 typedef struct Provider Provider;
 
+/* Our own drain of one node, as a provider sees it. purpose tells one drain of a node from a later
+ * one. */
+typedef enum { DRAIN_NONE, DRAIN_UNDER_WAY, DRAIN_EMPTY, DRAIN_PUT_BACK, DRAIN_OVER } NodeDrain;
+typedef struct TargetDrains {
+	void (*begin)(Item *cluster, Batch *b, const char *node, const char *purpose);
+	/* Uncordons it where we cordoned it, and ends. */
+	void (*end)(Item *cluster, Batch *b, const char *node, const char *purpose);
+	/* *ret_text: what it waits for, borrowed. */
+	NodeDrain (*state)(const Item *cluster, const char *node, const char *purpose,
+		const char **ret_text);
+	/* Every drain of the cluster that is not over is put back; true: all are over. */
+	bool (*end_all)(Item *cluster, Batch *b);
+} TargetDrains;
+
 typedef struct Target {
 	char *name;
 	json_t *doc; /* the Cluster document with its defaults; "gitops": that of its controller's
@@ -41,6 +55,7 @@ typedef struct Target {
 	/* Evicts on a node that somebody else drains; set by the layer that knows drains. NULL:
 	 * nobody does. */
 	void (*assist)(Item *cluster, Batch *b, const char *node);
+	const TargetDrains *drains; /* set by the layer that knows drains */
 	/* The provider's own word is that an order fails, since this wall time (0: it does not).
 	 * True with *ret where that is a verdict by now; set by the layer that decides. NULL: it is
 	 * waited for. */

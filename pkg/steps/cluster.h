@@ -100,6 +100,8 @@ extern const ItemKind drain_node_kind, drain_pod_kind;
 extern const ActRow *const drain_rows[]; /* NULL-terminated: for replay */
 /* Evicts on a node that somebody else drains, when no child does so already. */
 void drain_assist(Item *cluster, Batch *b, const char *node);
+/* For Target.drains. */
+extern const TargetDrains drain_for_provider;
 /* kind Why of one node: a table of its pods with cause, since when, who can mend it and what to
  * type. */
 json_t *drain_why(Item *node);

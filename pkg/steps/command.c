@@ -401,6 +401,16 @@ static bool skip_gate(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	return true;
 }
 
+/* Where we drain, the provider leaves it out from now on. */
+static void note_skipped(Item *it, Batch *b, const char *node)
+{
+	json_t *names = json_deep_copy(json_object_get(item_memo(it), "skippedNodes"));
+	if (!names)
+		names = json_array();
+	json_array_append_new(names, json_string(node));
+	batch_memo(b, it, "skippedNodes", names);
+}
+
 static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	if (!c->reason || !*c->reason)
@@ -417,6 +427,7 @@ static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GErro
 				"nodes.maySkip",
 				item_name(it));
 		cluster_record(it, b, c);
+		note_skipped(it, b, c->node);
 		drain_withdraw(node, b);
 		*ret_says = g_strdup_printf("node %s of %s is left out", c->node, item_name(it));
 		return true;

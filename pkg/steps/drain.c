@@ -486,15 +486,35 @@ static void refuse(json_t *findings, const char *what)
 		"the DrainPolicy uses %s", what);
 }
 
+static void refuse_of_operator(const DrainRules *r, json_t *findings)
+{
+	g_autofree char *part = drain_rules_beyond_operator(r);
+	if (part)
+		finding_add(findings, "block", "drain-policy",
+			"take it out of the DrainPolicy of this plan",
+			"the operator drains by itself here and knows only budgets: %s of the "
+			"DrainPolicy has no effect",
+			part);
+	if (drain_rules_uses(r) & DRAIN_USES_WAIT_COMPLETED)
+		refuse(findings, "waitCompleted, which has no effect yet where an operator drains: "
+				 "the pool would be released while matching pods run");
+}
+
+static void refuse_of_ours(const DrainRules *r, json_t *findings)
+{
+	if (r->nodes_at_once > 1)
+		refuse(findings, "nodes.atOnce above 1, which has no effect yet: nodes are taken "
+				 "one by one");
+	if (drain_rules_uses(r) & DRAIN_USES_SURGE)
+		refuse(findings, "surge, which has no effect yet");
+}
+
 void drain_preflight(const Item *cluster, json_t *findings)
 {
 	static const struct {
 		unsigned use;
 		const char *what;
 	} later[] = {
-		{ DRAIN_USES_WAIT_COMPLETED, "waitCompleted, which has no effect yet where an "
-					     "operator drains: the pool would be released while "
-					     "matching pods run" },
 		{ DRAIN_USES_STORAGE_CLASSES, "match.storageClasses, which matches nothing yet" },
 		{ DRAIN_USES_FORCE, "onDeadline: force, which has no effect yet" },
 		{ DRAIN_USES_HOLDS, "holds, which have no effect yet" },
@@ -503,13 +523,10 @@ void drain_preflight(const Item *cluster, json_t *findings)
 	g_autoptr(DrainRules) r = drain_rules_parse(json_is_null(policy) ? NULL : policy, NULL);
 	if (!r)
 		return; /* what is wrong with a document is said when it is checked */
-	g_autofree char *part = drain_rules_beyond_operator(r);
-	if (part)
-		finding_add(findings, "block", "drain-policy",
-			"take it out of the DrainPolicy of this plan",
-			"the operator drains by itself here and knows only budgets: %s of the "
-			"DrainPolicy has no effect",
-			part);
+	if (target_of(cluster)->provider->drains)
+		refuse_of_ours(r, findings);
+	else
+		refuse_of_operator(r, findings);
 	for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
 		if (drain_rules_uses(r) & later[i].use)
 			refuse(findings, later[i].what);

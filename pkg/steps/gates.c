@@ -509,7 +509,11 @@ static StepResult soak_tick(Item *it, int64_t now, Batch *b)
 	StepResult r = gates_then(it, now, b, WHEN_SOAK, wave_seconds(it, "soakSeconds"), CL_DONE);
 	if (r.verb != STEP_DONE)
 		return r;
-	bool skips = json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
+	/* Where an operator drains, a node that is left out here it drains without us. */
+	bool nodes = target_of(it)->provider->drains &&
+		     json_array_size(json_object_get(item_memo(it), "skippedNodes")) > 0;
+	bool skips =
+		nodes || json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
 	batch_move_memo(b, it, CL_DONE,
 		json_pack("{s:s}", "outcome", skips ? "SucceededWithSkips" : "Succeeded"), "%s",
 		item_reason(it));

@@ -282,6 +282,10 @@ static bool claim_lost(Item *it, bool *ret_lost)
 
 static StepResult undo_tick(Item *it, int64_t now, Batch *b)
 {
+	const Provider *p = target_of(it)->provider;
+	StepResult r = p->settle ? p->settle(it, now, b) : step_done(0);
+	if (r.verb != STEP_DONE)
+		return r;
 	if (!children_are_done(it, b))
 		return step_wait(it, 0, "%s", item_reason(it));
 	bool lost = false;
@@ -291,7 +295,7 @@ static StepResult undo_tick(Item *it, int64_t now, Batch *b)
 		item_set_reason(it, "the claim is somebody else's now: left as it is");
 		return step_done(CL_ENDED);
 	}
-	StepResult r = target_of(it)->provider->abandon(it, now, b);
+	r = p->abandon(it, now, b);
 	if (r.verb != STEP_DONE)
 		return r;
 	bool left;

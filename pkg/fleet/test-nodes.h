@@ -1,0 +1,125 @@
+/* For tests: the nodes of a kubeadm cluster behind the seam of the worker. Each node keeps its
+ * programs, its static pods and its commands by key; a command takes a while and then changes what
+ * the simulated API server shows of the node. It lives on through crashes of the controller, as real
+ * nodes do. */
+#pragma once
+#include "fleet/test-outside.h"
+
+enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_ANSWER_USEC = 40000 };
+
+typedef struct NodeJob {
+	char *key, *kind, *to;
+	int64_t begun_usec, end_usec; /* boot time of the world */
+	int code;
+	bool applied;
+} NodeJob;
+
+typedef struct FakeNode {
+	char *name, *address;
+	bool control_plane;
+	char *kubeadm, *kubelet; /* versions, without "v" */
+	char *manifests, *helpers; /* the API server; scheduler and controller manager */
+	NodeJob jobs[NODE_JOBS_MAX];
+	size_t n_jobs;
+	unsigned n_backups;
+} FakeNode;
+
+typedef enum { NODE_FAULT_NONE_YET, NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER } NodeWireFault;
+
+typedef struct FakeNodes {
+	Rig *r;
+	SimCluster *c;
+	Loop world;
+	FakeNode nodes[NODES_MAX];
+	size_t n;
+	const char *from;
+	GString *log; /* what ran, in order: "KIND on NODE -> VERSION\n" */
+	uint64_t n_requests;
+	NodeWireFault (*fault)(uint64_t n, void *ud);
+	void (*crash)(void *ud);
+	int (*code)(const FakeNode *n, const NodeJob *j, void *ud); /* how a command ends */
+	void *ud;
+	const char *broken; /* a rule that was broken */
+} FakeNodes;
+
+static inline FakeNode *node_at(FakeNodes *f, const char *address)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->nodes[i].address, address) == 0)
+			return &f->nodes[i];
+	return NULL;
+}
+
+static inline void node_show_kubelet(FakeNodes *f, FakeNode *n)
+{
+	g_autofree char *v = g_strdup_printf("v%s", n->kubelet);
+	sim_cluster_patch(f->c, SIM_NODES, NULL, n->name, SIM_SUB_STATUS, "kubelet",
+		json_pack("{s:{s:{s:s}, s:[{s:s, s:s}]}}", "status", "nodeInfo", "kubeletVersion",
+			v, "addresses", "type", "InternalIP", "address", n->address));
+}
+
+static inline void node_show_pod(FakeNodes *f, FakeNode *n, const char *component, const char *tag)
+{
+	g_autofree char *name = g_strdup_printf("%s-%s", component, n->name);
+	g_autofree char *image = g_strdup_printf("registry.sim/%s:%s", component, tag);
+	sim_store_put(sim_cluster_store(f->c), sim_kind(SIM_PODS),
+		json_pack("{s:{s:s, s:s, s:s, s:{s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s}]}, s:{s:s, "
+			  "s:[{s:s, s:s}]}}",
+			"metadata", "name", name, "namespace", "kube-system", "uid", name, "labels",
+			"component", component, "annotations", "kubernetes.io/config.mirror", "x",
+			"spec", "nodeName", n->name, "containers", "name", component, "image",
+			image, "status", "phase", "Running", "conditions", "type", "Ready",
+			"status", "True"));
+}
+
+static inline void node_show_control_plane(FakeNodes *f, FakeNode *n)
+{
+	g_autofree char *v = g_strdup_printf("v%s", n->manifests);
+	g_autofree char *helpers = g_strdup_printf("v%s", n->helpers);
+	node_show_pod(f, n, "kube-apiserver", v);
+	node_show_pod(f, n, "kube-controller-manager", helpers);
+	node_show_pod(f, n, "kube-scheduler", helpers);
+	node_show_pod(f, n, "etcd", "3.6.8-0");
+	sim_api_set_version(sim_cluster_api(f->c), v);
+}
+
+/* kubelets, schedulers and controller managers at or below every API server, always. */
+static inline void nodes_judge(FakeNodes *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t k = 0; k < f->n; k++) {
+			const FakeNode *a = &f->nodes[i], *b = &f->nodes[k];
+			if (b->control_plane && strcmp(a->kubelet, b->manifests) > 0)
+				f->broken = "a kubelet is newer than an API server";
+			if (a == b && b->control_plane && strcmp(a->helpers, b->manifests) > 0)
+				f->broken = "a scheduler is newer than its API server";
+		}
+}
+
+static inline void node_set(char **at, const char *to)
+{
+	g_free(*at);
+	*at = g_strdup(to);
+}
+
+static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
+{
+	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
+	j->applied = true;
+	j->code = f->code ? f->code(n, j, f->ud) : 0;
+	g_string_append_printf(f->log, "%s on %s -> %s%s\n", j->kind, n->name, j->to,
+		j->code ? " failed" : "");
+	if (j->code)
+		return;
+	n->n_backups += strstr(j->kind, "-backup") != NULL;
+	if (kubelet)
+		node_set(&n->kubelet, j->to), node_show_kubelet(f, n);
+	if (kubelet || pods)
+		node_set(&n->kubeadm, j->to);
+	pods = pods || strstr(j->kind, "-manifests");
+	if (pods)
+		node_set(&n->manifests, j->to);
+	if (pods || strstr(j->kind, "-helpers"))
+		node_set(&n->helpers, j->to), node_show_control_plane(f, n);
+	nodes_judge(f);
+}

@@ -1,0 +1,102 @@
+/* The claim on a cluster without an object of its own for it: a ConfigMap of ours. Its version is
+ * the fence, as ClusterVersion's is elsewhere. */
+#include "base/num.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+static int64_t highest_epoch(const View *v)
+{
+	const char *text = v->json ? json_path_str(v->json, "data.epoch", "0") : "0";
+	int64_t n = 0;
+	return g_ascii_string_to_signed(text, 10, 0, INT64_MAX, &n, NULL) ? n : 0;
+}
+
+static json_t *data_of(int64_t epoch)
+{
+	g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, epoch);
+	return json_pack("{s:s}", "epoch", text);
+}
+
+/* It is not there yet: made with the claim in it. Twice is refused by the server. */
+static void create(json_t *annotations, int64_t epoch, ActRequest *ret)
+{
+	ret->method = "POST";
+	ret->path = g_strdup(KUBEADM_CLAIMS);
+	ret->body = json_pack("{s:s, s:s, s:{s:s, s:s, s:o}, s:o}", "apiVersion", "v1", "kind",
+		"ConfigMap", "metadata", "name", "shiplock-claim", "namespace", "kube-system",
+		"annotations", annotations, "data", data_of(epoch));
+}
+
+static void patch(const char *key, const View *v, json_t *annotations, int64_t epoch,
+	ActRequest *ret)
+{
+	ret->method = "PATCH";
+	ret->path = g_strdup(key);
+	ret->body = json_pack("{s:{s:s, s:o}, s:o}", "metadata", "resourceVersion",
+		view_version(v), "annotations", annotations, "data", data_of(epoch));
+}
+
+static bool claim_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	Target *t = target_of(it);
+	g_autofree char *why = claim_bars(it, v->json);
+	if (why) {
+		item_set_reason(it, "%s", why);
+		return false;
+	}
+	int64_t epoch =
+		sl_max(sl_max(site_epoch(t->site), claim_epoch(v->json)), highest_epoch(v)) + 1;
+	g_autofree char *text = claim_new_text(it, epoch);
+	json_t *annotations = json_pack("{s:s}", CLAIM_ANNOTATION, text);
+	if (v->missing)
+		create(annotations, epoch, ret);
+	else
+		patch(key, v, annotations, epoch, ret);
+	ret->want = json_pack("{s:I, s:s*}", "epoch", (json_int_t)epoch, "holder", t->holder);
+	return true;
+}
+
+static bool release_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	g_autofree char *who = NULL;
+	int64_t epoch = sl_max(highest_epoch(v), site_epoch(item_site(it)));
+	if (!claim_is_ours(item_site(it), v, &who) && who) {
+		item_set_reason(
+			it, "the claim that stands there is not ours to take away: %s", who);
+		return false;
+	}
+	if (v->missing) /* somebody deleted it: a claim of ours still on its way then meets this */
+		create(json_object(), epoch, ret);
+	else
+		patch(key, v, json_pack("{s:n}", CLAIM_ANNOTATION), epoch, ret);
+	return true;
+}
+
+const ActRow act_kubeadm_release = {
+	.name = "release-kubeadm",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.build = release_build,
+	.classify = claim_released,
+};
+const ActRow act_kubeadm_claim = {
+	.name = "claim-kubeadm",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.undo = &act_kubeadm_release,
+	.build = claim_build,
+	.classify = claim_stands,
+};
+const ActRow act_kubeadm_take_over = {
+	.name = "take-over-kubeadm",
+	.effect = EFFECT_BY_VERSION,
+	.fact = &fact_object,
+	.claim = true,
+	.undo = &act_kubeadm_release,
+	.build = claim_build,
+	.classify = claim_stands,
+};

@@ -1,0 +1,197 @@
+/* Down, in the order that keeps every kubelet at or below every API server: the kubelets that moved,
+ * workers first; scheduler and controller manager of every control-plane node; then the API servers
+ * by the older kubeadm, or by the saved manifests where that cannot. */
+#include "base/num.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+enum { POLL_SEC = 2, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
+
+/* What was begun on the way up comes to its end first, and the way back is stored. */
+static bool begun(Item *it, int64_t now, Batch *b, StepResult *ret)
+{
+	if (item_pivot_crossed(it, "rollback"))
+		return true;
+	*ret = kubeadm_settle(it, now, b);
+	if (ret->verb != STEP_DONE)
+		return false;
+	if (!target_of(it)->drains->end_all(it, b)) {
+		*ret = step_wait(it, 0, "the node in work is put back first");
+		return false;
+	}
+	batch_pivot(b, it, "rollback");
+	*ret = step_wait(it, now, "the way back is stored first");
+	return false;
+}
+
+static bool kubelets_moved(const Item *it)
+{
+	return hop_crossed(it, "workers") || json_path_bool(item_memo(it), "workersMoved", false);
+}
+
+static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
+{
+	Machine m;
+	StepResult r;
+	if (!begun(it, now, b, &r))
+		return r;
+	if (!kubelets_moved(it)) {
+		item_set_reason(it, "no kubelet had moved");
+		return step_done(0);
+	}
+	for (int control_plane = 0; control_plane < 2; control_plane++)
+		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
+			if (m.control_plane == control_plane &&
+				!kubeadm_kubelet_to(it, now, b, &m, kubeadm_from(it), &r))
+				return r;
+	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
+	if (!nodes)
+		return step_read(it);
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
+		const char *is = kubeadm_kubelet_of(nodes->json, m.name);
+		if (*is && !kubeadm_same(is, kubeadm_from(it)))
+			return step_hold_person(it, "kubelet-ahead",
+				"node %s was left out and its kubelet runs %s: an API server of %s "
+				"would be older than it",
+				m.name, is, kubeadm_from(it));
+	}
+	item_set_reason(it, "every kubelet runs %s", kubeadm_from(it));
+	return step_done(0);
+}
+
+/* The saved manifests of this machine, by the key of their set. False: *ret. */
+static bool saved(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
+	if (json_is_string(json_object_get(keys, m->name)))
+		return true;
+	const json_t *look = kubeadm_look(it, m, 0);
+	*ret = step_read(it);
+	if (!look)
+		return false;
+	g_autofree char *key = kubeadm_backup_of(kubeadm_hop(it), look);
+	if (!key) {
+		*ret = step_hold_person(it, "no-backup",
+			"there is no backup set of this hop on %s any more", m->name);
+		return false;
+	}
+	json_t *next = keys ? json_copy((json_t *)keys) : json_object();
+	json_object_set_new(next, m->name, json_string(key));
+	batch_memo(b, it, "backupKeys", next);
+	*ret = step_wait(it, now, "the backup set of %s is found", m->name);
+	return false;
+}
+
+static StepResult behind(Item *it, int64_t now, int64_t since, const char *why)
+{
+	StepResult r;
+	if (since && now > since + SETTLE_SEC * SL_USEC_PER_SEC)
+		r = step_hold(it, "control-plane", "%s", why);
+	else
+		r = step_wait(it, 0, "%s", why);
+	r.until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+	return r;
+}
+
+/* Pods of this machine at the old version, by a read sent after the command. False: *ret. */
+static bool back_proven(
+	Item *it, int64_t now, const Machine *m, int64_t since, bool only_helpers, StepResult *ret)
+{
+	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
+		sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	*ret = step_read(it);
+	if (!pods)
+		return false;
+	g_autofree char *why =
+		kubeadm_pods_behind(pods->json, m->name, kubeadm_from(it), only_helpers);
+	if (!why)
+		return true;
+	*ret = behind(it, now, since, why);
+	return false;
+}
+
+/* Never reached by the way up, or back already: nothing is to be done. */
+static bool helpers_at(const json_t *look, const char *version)
+{
+	return kubeadm_same(kubeadm_image_version(look, "kube-scheduler"), version) &&
+	       kubeadm_same(kubeadm_image_version(look, "kube-controller-manager"), version);
+}
+
+static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	const json_t *job, *look;
+	if (!kubeadm_command_begun(it, m, "down-helpers")) {
+		look = kubeadm_look(it, m, 0);
+		*ret = step_read(it);
+		if (!look)
+			return false;
+		if (helpers_at(look, kubeadm_from(it)))
+			return true;
+	}
+	if (!saved(it, now, b, m, ret) ||
+		!kubeadm_command(it, now, b, m, "down-helpers", &job, ret))
+		return false;
+	return back_proven(
+		it, now, m, kubeadm_command_seen_usec(it, m, "down-helpers"), true, ret);
+}
+
+static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b)
+{
+	Machine m;
+	StepResult r;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
+		if (!kubeadm_is_noted(it, &m, "down-helpers"))
+			return helpers_back(it, now, b, &m, &r)
+				       ? kubeadm_note(it, now, b, &m, "down-helpers")
+				       : r;
+	item_set_reason(it, "scheduler and controller manager run %s", kubeadm_from(it));
+	return step_done(0);
+}
+
+/* kubeadm of the old version, and where it failed twice the saved manifests. False: *ret. */
+static bool commanded(Item *it, int64_t now, Batch *b, const Machine *m, int64_t *ret_since,
+	StepResult *ret)
+{
+	const json_t *job;
+	bool manifests = kubeadm_command_begun(it, m, "down-manifests") ||
+			 kubeadm_command_failures(it, m, "down-control-plane") >= KUBEADM_TRIES;
+	const char *kind = manifests ? "down-manifests" : "down-control-plane";
+	if ((manifests && !saved(it, now, b, m, ret)) ||
+		!kubeadm_command(it, now, b, m, kind, &job, ret))
+		return false;
+	*ret_since = kubeadm_command_seen_usec(it, m, kind);
+	return true;
+}
+
+static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	int64_t since = 0;
+	if (!kubeadm_command_begun(it, m, "down-control-plane")) {
+		const json_t *look = kubeadm_look(it, m, 0);
+		*ret = step_read(it);
+		if (!look)
+			return false;
+		if (kubeadm_control_plane_at(look, kubeadm_from(it)) &&
+			kubeadm_same(json_path_str(look, "kubeadm", ""), kubeadm_from(it)))
+			return true;
+	}
+	return commanded(it, now, b, m, &since, ret) &&
+	       back_proven(it, now, m, since, false, ret);
+}
+
+static StepResult control_plane_back_tick(Item *it, int64_t now, Batch *b)
+{
+	Machine m;
+	StepResult r;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
+		if (!kubeadm_is_noted(it, &m, "down-control-plane"))
+			return control_plane_back(it, now, b, &m, &r)
+				       ? kubeadm_note(it, now, b, &m, "down-control-plane")
+				       : r;
+	item_set_reason(it, "the control plane runs %s again", kubeadm_from(it));
+	return step_done(0);
+}
+
+const StepOps step_kubelets_back = { "kubelets-back", kubelets_back_tick };
+const StepOps step_helpers_back = { "helpers-back", helpers_back_tick };
+const StepOps step_control_plane_back = { "control-plane-back", control_plane_back_tick };

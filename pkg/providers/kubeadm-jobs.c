@@ -1,0 +1,439 @@
+/* Commands on nodes: which there are, and how one is driven to its end. A command is begun once
+ * under a key of this journal and item; what became of it the node tells for ever after, so a crash
+ * of ours changes nothing. A command that failed is begun again under the next number: every text
+ * may be run twice. */
+#include "base/num.h"
+#include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-sh.h"
+#include "providers/kubeadm-software.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+enum {
+	POLL_MIN_SEC = 1,
+	POLL_MAX_SEC = 5,
+	FAILURES_MAX = 3, /* then somebody is asked, or it is a verdict */
+	BACKOFF_SEC = 15,
+	TAIL_CHARS = 300,
+	STATE_ID_CHARS = 8,
+	KEEP_BYTES = 256 << 10,
+};
+
+typedef struct Command {
+	const char *kind;
+	const char *what; /* for people */
+	int limit_sec; /* longer is said, or ends it where it may be killed */
+	bool killable; /* nothing that changes a node ever is */
+	char *(*text)(const Item *it, const Machine *m);
+} Command;
+
+static const json_t *access_of(const Item *it)
+{
+	return json_object_get(target_spec(target_of(it)), "nodeAccess");
+}
+
+/* ---- texts ---- */
+
+static void then(GString *s, char *text)
+{
+	g_autofree char *owned = text;
+	g_string_append_printf(s, "(\n%s\n) || exit\n", text);
+}
+
+static char *install(const Item *it, const char *version, unsigned what)
+{
+	const json_t *software = json_object_get(access_of(it), "software");
+	const SoftwareOps *ops = software_find(json_path_str(software, "method", ""));
+	return ops ? ops->install(software, version, what)
+		   : g_strdup("echo 'nodeAccess.software is missing' >&2; exit 1\n");
+}
+
+static json_t *kubeadm_options(const Item *it, const char *version)
+{
+	json_t *o = json_object_get(access_of(it), "kubeadm");
+	o = o ? json_copy(o) : json_object();
+	json_object_set_new(o, "version", json_string(version));
+	return o;
+}
+
+static char *upgrade(const Item *it, const Machine *m, const char *version)
+{
+	g_autoptr(json_t) options = kubeadm_options(it, version);
+	return m->control_plane && kubeadm_first(it, m) ? kubeadm_apply_text(version, options)
+							: kubeadm_node_text(options);
+}
+
+static const char *key_on(const Item *it, const Machine *m)
+{
+	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
+	return json_string_value(json_object_get(keys, m->name));
+}
+
+static char *text_backup(const Item *it, const Machine *m)
+{
+	g_autofree char *key = kubeadm_backup_key(it);
+	return node_backup_text(key, NODE_BACKUP_DIR);
+}
+
+static char *text_control_plane(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	then(s, install(it, kubeadm_to(it), SOFTWARE_KUBEADM));
+	then(s, upgrade(it, m, kubeadm_to(it)));
+	return g_string_free(s, FALSE);
+}
+
+static char *text_kubelet(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	if (!m->control_plane) {
+		then(s, text_backup(it, m));
+		then(s, install(it, kubeadm_to(it), SOFTWARE_KUBEADM));
+		then(s, upgrade(it, m, kubeadm_to(it)));
+	}
+	then(s, install(it, kubeadm_to(it), SOFTWARE_KUBELET));
+	then(s, kubelet_restart_text());
+	return g_string_free(s, FALSE);
+}
+
+static char *text_kubelet_back(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	unsigned kubeadm = m->control_plane ? 0 : SOFTWARE_KUBEADM;
+	then(s, install(it, kubeadm_from(it), SOFTWARE_KUBELET | kubeadm));
+	if (key_on(it, m))
+		then(s, kubelet_config_restore_text(key_on(it, m)));
+	then(s, kubelet_restart_text());
+	return g_string_free(s, FALSE);
+}
+
+static char *text_helpers_back(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	const char *key = key_on(it, m);
+	then(s, manifest_swap_text("kube-scheduler", key ? key : ""));
+	then(s, manifest_swap_text("kube-controller-manager", key ? key : ""));
+	return g_string_free(s, FALSE);
+}
+
+static char *text_control_plane_back(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	then(s, install(it, kubeadm_from(it), SOFTWARE_KUBEADM));
+	then(s, upgrade(it, m, kubeadm_from(it)));
+	return g_string_free(s, FALSE);
+}
+
+static char *text_manifests_back(const Item *it, const Machine *m)
+{
+	const char *key = key_on(it, m);
+	return manifests_restore_text(key ? key : "");
+}
+
+static const Command commands[] = {
+	{ "up-backup", "the backup set", 900, true, text_backup },
+	{ "up-control-plane", "kubeadm upgrade", 1800, false, text_control_plane },
+	{ "up-kubelet", "the kubelet's upgrade", 900, false, text_kubelet },
+	{ "down-kubelet", "the kubelet's way back", 900, false, text_kubelet_back },
+	{ "down-helpers", "scheduler and controller manager back", 300, false, text_helpers_back },
+	{ "down-control-plane", "kubeadm's way back", 1800, false, text_control_plane_back },
+	{ "down-manifests", "the saved manifests", 300, false, text_manifests_back },
+};
+
+static const Command *find(const char *kind)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+		if (strcmp(commands[i].kind, kind) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* ---- keys ---- */
+
+/* Of this item of this journal and nobody else's, the same after every restart. */
+static char *own_id(const Item *it)
+{
+	const Target *t = target_of(it);
+	const char *who = t->holder ? t->holder : t->fleet;
+	g_autofree char *digest = sl_sha256(who, strlen(who));
+	return g_strdup_printf("%.*s.%" G_GUINT64_FORMAT, STATE_ID_CHARS, digest, item_id(it));
+}
+
+char *kubeadm_backup_key(const Item *it)
+{
+	g_autofree char *id = own_id(it);
+	return g_strdup_printf("%s-to-%s-%s", kubeadm_from(it), kubeadm_to(it), id);
+}
+
+char *kubeadm_backup_of(const json_t *hop, const json_t *discovered)
+{
+	g_autofree char *prefix = g_strdup_printf("%s-to-%s-", json_path_str(hop, "from", ""),
+		json_path_str(hop, "to", ""));
+	const json_t *best = NULL;
+	size_t i;
+	json_t *s;
+	json_array_foreach (json_object_get(discovered, "backups"), i, s)
+		if (g_str_has_prefix(json_path_str(s, "key", ""), prefix) &&
+			(!best || json_path_int(s, "at", 0) > json_path_int(best, "at", 0)))
+			best = s;
+	return best ? g_strdup(json_path_str(best, "key", "")) : NULL;
+}
+
+static char *command_key(const Item *it, const Machine *m, const char *kind, int n)
+{
+	g_autofree char *id = own_id(it);
+	return g_strdup_printf("%s %s-%s-%s.%d", m->address, id, kubeadm_to(it), kind, n);
+}
+
+/* The kind in a key of this item's present hop. */
+static const Command *command_of(const Item *it, const char *key)
+{
+	g_autofree char *id = own_id(it);
+	g_autofree char *prefix = g_strdup_printf(" %s-%s-", id, kubeadm_to(it));
+	const char *at = strstr(key, prefix), *dot = strrchr(key, '.');
+	if (!at || !dot)
+		return NULL;
+	at += strlen(prefix);
+	g_autofree char *kind = dot > at ? g_strndup(at, (size_t)(dot - at)) : g_strdup("");
+	return find(kind);
+}
+
+static bool machine_at(const Item *it, const char *key, Machine *ret)
+{
+	size_t len = strcspn(key, " ");
+	for (size_t i = 0; kubeadm_machine(it, i, ret); i++)
+		if (strlen(ret->address) == len && strncmp(ret->address, key, len) == 0)
+			return true;
+	return false;
+}
+
+/* ---- the act ---- */
+
+static bool command_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	const Command *c = command_of(it, key);
+	Machine m;
+	if (!c || !machine_at(it, key, &m)) {
+		item_set_reason(it, "%s is no command of the hop under way", key);
+		return false;
+	}
+	g_autofree char *body = c->text(it, &m);
+	g_autofree char *text = g_strdup_printf("# shiplock: %s on %s, %s -> %s\n%s", c->kind,
+		m.name, kubeadm_from(it), kubeadm_to(it), body);
+	const char *job = strchr(key, ' ') + 1;
+	ret->method = NODE_METHOD;
+	ret->path = g_strdup(key);
+	ret->body = json_pack("{s:s, s:s, s:s, s:I, s:i, s:b, s:i}", "op", "start", "job", job,
+		"command", text, "epoch", (json_int_t)site_epoch(item_site(it)), "limitSec",
+		c->limit_sec, "unkillable", !c->killable, "keepBytes", (int)KEEP_BYTES);
+	ret->want = json_pack("{s:s, s:s, s:s}", "node", m.name, "kind", c->kind, "job", job);
+	return true;
+}
+
+const ActRow act_node_command = {
+	.name = "node-command",
+	.effect = EFFECT_BY_KEY,
+	.fact = &fact_node_job,
+	.build = command_build,
+	.classify = node_job_classify,
+};
+
+/* ---- to its end ---- */
+
+/* The number of the newest attempt; 0: none. */
+static int newest(const Item *it, const Machine *m, const char *kind)
+{
+	for (int n = 0;; n++) {
+		g_autofree char *key = command_key(it, m, kind, n + 1);
+		if (!act_find(it, &act_node_command, key))
+			return n;
+	}
+}
+
+/* What has ended does not change any more. */
+static const View *look_at(Item *it, const char *key)
+{
+	const View *v = fact_peek(it, &fact_node_job, key);
+	const char *state = v ? json_path_str(v->json, "state", "") : "";
+	bool ended = strcmp(state, "done") == 0 || strcmp(state, "lost") == 0;
+	return ended ? v : fact(it, &fact_node_job, key);
+}
+
+/* The last line that says something. Caller frees. */
+static char *last_words(const json_t *job)
+{
+	g_autofree char *text = g_strdup(json_path_str(job, "out", ""));
+	g_strchomp(text);
+	const char *line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	size_t len = strlen(line);
+	return g_utf8_make_valid(len > TAIL_CHARS ? line + len - TAIL_CHARS : line, -1);
+}
+
+static StepResult running(
+	Item *it, int64_t now, const Command *c, const Machine *m, const json_t *job)
+{
+	int64_t sec = json_path_int(job, "seconds", 0);
+	int64_t poll = sl_max(POLL_MIN_SEC, sl_min(sec / 10, POLL_MAX_SEC));
+	g_autofree char *words = last_words(job);
+	StepResult r;
+	if (json_path_bool(job, "overdue", false))
+		r = step_hold(it, "node-command",
+			"%s on %s runs for %d s, longer than its %d s; it is never killed; it says: "
+			"%s",
+			c->what, m->name, (int)sec, c->limit_sec, words);
+	else
+		r = step_wait(it, 0, "%s on %s, %d s%s%s", c->what, m->name, (int)sec,
+			*words ? ": " : "", words);
+	r.until_usec = now + poll * SL_USEC_PER_SEC;
+	return r;
+}
+
+static char *failure_text(const Command *c, const Machine *m, int n, const json_t *job)
+{
+	g_autofree char *words = last_words(job);
+	if (strcmp(json_path_str(job, "state", ""), "lost") == 0)
+		return g_strdup_printf("%s on %s was cut off (attempt %d)%s%s", c->what, m->name, n,
+			json_path_bool(job, "rebooted", false) ? ": the node went down" : "",
+			*words ? "; its last words" : "");
+	return g_strdup_printf("%s on %s failed with exit code %d (attempt %d): %s", c->what,
+		m->name, (int)json_path_int(job, "exitCode", -1), n,
+		*words ? words : "it said nothing");
+}
+
+/* Before the workers, and on the way up, a failure is a verdict about the upgrade. */
+static bool is_verdict(const Item *it)
+{
+	return target_of(it)->failing && !item_pivot_crossed(it, "rollback") &&
+	       !hop_crossed(it, "workers");
+}
+
+/* Tried often enough. *ret: what the tick returns until somebody or something decides. */
+static void given_up(Item *it, int64_t now, Batch *b, const char *why, StepResult *ret)
+{
+	int64_t wall = loop_wall_usec(saga_loop(item_saga(it)));
+	if (!is_verdict(it) ||
+		!target_of(it)->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))
+		*ret = step_hold_person(it, "node-command", "%s; resume tries it again", why);
+}
+
+static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Machine *m, int n,
+	const json_t *job, StepResult *ret)
+{
+	g_autofree char *key = command_key(it, m, c->kind, n);
+	g_autofree char *next = command_key(it, m, c->kind, n + 1);
+	g_autofree char *why = failure_text(c, m, n, job);
+	int64_t seen = fact_sent_usec(it, &fact_node_job, key);
+	int64_t again = seen + ((int64_t)BACKOFF_SEC << MIN(n - 1, 4)) * SL_USEC_PER_SEC;
+	if (is_verdict(it) && target_of(it)->failing(it, now, b, 0, NULL, ret))
+		return;
+	if (now >= again) {
+		*ret = step_act(it, &act_node_command, next, b);
+		return;
+	}
+	if (n < FAILURES_MAX) {
+		*ret = step_wait(it, again, "%s; it is tried again", why);
+		return;
+	}
+	given_up(it, now, b, why, ret);
+	if (!ret->until_usec || ret->until_usec > again)
+		ret->until_usec = again;
+}
+
+bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const char *kind,
+	const json_t **ret_result, StepResult *ret)
+{
+	const Command *c = find(kind);
+	int n = (int)sl_max(newest(it, m, kind), 1);
+	g_autofree char *key = command_key(it, m, kind, n);
+	const Act *a = act_find(it, &act_node_command, key);
+	if (!a || act_state(a) != ACT_DONE) {
+		*ret = step_act(it, &act_node_command, key, b);
+		return false;
+	}
+	const View *v = look_at(it, key);
+	if (!v) {
+		*ret = step_read(it);
+		return false;
+	}
+	const char *state = json_path_str(v->json, "state", "");
+	bool done = strcmp(state, "done") == 0;
+	if (done && json_path_bool(v->json, "ok", false)) {
+		*ret_result = v->json;
+		return true;
+	}
+	if (strcmp(state, "running") == 0)
+		*ret = running(it, now, c, m, v->json);
+	else
+		failed(it, now, b, c, m, n, v->json, ret);
+	return false;
+}
+
+int64_t kubeadm_command_seen_usec(Item *it, const Machine *m, const char *kind)
+{
+	g_autofree char *key = command_key(it, m, kind, (int)sl_max(newest(it, m, kind), 1));
+	return fact_sent_usec(it, &fact_node_job, key);
+}
+
+bool kubeadm_command_begun(const Item *it, const Machine *m, const char *kind)
+{
+	return newest(it, m, kind) > 0;
+}
+
+int kubeadm_command_failures(Item *it, const Machine *m, const char *kind)
+{
+	int n = newest(it, m, kind);
+	g_autofree char *key = command_key(it, m, kind, n > 0 ? n : 1);
+	const View *v = n > 0 ? fact_peek(it, &fact_node_job, key) : NULL;
+	const char *state = v ? json_path_str(v->json, "state", "running") : "running";
+	bool bad = strcmp(state, "lost") == 0 ||
+		   (strcmp(state, "done") == 0 && !json_path_bool(v->json, "ok", false));
+	return bad ? n : n > 0 ? n - 1 : 0;
+}
+
+bool kubeadm_is_noted(const Item *it, const Machine *m, const char *kind)
+{
+	const json_t *list = json_object_get(json_object_get(item_memo(it), "proven"), kind);
+	size_t i;
+	json_t *n;
+	json_array_foreach (list, i, n)
+		if (strcmp(json_string_value(n), m->name) == 0)
+			return true;
+	return false;
+}
+
+StepResult kubeadm_note(Item *it, int64_t now, Batch *b, const Machine *m, const char *kind)
+{
+	json_t *all = json_deep_copy(json_object_get(item_memo(it), "proven"));
+	if (!all)
+		all = json_object();
+	json_t *list = json_object_get(all, kind);
+	if (!list)
+		json_object_set_new(all, kind, list = json_array());
+	json_array_append_new(list, json_string(m->name));
+	batch_memo(b, it, "proven", all);
+	return step_wait(it, now, "%s is proven", m->name);
+}
+
+/* A node that cannot be reached is left: what runs there ends by itself. */
+StepResult kubeadm_settle(Item *it, int64_t now, Batch *b)
+{
+	for (size_t i = item_n_acts(it); i > 0; i--) {
+		const Act *a = item_act(it, i - 1);
+		if (act_row(a) != &act_node_command || act_state(a) != ACT_DONE)
+			continue;
+		const View *v = look_at(it, act_key(a));
+		if (!v && fact_error(it, &fact_node_job, act_key(a)))
+			return step_done(0);
+		if (!v)
+			return step_read(it);
+		if (strcmp(json_path_str(v->json, "state", ""), "running") != 0)
+			return step_done(0);
+		return step_wait(it, now + POLL_MAX_SEC * SL_USEC_PER_SEC,
+			"%s on %s comes to its end first",
+			json_path_str(act_want(a), "kind", "a command"),
+			json_path_str(act_want(a), "node", "?"));
+	}
+	return step_done(0);
+}

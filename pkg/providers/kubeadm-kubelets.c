@@ -1,0 +1,188 @@
+/* One kubelet to another version: its node drained by our engine, the command, the proof, and put
+ * back. The same way up and down. */
+#include "base/num.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+
+static bool going_back(const Item *it)
+{
+	return item_pivot_crossed(it, "rollback");
+}
+
+static const char *kind_of(const Item *it)
+{
+	return going_back(it) ? "down-kubelet" : "up-kubelet";
+}
+
+static char *purpose_of(const Item *it, const char *version)
+{
+	return g_strdup_printf("%s %s", going_back(it) ? "down" : "up", version);
+}
+
+/* The nodes, and the pods of the system, by reads sent after what we did there. */
+typedef struct Proof {
+	const json_t *nodes, *pods;
+} Proof;
+
+static bool read_proof(Item *it, int64_t now, int64_t since, Proof *ret)
+{
+	int64_t fresh = sl_max(since, now - 2 * POLL_SEC * SL_USEC_PER_SEC);
+	const View *nodes = fact_since(it, &fact_list, KUBEADM_NODES, fresh);
+	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS, fresh);
+	if (!nodes || !pods)
+		return false;
+	*ret = (Proof){ nodes->json, pods->json };
+	return true;
+}
+
+/* NULL: the kubelet runs the version and its node works. Caller frees. */
+static char *unproven(const Proof *p, const Machine *m, const char *version)
+{
+	const char *is = kubeadm_kubelet_of(p->nodes, m->name);
+	if (!*is)
+		return g_strdup_printf("node %s is not there any more", m->name);
+	if (!kubeadm_same(is, version))
+		return g_strdup_printf("the kubelet of %s says %s", m->name, is);
+	if (!kubeadm_is_ready(p->nodes, m->name))
+		return g_strdup_printf("node %s is not Ready", m->name);
+	return kubeadm_unready_pod(p->pods, m->name);
+}
+
+/* The command has ended well. True: what it was for is seen. */
+static bool came(Item *it, int64_t now, const Machine *m, const char *version, StepResult *ret)
+{
+	int64_t since = kubeadm_command_seen_usec(it, m, kind_of(it));
+	Proof p;
+	if (!read_proof(it, now, since, &p)) {
+		*ret = step_read(it);
+		return false;
+	}
+	g_autofree char *why = unproven(&p, m, version);
+	if (!why)
+		return true;
+	if (now > since + SETTLE_SEC * SL_USEC_PER_SEC)
+		*ret = step_hold(it, "node", "%s, %d s after the command", why, SETTLE_SEC);
+	else
+		*ret = step_wait(it, 0, "%s", why);
+	ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+	return false;
+}
+
+static bool is_skipped(const Item *it, const char *node)
+{
+	const json_t *list = json_object_get(item_memo(it), "skippedNodes");
+	size_t i;
+	json_t *n;
+	json_array_foreach (list, i, n)
+		if (strcmp(json_string_value(n), node) == 0)
+			return true;
+	return false;
+}
+
+/* Its drain is over, and it was not we who ended it. */
+static StepResult skip(Item *it, int64_t now, Batch *b, const char *node)
+{
+	json_t *list = json_deep_copy(json_object_get(item_memo(it), "skippedNodes"));
+	if (!list)
+		list = json_array();
+	json_array_append_new(list, json_string(node));
+	batch_memo(b, it, "skippedNodes", list);
+	return step_wait(it, now, "node %s is left out", node);
+}
+
+/* The pivot and the drain it belongs to are stored together. */
+static StepResult begin(Item *it, Batch *b, const Machine *m, const char *purpose)
+{
+	const Target *t = target_of(it);
+	StepResult closed;
+	if (!going_back(it) && t->may_move && !t->may_move(it, &closed))
+		return closed;
+	if (item_held(it))
+		return step_wait(it, 0, "held before node %s", m->name);
+	if (!going_back(it) && !hop_crossed(it, "workers"))
+		hop_cross(b, it, "workers");
+	t->drains->begin(it, b, m->name, purpose);
+	return step_wait(it, 0, "node %s is drained", m->name);
+}
+
+/* Going back, the saved configuration is looked for first. False: *ret. */
+static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
+	if (!going_back(it) || json_object_get(keys, m->name))
+		return true;
+	const json_t *look = kubeadm_look(it, m, 0);
+	if (!look) {
+		*ret = step_read(it);
+		return false;
+	}
+	g_autofree char *key = kubeadm_backup_of(kubeadm_hop(it), look);
+	json_t *next = keys ? json_copy((json_t *)keys) : json_object();
+	json_object_set_new(next, m->name, key ? json_string(key) : json_null());
+	batch_memo(b, it, "backupKeys", next);
+	*ret = step_wait(it, now, "the backup set of %s is found", m->name);
+	return false;
+}
+
+static bool change(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
+	StepResult *ret)
+{
+	const json_t *job;
+	return key_known(it, now, b, m, ret) &&
+	       kubeadm_command(it, now, b, m, kind_of(it), &job, ret) &&
+	       came(it, now, m, version, ret);
+}
+
+/* Nothing of ours is under way there, and nothing need be. */
+static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain drain, bool *ret)
+{
+	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
+	if (!nodes)
+		return false;
+	/* The way up may have changed what lies on disk while the old one still runs. */
+	bool half = going_back(it) && kubeadm_command_begun(it, m, "up-kubelet") &&
+		    !kubeadm_command_begun(it, m, "down-kubelet");
+	*ret = (drain == DRAIN_NONE || drain == DRAIN_OVER) && !half &&
+	       kubeadm_same(kubeadm_kubelet_of(nodes->json, m->name), version);
+	return true;
+}
+
+bool kubeadm_kubelet_to(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
+	StepResult *ret)
+{
+	const TargetDrains *drains = target_of(it)->drains;
+	g_autofree char *purpose = purpose_of(it, version);
+	const char *text = "";
+	NodeDrain drain = drains->state(it, m->name, purpose, &text);
+	bool there;
+	*ret = step_read(it);
+	if (is_skipped(it, m->name))
+		return true;
+	if (!is_there(it, m, version, drain, &there))
+		return false;
+	if (there)
+		return true;
+	switch (drain) {
+	case DRAIN_NONE:
+		*ret = begin(it, b, m, purpose);
+		return false;
+	case DRAIN_UNDER_WAY:
+		*ret = step_wait(it, 0, "node %s: %s", m->name, text);
+		return false;
+	case DRAIN_EMPTY:
+		if (!change(it, now, b, m, version, ret))
+			return false;
+		drains->end(it, b, m->name, purpose);
+		*ret = step_wait(it, 0, "node %s runs %s and is put back", m->name, version);
+		return false;
+	case DRAIN_PUT_BACK:
+		*ret = step_wait(it, 0, "node %s is put back", m->name);
+		return false;
+	case DRAIN_OVER:
+		*ret = skip(it, now, b, m->name);
+		return false;
+	}
+	g_assert_not_reached();
+}

@@ -1,0 +1,173 @@
+/* Up: what there is, then the control plane node by node; after the soak every kubelet. */
+#include "base/num.h"
+#include "providers/kubeadm-commands.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+
+/* ---- survey: the machines of this hop, durable, since the API server may be away later ---- */
+
+static StepResult survey_tick(Item *it, int64_t now, Batch *b)
+{
+	const json_t *known = json_object_get(item_memo(it), "machines");
+	if (strcmp(json_path_str(known, "to", ""), kubeadm_to(it)) == 0)
+		return step_done(0);
+	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
+	if (!nodes)
+		return step_read(it);
+	batch_memo(b, it, "machines",
+		json_pack("{s:s, s:o}", "to", kubeadm_to(it), "list",
+			kubeadm_machines(nodes->json)));
+	batch_memo(b, it, "backups", json_object());
+	batch_memo(b, it, "backupKeys", json_object());
+	batch_memo(b, it, "proven", json_object());
+	return step_wait(it, now, "the machines are noted");
+}
+
+/* ---- the control plane ---- */
+
+/* Taken, proven and noted. False: *ret. */
+static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	const json_t *backups = json_object_get(item_memo(it), "backups"), *job;
+	g_autoptr(GError) err = NULL;
+	if (json_object_get(backups, m->name))
+		return true;
+	if (!kubeadm_command(it, now, b, m, "up-backup", &job, ret))
+		return false;
+	json_t *result = node_backup_result(json_path_str(job, "out", ""), &err);
+	if (!result) {
+		*ret = step_hold_person(it, "backup", "the backup set of %s: %s", m->name,
+			err->message);
+		return false;
+	}
+	json_t *next = json_copy((json_t *)backups);
+	json_object_set_new(next, m->name, result);
+	batch_memo(b, it, "backups", next);
+	json_t *keys = json_copy(json_object_get(item_memo(it), "backupKeys"));
+	g_autofree char *key = kubeadm_backup_key(it);
+	json_object_set_new(keys, m->name, json_string(key));
+	batch_memo(b, it, "backupKeys", keys);
+	*ret = step_wait(it, now, "the backup set of %s is noted", m->name);
+	return false;
+}
+
+/* The members of etcd, before one of them is restarted. False: *ret. */
+static bool quorum_stands(Item *it, int64_t now, StepResult *ret)
+{
+	const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	if (!pods) {
+		*ret = step_read(it);
+		return false;
+	}
+	g_autofree char *bad = kubeadm_etcd_unready(pods->json);
+	if (!bad)
+		return true;
+	*ret = step_hold(it, "etcd", "%s: no other member is restarted before it is", bad);
+	ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+	return false;
+}
+
+/* Everything of the control plane on this machine runs the version, by reads after the command. */
+static bool proven(Item *it, int64_t now, const Machine *m, const char *version, int64_t since,
+	StepResult *ret)
+{
+	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
+		sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	if (!pods) {
+		*ret = step_read(it);
+		return false;
+	}
+	g_autofree char *behind = kubeadm_pods_behind(pods->json, m->name, version, false);
+	g_autofree char *etcd = behind ? NULL : kubeadm_etcd_unready(pods->json);
+	if (!behind && !etcd)
+		return true;
+	if (since && now > since + SETTLE_SEC * SL_USEC_PER_SEC)
+		*ret = step_hold(it, "control-plane", "%s is upgraded, but %s", m->name,
+			behind ? behind : etcd);
+	else
+		*ret = step_wait(it, 0, "%s: %s", m->name, behind ? behind : etcd);
+	ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+	return false;
+}
+
+/* Before the first: the window is asked, and the pivot is stored with the intent. False: *ret. */
+static bool may_begin(Item *it, Batch *b, StepResult *ret)
+{
+	const Target *t = target_of(it);
+	if (hop_crossed(it, "control-plane"))
+		return true;
+	if (t->may_order && !t->may_order(it, ret))
+		return false;
+	hop_cross(b, it, "control-plane");
+	return true;
+}
+
+/* One API server and no other: it is away while it restarts. */
+static void say_alone(Item *it, StepResult *ret)
+{
+	Machine second;
+	bool alone = !kubeadm_machine(it, 1, &second) || !second.control_plane;
+	if (!alone || ret->verb != STEP_WAIT)
+		return;
+	g_autofree char *text = g_strdup(item_reason(it));
+	item_set_reason(it, "%s (the only API server restarts: refused connections are expected)",
+		text);
+}
+
+static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+{
+	const json_t *job, *look = kubeadm_look(it, m, 0);
+	bool begun = kubeadm_command_begun(it, m, "up-control-plane");
+	int64_t since = begun ? kubeadm_command_seen_usec(it, m, "up-control-plane") : 0;
+	if (!begun && !look) {
+		*ret = step_read(it);
+		return false;
+	}
+	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)))
+		return proven(it, now, m, kubeadm_to(it), since, ret);
+	if (!begun && (!quorum_stands(it, now, ret) || !may_begin(it, b, ret)))
+		return false;
+	if (!kubeadm_command(it, now, b, m, "up-control-plane", &job, ret)) {
+		say_alone(it, ret);
+		return false;
+	}
+	since = kubeadm_command_seen_usec(it, m, "up-control-plane");
+	return proven(it, now, m, kubeadm_to(it), since, ret);
+}
+
+static StepResult control_plane_tick(Item *it, int64_t now, Batch *b)
+{
+	Machine m;
+	StepResult r;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
+		if (!backed_up(it, now, b, &m, &r))
+			return r;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
+		if (!kubeadm_is_noted(it, &m, "up-control-plane"))
+			return upgraded(it, now, b, &m, &r)
+				       ? kubeadm_note(it, now, b, &m, "up-control-plane")
+				       : r;
+	item_set_reason(it, "the control plane runs %s", kubeadm_to(it));
+	return step_done(0);
+}
+
+/* ---- every kubelet, the workers first ---- */
+
+static StepResult kubelets_tick(Item *it, int64_t now, Batch *b)
+{
+	Machine m;
+	StepResult r;
+	for (int control_plane = 0; control_plane < 2; control_plane++)
+		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
+			if (m.control_plane == control_plane &&
+				!kubeadm_kubelet_to(it, now, b, &m, kubeadm_to(it), &r))
+				return r;
+	item_set_reason(it, "every kubelet runs %s", kubeadm_to(it));
+	return step_done(0);
+}
+
+const StepOps step_survey = { "survey", survey_tick };
+const StepOps step_control_plane = { "control-plane", control_plane_tick };
+const StepOps step_kubelets = { "kubelets", kubelets_tick };

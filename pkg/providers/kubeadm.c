@@ -1,0 +1,99 @@
+/* Plain Kubernetes by kubeadm, over SSH. */
+#include "providers/judge.h"
+#include "providers/kubeadm.h"
+#include <string.h>
+
+static const StepOps *const up[] = { &step_survey, &step_control_plane, NULL };
+static const StepOps *const nodes[] = { &step_kubelets, NULL };
+static const StepOps *const down[] = { &step_survey, &step_kubelets_back, &step_helpers_back,
+	&step_control_plane_back, NULL };
+static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
+	&act_kubeadm_take_over, &act_node_command, NULL };
+
+static const WakeRow wakes[] = { { 0 } };
+
+const RightRow kubeadm_rights[] = {
+	{ RIGHT_READ, "list watch", "", "nodes", "", "", NULL },
+	{ RIGHT_READ, "get", "", "nodes", "", "", NULL },
+	{ RIGHT_READ, "list watch", "", "pods", "", "", NULL },
+	{ RIGHT_READ, "list watch", "policy", "poddisruptionbudgets", "", "", NULL },
+	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "shiplock-claim", NULL },
+	{ RIGHT_SPARE, "list", "apiregistration.k8s.io", "apiservices", "", "", NULL },
+	/* The claim: made once, then patched. */
+	{ RIGHT_WRITE, "create", "", "configmaps", "kube-system", "", NULL },
+	{ RIGHT_WRITE, "patch", "", "configmaps", "kube-system", "shiplock-claim", NULL },
+	{ RIGHT_WRITE, "patch", "", "nodes", "", "", NULL },
+	{ RIGHT_WRITE, "create", "", "pods/eviction", "", "", NULL },
+	{ RIGHT_WRITE, "delete", "", "pods", "", "", NULL },
+	{ 0 },
+};
+
+/* Nothing is ordered here that could be taken up later: commands that ran are over. */
+static StepResult abandon(Item *it, int64_t now, Batch *b)
+{
+	return step_done(0);
+}
+
+/* Nobody else says what version is wished for. */
+static bool foreign(Item *it, char **ret_why)
+{
+	return true;
+}
+
+static void brakes(const Item *it, json_t *standing)
+{
+}
+
+static bool invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence)
+{
+	return judge_invariant(it, g, "plain Kubernetes", ret, ret_evidence);
+}
+
+bool kubeadm_inspect(Item *it, json_t *report)
+{
+	const View *version = fact_peek(it, &fact_object, KUBEADM_VERSION);
+	const View *list = fact_peek(it, &fact_list, KUBEADM_NODES);
+	const char *is = version ? json_path_str(version->json, "gitVersion", "") : "";
+	json_object_set_new(report, "provider", json_string("kubeadm"));
+	if (*is) {
+		json_object_set_new(report, "version", json_string(*is == 'v' ? is + 1 : is));
+		json_object_set_new(report, "kubernetes", json_string(is));
+	}
+	if (list)
+		json_object_set_new(report, "nodes",
+			json_integer((json_int_t)json_array_size(
+				json_object_get(list->json, "items"))));
+	json_object_set_new(report, "updates", json_array());
+	return true;
+}
+
+const Provider provider_kubeadm = {
+	.name = "kubeadm",
+	.claim_path = KUBEADM_CLAIM,
+	.claim = &act_kubeadm_claim,
+	.release = &act_kubeadm_release,
+	.take_over = &act_kubeadm_take_over,
+	.rights = kubeadm_rights,
+	.wakes = wakes,
+	.drains = true,
+	.look_text = kubeadm_look_text,
+	.look_parsed = kubeadm_look_parsed,
+	.settle = kubeadm_settle,
+	.up = up,
+	.nodes = nodes,
+	.down = down,
+	.abandon = abandon,
+	.rows = rows,
+	.preflight = kubeadm_preflight,
+	.inspect = kubeadm_inspect,
+	.next_hop = kubeadm_next_hop,
+	.path = kubeadm_path,
+	.probe = kubeadm_probe,
+	.probe_return = kubeadm_probe_return,
+	.bound = kubeadm_bound,
+	.baseline = judge_baseline,
+	.invariant = invariant,
+	.found = kubeadm_found,
+	.foreign = foreign,
+	.brakes = brakes,
+};
