@@ -10,14 +10,14 @@
 	"    software: {method: binaries, from: /srv, sha256sums: /srv/SUMS}\n" more
 #define GATES_K                                                                                    \
 	HEAD("GatePolicy", "few")                                                                  \
-	"spec:\n  gates:\n    - {name: api, when: [cp-verify, verify], invariant: apiServer}\n"     \
+	"spec:\n  gates:\n    - {name: api, when: [cp-verify, verify], invariant: apiServer}\n"    \
 	"    - {name: errors, when: [cp-soak, soak], onFail: rollback, interval: 20s, query: "     \
 	"'sum(rate(haproxy_backend_http_responses_total{code=\"5xx\"}[15m])) / "                   \
 	"sum(rate(haproxy_backend_http_responses_total[15m]))', pass: {atMost: 0.01}, fail: "      \
 	"{above: 0.05}, count: 3}\n"
 #define PLAN_K                                                                                     \
 	HEAD("UpgradePlan", "up")                                                                  \
-	"spec:\n  target: {version: 1.36.3}\n"                                                      \
+	"spec:\n  target: {version: 1.36.3}\n"                                                     \
 	"  waves: [{name: one, clusters: {names: [k]}, cpSoak: 2m, soak: 2m}]\n"                   \
 	"  policies: {gates: few}\n"
 #define DOCUMENTS GATES_K CLUSTER_K("") PLAN_K

@@ -65,15 +65,16 @@ static inline json_t *node_look(const FakeNodes *f, const NodeJob *j)
 	int64_t now = loop_boot_usec(f->world);
 	if (!j)
 		return json_pack("{s:s, s:b}", "state", "absent", "rebooted", 0);
-	static const char backup[] = "shiplock-backup 1\nkey k\nset 0011 4096 12\nat 1790000000\n"
-				     "kubelet v1.35.4\netcd stacked\nmember 1, started, cp, "
-				     "https://a:2380, https://a:2379, false\nsnapshot "
-				     "{\"hash\":1,\"revision\":7,\"totalSize\":9}\nobjects 1\nend\n";
+	static const char backup[] =
+		"shiplock-backup 1\nkey k\nset 0011 4096 12\nat 1790000000\n"
+		"kubelet v1.35.4\netcd stacked\nmember 1, started, cp, "
+		"https://a:2380, https://a:2379, false\nsnapshot "
+		"{\"hash\":1,\"revision\":7,\"totalSize\":9}\nobjects 1\nend\n";
 	const char *out = strstr(j->kind, "-backup") ? backup : "one line\nand the last\n";
 	json_t *v = json_pack("{s:s, s:b, s:I, s:s, s:b}", "state", j->applied ? "done" : "running",
 		"rebooted", 0, "seconds",
-		(json_int_t)((MIN(now, j->end_usec) - j->begun_usec) / SL_USEC_PER_SEC), "out",
-		out, "overdue", 0);
+		(json_int_t)((MIN(now, j->end_usec) - j->begun_usec) / SL_USEC_PER_SEC), "out", out,
+		"overdue", 0);
 	if (j->applied) {
 		json_object_set_new(v, "ok", json_boolean(j->code == 0));
 		json_object_set_new(v, "exitCode", json_integer(j->code));
@@ -84,17 +85,18 @@ static inline json_t *node_look(const FakeNodes *f, const NodeJob *j)
 static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 {
 	GString *s = g_string_new("shiplock-discover 1\nhostname h\nboot b\nkubelet-active\n");
-	g_string_append_printf(s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
+	g_string_append_printf(
+		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
 	const char *const of[][2] = { { "kube-apiserver", n->manifests },
 		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
 	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
-		g_string_append_printf(s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
+		g_string_append_printf(
+			s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
 	if (n->control_plane)
 		g_string_append(s, "manifest etcd 00 1 r.sim/etcd:3.6.8-0\n");
 	for (unsigned i = 0; i < n->n_backups; i++)
 		g_string_append_printf(s, "backup 1.35.4-to-1.36.3-x.%u 00 %u\n", i, i + 1);
-	g_string_append_printf(
-		s, "clock %" G_GINT64_FORMAT "000\nend\n", loop_wall_usec(f->world));
+	g_string_append_printf(s, "clock %" G_GINT64_FORMAT "000\nend\n", loop_wall_usec(f->world));
 	json_t *v = json_pack("{s:b, s:i, s:n, s:s, s:s}", "ok", 1, "exitCode", 0, "signal", "out",
 		s->str, "err", "");
 	g_string_free(s, TRUE);
@@ -139,7 +141,8 @@ static inline uint64_t node_start(void *self, const char *verb, const void *inpu
 		sl_fail(&a->err, starts && v ? SL_ERR_UNKNOWN_OUTCOME : SL_ERR_RETRY, "cut");
 	if (fault == NODE_CRASH_AFTER)
 		loop_timer(f->world, loop_boot_usec(f->world), f->crash, f->ud);
-	a->timer = loop_timer(f->world, loop_boot_usec(f->world) + NODE_ANSWER_USEC, node_answer, a);
+	a->timer =
+		loop_timer(f->world, loop_boot_usec(f->world) + NODE_ANSWER_USEC, node_answer, a);
 	return (uint64_t)(uintptr_t)a;
 }
 

@@ -1,7 +1,7 @@
 /* For tests: the nodes of a kubeadm cluster behind the seam of the worker. Each node keeps its
  * programs, its static pods and its commands by key; a command takes a while and then changes what
- * the simulated API server shows of the node. It lives on through crashes of the controller, as real
- * nodes do. */
+ * the simulated API server shows of the node. It lives on through crashes of the controller, as
+ * real nodes do. */
 #pragma once
 #include "fleet/test-outside.h"
 
@@ -107,8 +107,8 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
 	j->applied = true;
 	j->code = f->code ? f->code(n, j, f->ud) : 0;
-	g_string_append_printf(f->log, "%s on %s -> %s%s\n", j->kind, n->name, j->to,
-		j->code ? " failed" : "");
+	g_string_append_printf(
+		f->log, "%s on %s -> %s%s\n", j->kind, n->name, j->to, j->code ? " failed" : "");
 	if (j->code)
 		return;
 	n->n_backups += strstr(j->kind, "-backup") != NULL;

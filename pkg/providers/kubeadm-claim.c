@@ -27,13 +27,13 @@ static void create(json_t *annotations, int64_t epoch, ActRequest *ret)
 		"annotations", annotations, "data", data_of(epoch));
 }
 
-static void patch(const char *key, const View *v, json_t *annotations, int64_t epoch,
-	ActRequest *ret)
+static void patch(
+	const char *key, const View *v, json_t *annotations, int64_t epoch, ActRequest *ret)
 {
 	ret->method = "PATCH";
 	ret->path = g_strdup(key);
-	ret->body = json_pack("{s:{s:s, s:o}, s:o}", "metadata", "resourceVersion",
-		view_version(v), "annotations", annotations, "data", data_of(epoch));
+	ret->body = json_pack("{s:{s:s, s:o}, s:o}", "metadata", "resourceVersion", view_version(v),
+		"annotations", annotations, "data", data_of(epoch));
 }
 
 static bool claim_build(

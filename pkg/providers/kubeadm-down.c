@@ -1,11 +1,11 @@
-/* Down, in the order that keeps every kubelet at or below every API server: the kubelets that moved,
- * workers first; scheduler and controller manager of every control-plane node; then the API servers
- * by the older kubeadm, or by the saved manifests where that cannot. */
+/* Down, in the order that keeps every kubelet at or below every API server: the kubelets that
+ * moved, workers first; scheduler and controller manager of every control-plane node; then the API
+ * servers by the older kubeadm, or by the saved manifests where that cannot. */
 #include "base/num.h"
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
+enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
 
 /* What was begun on the way up comes to its end first, and the way back is stored. */
 static bool begun(Item *it, int64_t now, Batch *b, StepResult *ret)
@@ -65,7 +65,7 @@ static bool saved(Item *it, int64_t now, Batch *b, const Machine *m, StepResult 
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	if (json_is_string(json_object_get(keys, m->name)))
 		return true;
-	const json_t *look = kubeadm_look(it, m, 0);
+	const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 	*ret = step_read(it);
 	if (!look)
 		return false;
@@ -121,7 +121,7 @@ static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, Step
 {
 	const json_t *job, *look;
 	if (!kubeadm_command_begun(it, m, "down-helpers")) {
-		look = kubeadm_look(it, m, 0);
+		look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 		*ret = step_read(it);
 		if (!look)
 			return false;
@@ -131,8 +131,7 @@ static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, Step
 	if (!saved(it, now, b, m, ret) ||
 		!kubeadm_command(it, now, b, m, "down-helpers", &job, ret))
 		return false;
-	return back_proven(
-		it, now, m, kubeadm_command_seen_usec(it, m, "down-helpers"), true, ret);
+	return back_proven(it, now, m, kubeadm_command_seen_usec(it, m, "down-helpers"), true, ret);
 }
 
 static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b)
@@ -149,8 +148,8 @@ static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b)
 }
 
 /* kubeadm of the old version, and where it failed twice the saved manifests. False: *ret. */
-static bool commanded(Item *it, int64_t now, Batch *b, const Machine *m, int64_t *ret_since,
-	StepResult *ret)
+static bool commanded(
+	Item *it, int64_t now, Batch *b, const Machine *m, int64_t *ret_since, StepResult *ret)
 {
 	const json_t *job;
 	bool manifests = kubeadm_command_begun(it, m, "down-manifests") ||
@@ -167,7 +166,7 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 {
 	int64_t since = 0;
 	if (!kubeadm_command_begun(it, m, "down-control-plane")) {
-		const json_t *look = kubeadm_look(it, m, 0);
+		const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 		*ret = step_read(it);
 		if (!look)
 			return false;
@@ -175,8 +174,7 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 			kubeadm_same(json_path_str(look, "kubeadm", ""), kubeadm_from(it)))
 			return true;
 	}
-	return commanded(it, now, b, m, &since, ret) &&
-	       back_proven(it, now, m, since, false, ret);
+	return commanded(it, now, b, m, &since, ret) && back_proven(it, now, m, since, false, ret);
 }
 
 static StepResult control_plane_back_tick(Item *it, int64_t now, Batch *b)

@@ -127,8 +127,8 @@ static bool bars_by_version(const json_t *hop, const json_t *version, RollbackOf
 }
 
 /* (h): kubeadm and kubelet of the old version can be had on every machine. False: not read. */
-static bool read_software(Item *it, const json_t *machines, const char *from, RollbackOffer *ret,
-	bool *ret_bars)
+static bool read_software(
+	Item *it, const json_t *machines, const char *from, RollbackOffer *ret, bool *ret_bars)
 {
 	size_t i;
 	json_t *m;
@@ -150,8 +150,8 @@ static bool read_software(Item *it, const json_t *machines, const char *from, Ro
 }
 
 /* (f), (g): what the control plane keeps for it; hop NULL: no backup set yet. False: not read. */
-static bool read_kept(Item *it, const json_t *machines, const json_t *hop, RollbackOffer *ret,
-	bool *ret_bars)
+static bool read_kept(
+	Item *it, const json_t *machines, const json_t *hop, RollbackOffer *ret, bool *ret_bars)
 {
 	int64_t wall_sec = loop_wall_usec(saga_loop(item_saga(it))) / SL_USEC_PER_SEC;
 	size_t i, k;
@@ -161,16 +161,22 @@ static bool read_kept(Item *it, const json_t *machines, const json_t *hop, Rollb
 		Machine machine = { name, json_path_str(m, "address", ""), true };
 		if (!json_path_bool(m, "controlPlane", false) || *ret_bars)
 			continue;
+		g_autofree char *at = node_key(machine.address, KUBEADM_DISCOVER);
 		const json_t *look = kubeadm_look(it, &machine, 0);
-		if (!look)
+		const GError *err = look ? NULL : fact_error(it, &fact_node_look, at);
+		if (!look && !err)
 			return false;
-		g_autofree char *key = hop ? kubeadm_backup_of(hop, look) : NULL;
-		if (hop && !key)
-			*ret_bars = no_return(ret, "there is no backup set of this hop on %s", name);
+		if (err)
+			*ret_bars = no_return(ret, "%s cannot be looked at: %s", name, err->message);
+		g_autofree char *key = hop && look ? kubeadm_backup_of(hop, look) : NULL;
+		if (look && hop && !key)
+			*ret_bars =
+				no_return(ret, "there is no backup set of this hop on %s", name);
 		json_array_foreach (json_object_get(look, "certificates"), k, c)
 			if (!*ret_bars && json_path_int(c, "notAfter", INT64_MAX) <
 						  wall_sec + CERTIFICATE_DAYS * DAY_SEC)
-				*ret_bars = no_return(ret, "certificate %s on %s ends within %d days",
+				*ret_bars = no_return(ret,
+					"certificate %s on %s ends within %d days",
 					json_path_str(c, "file", "?"), name, CERTIFICATE_DAYS);
 	}
 	return true;
@@ -197,10 +203,12 @@ static bool probe(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
 		return true;
 	*ret = (RollbackOffer){ .tier = TIER_T2,
 		.target = g_strdup(from),
-		.how = g_strdup_printf("T2 to %s (kubeadm of %s, objects kept, each API server away "
-				       "for about a minute; vendor: untested)",
+		.how = g_strdup_printf(
+			"T2 to %s (kubeadm of %s, objects kept, each API server away "
+			"for about a minute; vendor: untested)",
 			from, from),
-		.expires = g_strdup_printf("the next hop, or the end of %s in the repository", from) };
+		.expires =
+			g_strdup_printf("the next hop, or the end of %s in the repository", from) };
 	return true;
 }
 
@@ -289,8 +297,8 @@ static void classify(Item *it, const json_t *nodes, const json_t *pods, Found *r
 	if (ret->class != FOUND_NOTHING)
 		ret->hop = hop_json(mixed ? server_low : low, server_high, 0, last);
 	ret->text = g_strdup_printf("API servers run %s%s%s, kubelets %s%s%s", server_low,
-		mixed ? " to " : "", mixed ? server_high : "", low,
-		strcmp(low, high) ? " to " : "", strcmp(low, high) ? high : "");
+		mixed ? " to " : "", mixed ? server_high : "", low, strcmp(low, high) ? " to " : "",
+		strcmp(low, high) ? high : "");
 }
 
 bool kubeadm_found(Item *it, int64_t since_usec, Found *ret)

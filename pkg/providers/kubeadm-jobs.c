@@ -167,8 +167,8 @@ char *kubeadm_backup_key(const Item *it)
 
 char *kubeadm_backup_of(const json_t *hop, const json_t *discovered)
 {
-	g_autofree char *prefix = g_strdup_printf("%s-to-%s-", json_path_str(hop, "from", ""),
-		json_path_str(hop, "to", ""));
+	g_autofree char *prefix = g_strdup_printf(
+		"%s-to-%s-", json_path_str(hop, "from", ""), json_path_str(hop, "to", ""));
 	const json_t *best = NULL;
 	size_t i;
 	json_t *s;
@@ -280,7 +280,8 @@ static StepResult running(
 	StepResult r;
 	if (json_path_bool(job, "overdue", false))
 		r = step_hold(it, "node-command",
-			"%s on %s runs for %d s, longer than its %d s; it is never killed; it says: "
+			"%s on %s runs for %d s, longer than its %d s; it is never killed; it "
+			"says: "
 			"%s",
 			c->what, m->name, (int)sec, c->limit_sec, words);
 	else

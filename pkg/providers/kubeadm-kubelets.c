@@ -4,7 +4,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300 };
 
 static bool going_back(const Item *it)
 {
@@ -113,7 +113,7 @@ static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	if (!going_back(it) || json_object_get(keys, m->name))
 		return true;
-	const json_t *look = kubeadm_look(it, m, 0);
+	const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 	if (!look) {
 		*ret = step_read(it);
 		return false;
@@ -126,8 +126,8 @@ static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	return false;
 }
 
-static bool change(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
-	StepResult *ret)
+static bool change(
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, StepResult *ret)
 {
 	const json_t *job;
 	return key_known(it, now, b, m, ret) &&
@@ -149,8 +149,8 @@ static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain 
 	return true;
 }
 
-bool kubeadm_kubelet_to(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
-	StepResult *ret)
+bool kubeadm_kubelet_to(
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, StepResult *ret)
 {
 	const TargetDrains *drains = target_of(it)->drains;
 	g_autofree char *purpose = purpose_of(it, version);

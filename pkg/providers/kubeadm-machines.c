@@ -209,8 +209,8 @@ char *kubeadm_unready_pod(const json_t *pods, const char *node)
 	json_t *p;
 	json_array_foreach (json_object_get(pods, "items"), i, p)
 		if (on_node(p, node) && !finished(p) && !pod_ready(p))
-			return g_strdup_printf("pod kube-system/%s on %s is not Ready", pod_name(p),
-				node);
+			return g_strdup_printf(
+				"pod kube-system/%s on %s is not Ready", pod_name(p), node);
 	return NULL;
 }
 

@@ -88,8 +88,8 @@ static void check_kubelets(const Picture *p, const char *to, json_t *findings)
 /* ---- nodes ---- */
 
 /* True: it is known, or why it cannot be is a finding. */
-static bool look(Item *it, const FactRow *row, const Machine *m, const char *what,
-	const View **ret, json_t *findings)
+static bool look(Item *it, const FactRow *row, const Machine *m, const char *what, const View **ret,
+	json_t *findings)
 {
 	g_autofree char *key = node_key(m->address, what);
 	*ret = fact(it, row, key);
@@ -105,7 +105,8 @@ static void check_disk(const Machine *m, const json_t *look, json_t *findings)
 {
 	int64_t data = json_path_int(look, "dataBytes", 0), need = FREE_MIN_BYTES + 3 * data;
 	const json_t *disk = json_object_get(look, "disk");
-	static const char *const paths[] = { "/etc/kubernetes", "/var/lib/etcd", "/var/lib/shiplock" };
+	static const char *const paths[] = { "/etc/kubernetes", "/var/lib/etcd",
+		"/var/lib/shiplock" };
 	for (size_t i = 0; m->control_plane && i < G_N_ELEMENTS(paths); i++) {
 		const json_t *v = json_object_get(disk, paths[i]);
 		if (json_is_integer(v) && json_integer_value(v) < need)
@@ -130,7 +131,9 @@ static void check_certificates(
 		finding_add(findings, block ? "block" : "warn", "certificate",
 			"kubeadm certs renew all, then restart the control plane",
 			"%s: certificate %s %s", m->name, json_path_str(c, "file", "?"),
-			left < 0 ? "has ended" : block ? "ends within a week" : "ends within a month");
+			left < 0 ? "has ended"
+			: block  ? "ends within a week"
+				 : "ends within a month");
 	}
 }
 
@@ -147,8 +150,7 @@ static void check_clock(const Machine *m, const View *v, json_t *findings)
 			"the clock of %s is %d s away from ours", m->name, (int)off);
 }
 
-static void check_programs(
-	const Machine *m, const json_t *look, const char *now, json_t *findings)
+static void check_programs(const Machine *m, const json_t *look, const char *now, json_t *findings)
 {
 	const char *kubeadm = json_path_str(look, "kubeadm", NULL);
 	const json_t *manifests = json_object_get(look, "manifests");
@@ -161,7 +163,8 @@ static void check_programs(
 			"the kubelet of %s is not active", m->name);
 	if (m->control_plane && !*is)
 		finding_add(findings, "block", "manifest", "mend it first",
-			"%s has no manifest of kube-apiserver with a version in its image", m->name);
+			"%s has no manifest of kube-apiserver with a version in its image",
+			m->name);
 	if (m->control_plane && !json_object_get(manifests, "etcd"))
 		finding_add(findings, "block", "later", "use stacked etcd",
 			"%s runs no etcd member: external etcd has no backup by Shiplock in this "

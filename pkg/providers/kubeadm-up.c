@@ -4,7 +4,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300 };
 
 /* ---- survey: the machines of this hop, durable, since the API server may be away later ---- */
 
@@ -17,8 +17,8 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 	if (!nodes)
 		return step_read(it);
 	batch_memo(b, it, "machines",
-		json_pack("{s:s, s:o}", "to", kubeadm_to(it), "list",
-			kubeadm_machines(nodes->json)));
+		json_pack(
+			"{s:s, s:o}", "to", kubeadm_to(it), "list", kubeadm_machines(nodes->json)));
 	batch_memo(b, it, "backups", json_object());
 	batch_memo(b, it, "backupKeys", json_object());
 	batch_memo(b, it, "proven", json_object());
@@ -38,8 +38,8 @@ static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 		return false;
 	json_t *result = node_backup_result(json_path_str(job, "out", ""), &err);
 	if (!result) {
-		*ret = step_hold_person(it, "backup", "the backup set of %s: %s", m->name,
-			err->message);
+		*ret = step_hold_person(
+			it, "backup", "the backup set of %s: %s", m->name, err->message);
 		return false;
 	}
 	json_t *next = json_copy((json_t *)backups);
@@ -112,13 +112,13 @@ static void say_alone(Item *it, StepResult *ret)
 	if (!alone || ret->verb != STEP_WAIT)
 		return;
 	g_autofree char *text = g_strdup(item_reason(it));
-	item_set_reason(it, "%s (the only API server restarts: refused connections are expected)",
-		text);
+	item_set_reason(
+		it, "%s (the only API server restarts: refused connections are expected)", text);
 }
 
 static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
-	const json_t *job, *look = kubeadm_look(it, m, 0);
+	const json_t *job, *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 	bool begun = kubeadm_command_begun(it, m, "up-control-plane");
 	int64_t since = begun ? kubeadm_command_seen_usec(it, m, "up-control-plane") : 0;
 	if (!begun && !look) {

@@ -1,6 +1,6 @@
 /* Plain Kubernetes by kubeadm, over SSH. */
-#include "providers/judge.h"
 #include "providers/kubeadm.h"
+#include "providers/judge.h"
 #include <string.h>
 
 static const StepOps *const up[] = { &step_survey, &step_control_plane, NULL };
@@ -61,8 +61,8 @@ bool kubeadm_inspect(Item *it, json_t *report)
 	}
 	if (list)
 		json_object_set_new(report, "nodes",
-			json_integer((json_int_t)json_array_size(
-				json_object_get(list->json, "items"))));
+			json_integer(
+				(json_int_t)json_array_size(json_object_get(list->json, "items"))));
 	json_object_set_new(report, "updates", json_array());
 	return true;
 }

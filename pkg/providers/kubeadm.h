@@ -2,8 +2,8 @@
  * that run there are kubeadm-commands.h, -software.h, -node.h and -repair.h.
  *
  * Up: the control plane node by node, soak, then every kubelet, workers first: each drained by our
- * engine, changed, proven, put back. Down: kubelets, then scheduler and controller manager, then the
- * API servers, so that a kubelet is never newer than any API server.
+ * engine, changed, proven, put back. Down: kubelets, then scheduler and controller manager, then
+ * the API servers, so that a kubelet is never newer than any API server.
  *
  * The memo of a cluster: "machines" {"to", "list": [{"name","address","controlPlane"}]} of the hop
  * under way, "backups" {NODE: what node_backup_result gives}, "skippedNodes" [names]. */
@@ -85,8 +85,8 @@ extern const StepOps step_survey, step_control_plane, step_kubelets, step_kubele
 	step_helpers_back, step_control_plane_back;
 /* kubeadm-kubelets.c: brings the kubelet of this machine to the version, drained. True: it is there
  * and put back, or left out. False: *ret. */
-bool kubeadm_kubelet_to(Item *it, int64_t now_usec, Batch *b, const Machine *m,
-	const char *version, StepResult *ret);
+bool kubeadm_kubelet_to(Item *it, int64_t now_usec, Batch *b, const Machine *m, const char *version,
+	StepResult *ret);
 
 /* ---- what is decided beforehand ---- */
 extern const RightRow kubeadm_rights[];

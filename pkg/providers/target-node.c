@@ -10,7 +10,7 @@ enum {
 	START_JOB_MSEC = 60000,
 	SESSION_MSEC =
 		45000, /* below the worker's own time, so that it says itself what was late */
-	LOOK_MAX_AGE_SEC = 5,
+	LOOK_MAX_AGE_SEC = 60,
 	TRY_MAX_AGE_SEC = 600,
 	JOB_MAX_AGE_SEC = 1,
 	TAIL_BYTES = 64 << 10,

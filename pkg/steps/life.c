@@ -106,7 +106,7 @@ static bool look_ahead(Item *it, json_t *findings, json_t **ret_hop, json_t **re
 		return false;
 	if (json_is_null(*ret_hop) || check_rollback(it, *ret_hop, findings, ret_offer))
 		return true;
-	json_decref(*ret_hop);
+	g_clear_pointer(ret_hop, json_decref);
 	return false;
 }
 
@@ -168,7 +168,11 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	if (readable && p->path(it, &path, &version)) {
 		json_object_set_new(memo, "path", path);
 		json_object_set_new(memo, "now", json_string(version));
-		if (!cluster_takes_over(it) && look_ahead(it, findings, &hop, &offer)) {
+		if (!cluster_takes_over(it) && !look_ahead(it, findings, &hop, &offer)) {
+			json_decref(memo);
+			return step_read(it);
+		}
+		if (!cluster_takes_over(it)) {
 			json_object_set_new(memo, "nextHop", hop);
 			json_object_set_new(memo, "offer", offer);
 			if (!cluster_takes_back(it))
