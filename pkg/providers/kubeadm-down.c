@@ -5,7 +5,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
+enum { POLL_SEC = 2, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
 
 /* What was begun on the way up comes to its end first, and the way back is stored. */
 static bool begun(Item *it, int64_t now, Batch *b, StepResult *ret)
@@ -65,7 +65,7 @@ static bool saved(Item *it, int64_t now, Batch *b, const Machine *m, StepResult 
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	if (json_is_string(json_object_get(keys, m->name)))
 		return true;
-	const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
+	const json_t *look = kubeadm_look_after(it, now, m);
 	*ret = step_read(it);
 	if (!look)
 		return false;
@@ -121,7 +121,7 @@ static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, Step
 {
 	const json_t *job, *look;
 	if (!kubeadm_command_begun(it, m, "down-helpers")) {
-		look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
+		look = kubeadm_look_after(it, now, m);
 		*ret = step_read(it);
 		if (!look)
 			return false;
@@ -166,7 +166,7 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 {
 	int64_t since = 0;
 	if (!kubeadm_command_begun(it, m, "down-control-plane")) {
-		const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
+		const json_t *look = kubeadm_look_after(it, now, m);
 		*ret = step_read(it);
 		if (!look)
 			return false;

@@ -167,7 +167,8 @@ static bool read_kept(
 		if (!look && !err)
 			return false;
 		if (err)
-			*ret_bars = no_return(ret, "%s cannot be looked at: %s", name, err->message);
+			*ret_bars =
+				no_return(ret, "%s cannot be looked at: %s", name, err->message);
 		g_autofree char *key = hop && look ? kubeadm_backup_of(hop, look) : NULL;
 		if (look && hop && !key)
 			*ret_bars =

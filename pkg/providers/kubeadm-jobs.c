@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum {
+	LOOK_SEC = 10,
 	POLL_MIN_SEC = 1,
 	POLL_MAX_SEC = 5,
 	FAILURES_MAX = 3, /* then somebody is asked, or it is a verdict */
@@ -310,13 +311,15 @@ static bool is_verdict(const Item *it)
 	       !hop_crossed(it, "workers");
 }
 
-/* Tried often enough. *ret: what the tick returns until somebody or something decides. */
-static void given_up(Item *it, int64_t now, Batch *b, const char *why, StepResult *ret)
+/* A person who resumes lets it be tried once more. */
+static StepResult ask(Item *it, Batch *b, const char *key, const char *next, const char *why)
 {
-	int64_t wall = loop_wall_usec(saga_loop(item_saga(it)));
-	if (!is_verdict(it) ||
-		!target_of(it)->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))
-		*ret = step_hold_person(it, "node-command", "%s; resume tries it again", why);
+	bool asked = strcmp(json_path_str(item_memo(it), "nodeAsked", ""), key) == 0;
+	if (asked && !item_find_hold(it, "node-command"))
+		return step_act(it, &act_node_command, next, b);
+	if (!asked)
+		batch_memo(b, it, "nodeAsked", json_string(key));
+	return step_hold_person(it, "node-command", "%s; resume tries it again", why);
 }
 
 static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Machine *m, int n,
@@ -325,20 +328,20 @@ static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Mach
 	g_autofree char *key = command_key(it, m, c->kind, n);
 	g_autofree char *next = command_key(it, m, c->kind, n + 1);
 	g_autofree char *why = failure_text(c, m, n, job);
+	const Target *t = target_of(it);
 	int64_t seen = fact_sent_usec(it, &fact_node_job, key);
 	int64_t again = seen + ((int64_t)BACKOFF_SEC << MIN(n - 1, 4)) * SL_USEC_PER_SEC;
-	if (is_verdict(it) && target_of(it)->failing(it, now, b, 0, NULL, ret))
+	int64_t wall = loop_wall_usec(saga_loop(item_saga(it)));
+	bool verdict = is_verdict(it), often = n >= FAILURES_MAX;
+	if (verdict && t->failing(it, now, b, 0, NULL, ret))
 		return;
-	if (now >= again) {
+	if (often && !verdict)
+		*ret = ask(it, b, key, next, why);
+	else if (now >= again)
 		*ret = step_act(it, &act_node_command, next, b);
-		return;
-	}
-	if (n < FAILURES_MAX) {
+	else if (!often || !t->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))
 		*ret = step_wait(it, again, "%s; it is tried again", why);
-		return;
-	}
-	given_up(it, now, b, why, ret);
-	if (!ret->until_usec || ret->until_usec > again)
+	else if (!ret->until_usec || ret->until_usec > again)
 		ret->until_usec = again;
 }
 
@@ -415,6 +418,27 @@ StepResult kubeadm_note(Item *it, int64_t now, Batch *b, const Machine *m, const
 	json_array_append_new(list, json_string(m->name));
 	batch_memo(b, it, "proven", all);
 	return step_wait(it, now, "%s is proven", m->name);
+}
+
+static bool is_on(const Act *a, const Machine *m)
+{
+	return act_row(a) == &act_node_command && act_state(a) == ACT_DONE &&
+	       strcmp(json_path_str(act_want(a), "node", ""), m->name) == 0;
+}
+
+const json_t *kubeadm_look_after(Item *it, int64_t now, const Machine *m)
+{
+	for (size_t i = item_n_acts(it); i > 0; i--) {
+		const Act *a = item_act(it, i - 1);
+		if (!is_on(a, m))
+			continue;
+		const View *v = look_at(it, act_key(a));
+		bool runs = v && strcmp(json_path_str(v->json, "state", ""), "running") == 0;
+		return v && !runs
+			       ? kubeadm_look(it, m, fact_sent_usec(it, &fact_node_job, act_key(a)))
+			       : NULL;
+	}
+	return kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 }
 
 /* A node that cannot be reached is left: what runs there ends by itself. */

@@ -4,7 +4,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300 };
+enum { POLL_SEC = 2, SETTLE_SEC = 300 };
 
 static bool going_back(const Item *it)
 {
@@ -113,7 +113,7 @@ static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	if (!going_back(it) || json_object_get(keys, m->name))
 		return true;
-	const json_t *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
+	const json_t *look = kubeadm_look_after(it, now, m);
 	if (!look) {
 		*ret = step_read(it);
 		return false;

@@ -4,7 +4,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, LOOK_SEC = 10, SETTLE_SEC = 300 };
+enum { POLL_SEC = 2, SETTLE_SEC = 300 };
 
 /* ---- survey: the machines of this hop, durable, since the API server may be away later ---- */
 
@@ -118,8 +118,8 @@ static void say_alone(Item *it, StepResult *ret)
 
 static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
-	const json_t *job, *look = kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 	bool begun = kubeadm_command_begun(it, m, "up-control-plane");
+	const json_t *job, *look = begun ? NULL : kubeadm_look_after(it, now, m);
 	int64_t since = begun ? kubeadm_command_seen_usec(it, m, "up-control-plane") : 0;
 	if (!begun && !look) {
 		*ret = step_read(it);
