@@ -107,7 +107,11 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 {
 	FakeNode *n = node_at(f, json_path_str(q, "host", ""));
 	const char *op = json_path_str(q, "op", ""), *key = json_path_str(q, "job", "");
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
 	g_assert_nonnull(n);
+	g_assert_cmpuint(strspn(key, allowed), ==, strlen(key)); /* as ssh/job.c */
+	g_assert_cmpuint(strlen(key), <=, 120);
 	if (strcmp(op, "run") == 0)
 		return node_run(f, n);
 	if (strcmp(op, "start") == 0 && !node_job(n, key))

@@ -157,7 +157,8 @@ static char *own_id(const Item *it)
 	const Target *t = target_of(it);
 	const char *who = t->holder ? t->holder : t->fleet;
 	g_autofree char *digest = sl_sha256(who, strlen(who));
-	return g_strdup_printf("%.*s.%" G_GUINT64_FORMAT, STATE_ID_CHARS, digest, item_id(it));
+	const char *hex = digest + strlen("sha256:");
+	return g_strdup_printf("%.*s.%" G_GUINT64_FORMAT, STATE_ID_CHARS, hex, item_id(it));
 }
 
 char *kubeadm_backup_key(const Item *it)
