@@ -117,8 +117,8 @@ static const ActRow *find_row(const ActRow *const *rows, const char *name)
 static const ActRow *row_by_name(const char *name, void *ud)
 {
 	static const ActRow *const own[] = { &act_notice, &act_result_row, NULL };
-	const ActRow *const *const tables[] = { provider_openshift.rows,
-		provider_kubeadm.rows, drain_rows, job_rows, own };
+	const ActRow *const *const tables[] = { provider_openshift.rows, provider_kubeadm.rows,
+		drain_rows, job_rows, own };
 	const ActRow *row = NULL;
 	for (size_t i = 0; !row && i < G_N_ELEMENTS(tables); i++)
 		row = find_row(tables[i], name);

@@ -20,8 +20,8 @@ char *claim_text(const json_t *claim);
 /* Why the claim on this object cannot be ours, in words; NULL: it is free, or ours by this journal.
  * Caller frees. */
 char *claim_obstacle(const Target *t, const json_t *object);
-/* For rows over other objects: why the claim here is not to be taken (NULL: it may be), the epoch in
- * it, the text of a new one, and what a read says of our wish. Callers free. */
+/* For rows over other objects: why the claim here is not to be taken (NULL: it may be), the epoch
+ * in it, the text of a new one, and what a read says of our wish. Callers free. */
 char *claim_bars(const Item *it, const json_t *object);
 int64_t claim_epoch(const json_t *object); /* 0: there is none */
 char *claim_new_text(const Item *it, int64_t epoch);

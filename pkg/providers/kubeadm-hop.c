@@ -149,13 +149,24 @@ static bool read_software(
 	return all;
 }
 
+/* NULL: none ends soon. */
+static const char *ending_certificate(const Item *it, const json_t *look)
+{
+	int64_t wall_sec = loop_wall_usec(saga_loop(item_saga(it))) / SL_USEC_PER_SEC;
+	size_t i;
+	json_t *c;
+	json_array_foreach (json_object_get(look, "certificates"), i, c)
+		if (json_path_int(c, "notAfter", INT64_MAX) < wall_sec + CERTIFICATE_DAYS * DAY_SEC)
+			return json_path_str(c, "file", "?");
+	return NULL;
+}
+
 /* (f), (g): what the control plane keeps for it; hop NULL: no backup set yet. False: not read. */
 static bool read_kept(
 	Item *it, const json_t *machines, const json_t *hop, RollbackOffer *ret, bool *ret_bars)
 {
-	int64_t wall_sec = loop_wall_usec(saga_loop(item_saga(it))) / SL_USEC_PER_SEC;
-	size_t i, k;
-	json_t *m, *c;
+	size_t i;
+	json_t *m;
 	json_array_foreach (machines, i, m) {
 		const char *name = json_path_str(m, "name", "?");
 		Machine machine = { name, json_path_str(m, "address", ""), true };
@@ -173,12 +184,10 @@ static bool read_kept(
 		if (look && hop && !key)
 			*ret_bars =
 				no_return(ret, "there is no backup set of this hop on %s", name);
-		json_array_foreach (json_object_get(look, "certificates"), k, c)
-			if (!*ret_bars && json_path_int(c, "notAfter", INT64_MAX) <
-						  wall_sec + CERTIFICATE_DAYS * DAY_SEC)
-				*ret_bars = no_return(ret,
-					"certificate %s on %s ends within %d days",
-					json_path_str(c, "file", "?"), name, CERTIFICATE_DAYS);
+		const char *ends = ending_certificate(it, look);
+		if (ends && !*ret_bars)
+			*ret_bars = no_return(ret, "certificate %s on %s ends within %d days", ends,
+				name, CERTIFICATE_DAYS);
 	}
 	return true;
 }

@@ -9,7 +9,9 @@
  * under way, "backups" {NODE: what node_backup_result gives}, "skippedNodes" [names]. */
 #pragma once
 #include "providers/claim.h"
+#include "providers/drains.h"
 #include "providers/provider.h"
+#include "providers/target-node.h"
 
 /* Ours alone: it carries the claim, and in data.epoch the highest that ever stood in it, so that no
  * later claim falls below what the nodes have seen. It is made by the first claim and stays. */

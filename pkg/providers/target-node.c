@@ -1,6 +1,7 @@
 /* Nodes as far as the engine sees them: looks that change nothing, and commands that run there
  * under a key of ours, apart from any connection. The channel only starts and looks, so a cut, a
  * timeout or our own death leave the command alone, and the same key finds it again. */
+#include "providers/target-node.h"
 #include "providers/provider.h"
 #include "providers/target-internal.h"
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "providers/claim.h"
 #include "providers/provider.h"
 #include "providers/target-internal.h"
+#include "providers/target-node.h"
 #include "providers/wake.h"
 #include "telemetry/promql.h"
 #include <math.h>

@@ -9,19 +9,7 @@
 
 typedef struct Provider Provider;
 
-/* Our own drain of one node, as a provider sees it. purpose tells one drain of a node from a later
- * one. */
-typedef enum { DRAIN_NONE, DRAIN_UNDER_WAY, DRAIN_EMPTY, DRAIN_PUT_BACK, DRAIN_OVER } NodeDrain;
-typedef struct TargetDrains {
-	void (*begin)(Item *cluster, Batch *b, const char *node, const char *purpose);
-	/* Uncordons it where we cordoned it, and ends. */
-	void (*end)(Item *cluster, Batch *b, const char *node, const char *purpose);
-	/* *ret_text: what it waits for, borrowed. */
-	NodeDrain (*state)(const Item *cluster, const char *node, const char *purpose,
-		const char **ret_text);
-	/* Every drain of the cluster that is not over is put back; true: all are over. */
-	bool (*end_all)(Item *cluster, Batch *b);
-} TargetDrains;
+typedef struct TargetDrains TargetDrains; /* drains.h */
 
 typedef struct Target {
 	char *name;
@@ -156,20 +144,3 @@ json_t *git_files(const char *key, const json_t *values);
 json_t *git_value(const View *v, size_t n);
 /* NULL: the file can be read; else why not, borrowed. ret_code (may be NULL): the worker's word. */
 const char *git_refusal(const View *v, const char **ret_code);
-
-/* ---- nodes over SSH (target-node.c) ---- */
-
-/* A request with this method goes to a node by the worker: body without the members that
- * node_access gives. */
-#define NODE_METHOD "NODE"
-/* Key "ADDRESS WHAT": what the provider's look_text of WHAT prints there. json: {"ok", "out",
- * "err", "atUsec": wall time of the answer, "parsed": by the provider's look_parsed}. The second
- * row is for what may be some minutes old. */
-extern const FactRow fact_node_look, fact_node_try;
-/* Key "ADDRESS JOB": a command of ours, as look of ssh/ssh.h tells it. For acts with EFFECT_BY_KEY:
- * NODE_METHOD, the same key. */
-extern const FactRow fact_node_job;
-char *node_key(const char *address, const char *what);
-/* Class of a command whose want is anything: begun is done, what became of it is another question.
- */
-Class node_job_classify(const json_t *want, const View *v);

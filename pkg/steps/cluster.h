@@ -4,6 +4,7 @@
  * {"who","reason"} where it takes a cluster over. Its own data: {"index": N} into the snapshot's
  * clusters. */
 #pragma once
+#include "providers/drains.h"
 #include "providers/provider.h"
 
 typedef enum {

@@ -512,8 +512,7 @@ static StepResult soak_tick(Item *it, int64_t now, Batch *b)
 	/* Where an operator drains, a node that is left out here it drains without us. */
 	bool nodes = target_of(it)->provider->drains &&
 		     json_array_size(json_object_get(item_memo(it), "skippedNodes")) > 0;
-	bool skips =
-		nodes || json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
+	bool skips = nodes || json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
 	batch_move_memo(b, it, CL_DONE,
 		json_pack("{s:s}", "outcome", skips ? "SucceededWithSkips" : "Succeeded"), "%s",
 		item_reason(it));

@@ -1,0 +1,94 @@
+/* For tests: the commands of the nodes of test-nodes.h, and what a look at a node tells. */
+#pragma once
+#include "fleet/test-nodes.h"
+
+typedef struct NodeTimer {
+	FakeNodes *f;
+	FakeNode *n;
+	size_t job;
+} NodeTimer;
+
+static inline void node_half(void *ud) /* the API server restarts */
+{
+	sim_api_set_down(sim_cluster_api(((NodeTimer *)ud)->f->c), true);
+}
+
+static inline void node_end(void *ud)
+{
+	NodeTimer *t = ud;
+	sim_api_set_down(sim_cluster_api(t->f->c), false);
+	node_apply(t->f, t->n, &t->n->jobs[t->job]);
+	g_free(t);
+}
+
+static inline NodeJob *node_job(FakeNode *n, const char *key)
+{
+	for (size_t i = 0; i < n->n_jobs; i++)
+		if (strcmp(n->jobs[i].key, key) == 0)
+			return &n->jobs[i];
+	return NULL;
+}
+
+static inline void node_begin(FakeNodes *f, FakeNode *n, const char *key, const char *command)
+{
+	g_auto(GStrv) w = g_strsplit(command, " ", 8); /* # shiplock: KIND on NODE, FROM -> TO */
+	g_auto(GStrv) to = g_strsplit(w[7], "\n", 2);
+	g_assert_cmpuint(n->n_jobs, <, NODE_JOBS_MAX);
+	g_autofree char *from = g_strndup(w[5], strlen(w[5]));
+	NodeJob *j = &n->jobs[n->n_jobs++];
+	int64_t now = loop_boot_usec(f->world);
+	bool long_one = strstr(w[2], "-control-plane") != NULL;
+	*j = (NodeJob){ .key = g_strdup(key),
+		.kind = g_strdup(w[2]),
+		.to = g_strdup(g_str_has_prefix(w[2], "down") ? from : to[0]),
+		.begun_usec = now,
+		.end_usec = now + (long_one ? 40 : 4) * SL_USEC_PER_SEC };
+	NodeTimer *t = g_new(NodeTimer, 1);
+	*t = (NodeTimer){ f, n, n->n_jobs - 1 };
+	if (long_one)
+		loop_timer(f->world, now + 10 * SL_USEC_PER_SEC, node_half, t);
+	loop_timer(f->world, j->end_usec, node_end, t);
+}
+
+static inline json_t *node_look(const FakeNodes *f, const NodeJob *j)
+{
+	int64_t now = loop_boot_usec(f->world);
+	if (!j)
+		return json_pack("{s:s, s:b}", "state", "absent", "rebooted", 0);
+	static const char backup[] =
+		"shiplock-backup 1\nkey k\nset 0011 4096 12\nat 1790000000\n"
+		"kubelet v1.35.4\netcd stacked\nmember 1, started, cp, "
+		"https://a:2380, https://a:2379, false\nsnapshot "
+		"{\"hash\":1,\"revision\":7,\"totalSize\":9}\nobjects 1\nend\n";
+	const char *out = strstr(j->kind, "-backup") ? backup : "one line\nand the last\n";
+	json_t *v = json_pack("{s:s, s:b, s:I, s:s, s:b}", "state", j->applied ? "done" : "running",
+		"rebooted", 0, "seconds",
+		(json_int_t)((MIN(now, j->end_usec) - j->begun_usec) / SL_USEC_PER_SEC), "out", out,
+		"overdue", 0);
+	if (j->applied) {
+		json_object_set_new(v, "ok", json_boolean(j->code == 0));
+		json_object_set_new(v, "exitCode", json_integer(j->code));
+	}
+	return v;
+}
+
+static inline json_t *node_run(FakeNodes *f, FakeNode *n)
+{
+	GString *s = g_string_new("shiplock-discover 1\nhostname h\nboot b\nkubelet-active\n");
+	g_string_append_printf(
+		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
+	const char *const of[][2] = { { "kube-apiserver", n->manifests },
+		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
+	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
+		g_string_append_printf(
+			s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
+	if (n->control_plane)
+		g_string_append(s, "manifest etcd 00 1 r.sim/etcd:3.6.8-0\n");
+	for (unsigned i = 0; i < n->n_backups; i++)
+		g_string_append_printf(s, "backup 1.35.4-to-1.36.3-x.%u 00 %u\n", i, i + 1);
+	g_string_append_printf(s, "clock %" G_GINT64_FORMAT "000\nend\n", loop_wall_usec(f->world));
+	json_t *v = json_pack("{s:b, s:i, s:n, s:s, s:s}", "ok", 1, "exitCode", 0, "signal", "out",
+		s->str, "err", "");
+	g_string_free(s, TRUE);
+	return v;
+}
