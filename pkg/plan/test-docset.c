@@ -217,9 +217,11 @@ static void test_builtin(void)
 
 static void test_later(void)
 {
-	g_autoptr(DocSet) set = load_good("[" CLUSTER("a", "{}", "kubeadm") "," DOCUMENT(
-		"ApprovalPolicy", "two", "{\"quorum\":2}") "]");
-	assert_json(doc_later(docset_find(set, "Cluster", "a")), "[\"spec.provider\"]");
+	g_autoptr(DocSet) set = load_good("[" DOCUMENT("Cluster", "a",
+		"{\"provider\":\"kubeadm\",\"access\":{\"kubeconfig\":{\"file\":\"/k\"},"
+		"\"proxy\":\"https://proxy.example\"}}") "," DOCUMENT("ApprovalPolicy", "two",
+		"{\"quorum\":2}") "]");
+	assert_json(doc_later(docset_find(set, "Cluster", "a")), "[\"spec.access.proxy\"]");
 	assert_json(doc_later(docset_find(set, "ApprovalPolicy", "two")), "[]");
 	g_assert_cmpuint(findings_count(docset_findings(set), FINDING_NOTICE), ==, 1);
 }

@@ -336,7 +336,7 @@ bool kubeadm_preflight(Item *it, json_t *findings)
 	Target *t = target_of(it);
 	Picture p = { 0 };
 	bool all = read_picture(it, &p, findings);
-	all = provider_check_access(it, findings) && all;
+	all = provider_check_access(it, NULL, findings) && all;
 	if (!provider_inspects(it))
 		check_documents(t, findings);
 	if (!all)
