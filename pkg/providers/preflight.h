@@ -9,8 +9,8 @@ bool provider_settled(Item *it, const FactRow *row, const char *key, bool option
 	const View **ret, json_t *findings);
 /* The server's answer to the path of a kind that it does not know. */
 bool provider_no_such_kind(const GError *err);
-/* The rights of the provider's table; unwritten (may be NULL): a resource that this target writes by
- * another way. False: not answered yet. */
+/* The rights of the provider's table; unwritten (may be NULL): a resource that this target writes
+ * by another way. False: not answered yet. */
 bool provider_check_access(Item *it, const char *unwritten, json_t *findings);
 /* Of a list of nodes: those that are cordoned or not Ready. */
 void provider_check_nodes(const json_t *list, json_t *findings);
