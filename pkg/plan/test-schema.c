@@ -71,8 +71,7 @@ static void test_man(void)
 	g_autofree char *man = schema_man();
 	static const char *const wanted[] = { ".Dt SHIPLOCK 5\n", ".Sh UPGRADEPLAN\n",
 		".It Li spec.waves[].clusters.matchLabels\n", ".It Li spec.deadlines.node\n",
-		"one of openshift, kubeadm; required\n",
-		".It Li spec.gates[].burnRate.errors\n" };
+		"one of openshift, kubeadm; required\n", ".It Li spec.gates[].burnRate.errors\n" };
 	for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
 		g_test_message("%s", wanted[i]);
 		g_assert_nonnull(strstr(man, wanted[i]));
