@@ -27,7 +27,7 @@
 		"\"preflight\",\"cp-verify\",\"cp-soak\",\"verify\",\"soak\"",                     \
 		"\"stableFor\":\"2m\",\"onFail\":\"rollback\"")
 #define NODES                                                                                      \
-	INVARIANT("nodes", "nodes", "\"preflight\",\"node\",\"verify\",\"soak\"",                  \
+	INVARIANT("nodes", "nodes", "\"preflight\",\"verify\",\"soak\"",                           \
 		"\"stableFor\":\"1m\",\"onFail\":\"hold\"")
 #define DISRUPTION_BUDGETS                                                                         \
 	INVARIANT("disruption-budgets", "disruptionBudgets", "\"verify\",\"soak\"",                \
