@@ -8,6 +8,9 @@
 #include "providers/clusterversion.h"
 #include <string.h>
 
+/* Before a start: how old a look may be, and how many are under way at a time. */
+enum { START_AGE_SEC = 60, START_AT_ONCE = 16 };
+
 typedef struct IdleLook {
 	char *cluster, *version, *error, *claim;
 	json_t *foreign; /* a claim that this journal does not hold; NULL: none */
@@ -44,16 +47,28 @@ static void look_free(void *p)
 	g_free(l);
 }
 
+static unsigned n_asked_for(const Idle *idle)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < idle->looks->len; i++)
+		n += ((const IdleLook *)g_ptr_array_index(idle->looks, i))->asked_for;
+	return n;
+}
+
+/* The runs decide anew when half of the looks that they wait for are there, and when all are: with
+ * a thousand clusters not for each of them. */
 static void looked(IdleLook *l, const char *error)
 {
 	Fleet *f = l->idle->f;
+	bool asked_for = l->asked_for;
 	l->looked_usec = loop_wall_usec(f->o.loop);
 	l->looked_boot_usec = loop_boot_usec(f->o.loop);
 	g_free(l->error);
 	l->error = g_strdup(error);
-	if (l->asked_for)
-		fleet_wake_runs(f);
 	l->asked_for = false;
+	unsigned left = n_asked_for(l->idle);
+	if (asked_for && (left == 0 || left == START_AT_ONCE / 2))
+		fleet_wake_runs(f);
 }
 
 static void on_look(const KubeAnswer *a, void *ud)
@@ -261,8 +276,6 @@ void idle_foreign_claims(const Idle *idle, json_t *list)
 }
 
 /* ---- nobody starts while another holder's claim stands ---- */
-
-enum { START_AGE_SEC = 60, START_AT_ONCE = 16 };
 
 /* Another journal of this very fleet, not another fleet, which may well be at work beside us. */
 static bool is_held(const IdleLook *l)

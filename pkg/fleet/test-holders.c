@@ -150,6 +150,45 @@ static void test_not_held(void)
 	second_free(b);
 }
 
+/* All but b are one address where nobody is. */
+static Creds *only_b(void *ud, const json_t *cluster, GError **err)
+{
+	Rig *r = ud;
+	const char *name = json_path_str(cluster, "metadata.name", "");
+	return creds_static(loop_sim_proc_loop(r->proc),
+		rig_endpoint(r, "api", strcmp(name, "b") == 0 ? "b" : "nowhere"));
+}
+static const HttpEndpoint *of_b(void *ud, const json_t *cluster, const json_t *source, GError **err)
+{
+	return rig_endpoint(ud, "thanos", "b");
+}
+static void be_unreachable(FleetOptions *o, void *ud)
+{
+	o->connect.creds = only_b;
+	o->connect.telemetry = of_b;
+}
+
+/* Forty clusters that nobody reaches, more than are asked at a time: b starts all the same. */
+static void test_many(void)
+{
+	g_autoptr(GString) yaml = g_string_new(FAST CLUSTER("b") UP(WAVE("[b]"), ""));
+	for (int i = 0; i < 40; i++)
+		g_string_append_printf(yaml,
+			HEAD("Cluster",
+				"x%d") "spec:\n  provider: openshift\n  access: {kubeconfig: "
+				       "{file: /nowhere}}\n  telemetry: [{name: local, url: "
+				       "'https://thanos.x.sim'}]\n",
+			i);
+	g_autoptr(Rig) r = rig_new(7);
+	rig_cluster(r, "b", 0);
+	r->tune = be_unreachable;
+	r->tune_ud = r;
+	rig_start(r);
+	story_git(r, "fleet", "c0ffee", yaml->str);
+	story_reach(r, "b", "preflight", NULL);
+	faults_ends(r, "b", "Succeeded");
+}
+
 /* Our own work is no other's: two at a time, and each start looks at the rest. */
 static void test_ourselves(void)
 {
@@ -177,6 +216,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet/holders/taken-over", test_taken_over);
 	g_test_add_func("/fleet/holders/given-back", test_given_back);
 	g_test_add_func("/fleet/holders/not-held", test_not_held);
+	g_test_add_func("/fleet/holders/many", test_many);
 	g_test_add_func("/fleet/holders/ourselves", test_ourselves);
 	return g_test_run();
 }
