@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-DAYS = 2
+DAYS = 60  # longer than the time before its end in which a certificate is warned of
 
 
 def _openssl(*args):
