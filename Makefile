@@ -192,7 +192,7 @@ bench-build: $(BENCHES)
 
 # What takes longer, in parts: crash (every point of the crash matrices, plain build), flaky (all tests ten times).
 PART ?= crash
-check-long: deps ## PART=crash: crash matrices in full; PART=repeat: every test ten times
+check-long: deps ## PART=crash: crash matrices in full; repeat: every test ten times; kubeadm-up, -asks, -rounds, -three, -power, -cuts: true nodes
 	@$(MAKE) --no-print-directory -j2 all slow-build test-build
 	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 
-from rangelib import machines, outside, product, workload
+from rangelib import machines, objects, outside, product, workload
 from rangelib.harness import check, equal, need_true_nodes, test
 from rangelib.kubeadm import SYSTEMCTL
+from rangelib.kubeadm_fleet import KubeadmFleet, OldClient
 from rangelib.wait import wait_for
 
+STATE_SEC = 300.0
+LONG_SEC = 800.0
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")
 
 
@@ -130,6 +133,90 @@ def check_witnesses(t, c):
 def uid_there(client, pod):
     now = client.find("pods", pod["metadata"]["name"], workload.NAMESPACE)
     return now and now["metadata"]["uid"] == pod["metadata"]["uid"]
+
+
+class Upgrade:
+    """The workload, the witnesses and a fleet of one cluster of true nodes; ended with the test."""
+
+    def __init__(self, t):
+        self.t, self.cluster = t, t.kubeadm
+        self.cluster.bring_images(self.cluster.target)
+        workload.install(self.cluster.client, everywhere=len(self.cluster.workers) < 2)
+        t.defer(workload.remove, self.cluster.client)
+        self.fleet = KubeadmFleet(t)
+        self.before = objects.picture(self.cluster.client)
+        self.traffic, self.observer = start_witnesses(t, self.cluster)
+
+    def kill_in(self, state, what=None):
+        """kill -9 of shiplockd and a new start, once the cluster is in this state."""
+        name = self.fleet.name
+        there = lambda c: c["state"] == state and (not what or what in json.dumps(c))
+        self.fleet.wait(name, f"{state} {what or ''}", there, STATE_SEC)
+        self.fleet.restart()
+        self.t.note(f"shiplockd killed in {state} {what or ''}")
+
+    def check_end(self, version):
+        """Everything stands at this version, nobody noticed, nothing of ours is left."""
+        c = self.cluster
+        c.wait_nodes(version)
+        equal(c.server_version(), version, "the API server")
+        workload.wait_ready(c.client)
+        self.traffic.stop()
+        self.observer.stop()
+        sent, gaps = self.traffic.sent(), self.observer.gaps()
+        self.t.note(f"{sent} requests; API server away {[round(s, 1) for _, s in gaps]} s")
+        equal(self.traffic.failed(), [], f"failed of {sent} requests")
+        equal(self.observer.breaches(), [], "budgets that were broken")
+        after = objects.picture(c.client)
+        equal(objects.differences(self.before, after), [], "objects that changed")
+        check_no_marks(after)
+
+
+def check_no_marks(picture):
+    """Nothing carries a mark of ours, save the claim's own object, which holds no claim."""
+    for key, item in picture.items():
+        marks = [k for k in item["metadata"].get("annotations", {}) if k.startswith("shiplock")]
+        marks += [k for k in item["metadata"].get("labels", {}) if k.startswith("shiplock")]
+        allowed = ["shiplock.dev/"] if key.startswith("events ") else []
+        check(not [m for m in marks if m not in allowed], f"{key} carries {marks}")
+        check(not item.get("spec", {}).get("unschedulable"), f"{key} is cordoned")
+
+
+@test(
+    "kubeadm: a rule on real metrics fails in the soak and 1.36 goes back to 1.35 by itself",
+    ["kubeadm:1+2", "binaries:shiplock,shiplockd,shiplock-worker"],
+    timeout=480,
+)
+def test_back(t):
+    up = Upgrade(t)
+    old = OldClient(up.cluster)
+    t.defer(old.stop)
+    old.start()
+    up.fleet.start(cpSoak="5m")
+    up.kill_in("control-plane", "kubeadm upgrade on")
+    up.kill_in("cp-soak")
+    equal(up.cluster.server_version(), up.cluster.target, "the API server in the soak")
+    old.armed.set()
+    up.kill_in("rollback", "way back on")
+    status = up.fleet.wait_rest(STATE_SEC)
+    equal([r["exitCode"] for r in status["runs"]], [4], "RolledBack")
+    first, healthy = up.fleet.back_figures(old.since)
+    t.note(f"fault to first write {first:.1f} s, fault to healthy {healthy:.1f} s")
+    up.check_end(up.cluster.version)
+
+
+@test(
+    "kubeadm: a merged plan takes 1.35 to 1.36, workers included, and nobody notices",
+    ["own-kubeadm:1+2", "binaries:shiplock,shiplockd,shiplock-worker"],
+    timeout=900,
+    part="kubeadm-up",
+)
+def test_up(t):
+    up = Upgrade(t)
+    up.fleet.start(cpSoak="10s")
+    status = up.fleet.wait_rest(LONG_SEC)
+    equal([r["exitCode"] for r in status["runs"]], [0], "Succeeded")
+    up.check_end(up.cluster.target)
 
 
 KILLED = """

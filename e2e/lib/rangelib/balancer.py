@@ -2,15 +2,17 @@
 
 usage: python3 -m rangelib.balancer LISTEN-ADDRESS PORT BACKEND-ADDRESS...
 
-A connection goes to the next backend that takes one. A backend that takes none any more loses its
-connections, so that nobody waits for a node that is gone.
+A connection goes to the next backend that says it is ready. One that does not say so any more, as an
+API server whose etcd is away, loses its connections: nobody waits for it.
 """
 
 import asyncio
 import os
+import ssl
 import sys
 
 CONNECT_SEC = 1.0
+READY_SEC = 2.0
 LOOK_SEC = 0.5
 READ_BYTES = 1 << 16
 
@@ -19,6 +21,9 @@ class Balancer:
     def __init__(self, port, backends):
         self.port, self.backends = port, backends
         self.turn = 0
+        self.ready = set(backends)
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
         self.open = {b: set() for b in backends}
 
     async def connect(self, backend):
@@ -31,6 +36,8 @@ class Balancer:
         n = len(self.backends)
         for i in range(n):
             backend = self.backends[(self.turn + i) % n]
+            if self.ready and backend not in self.ready:
+                continue
             try:
                 theirs = await self.connect(backend)
             except (OSError, asyncio.TimeoutError):
@@ -52,15 +59,28 @@ class Balancer:
             pass
         writer.close()
 
+    async def says_ready(self, backend):
+        reader, writer = await asyncio.open_connection(backend, self.port, ssl=self.tls)
+        try:
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.transport.abort()
+
     async def look(self, backend):
-        """Ends the connections of a backend that takes none."""
+        """Keeps self.ready; ends the connections of a backend that is not ready."""
         while True:
             await asyncio.sleep(LOOK_SEC)
             try:
-                (await self.connect(backend))[1].close()
+                ready = await asyncio.wait_for(self.says_ready(backend), READY_SEC)
             except (OSError, asyncio.TimeoutError):
-                for writer in list(self.open[backend]):
-                    writer.transport.abort()
+                ready = False
+            if ready:
+                self.ready.add(backend)
+                continue
+            self.ready.discard(backend)
+            for writer in list(self.open[backend]):
+                writer.transport.abort()
 
 
 async def main(address, port, *backends):

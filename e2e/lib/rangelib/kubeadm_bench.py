@@ -4,11 +4,14 @@ The workload of the range runs meanwhile; the outside client and observer look o
 """
 
 import os
+import time
 
 from . import harness, outside, script, workload
+from .kubeadm_fleet import KubeadmFleet, OldClient
 from .wait import wait_for
 
 SHAPE = "1+2"
+RUN_SEC = 900.0
 
 
 def watched(cluster, registry, folder, name, work):
@@ -29,7 +32,7 @@ def watched(cluster, registry, folder, name, work):
     return result, traffic, observer
 
 
-def plain_script(cluster, registry, folder):
+def plain_script(cluster, run, folder):
     """script_up_s, script_down_s: start: e2e/range/kubeadm-script begins; end: it ends, the whole
     cluster at the other version; no target. script_up_phases_s, script_down_phases_s: the same,
     what it waited for `kubectl drain` taken off. script_api_gap_up_s: seconds on the way up in
@@ -37,28 +40,99 @@ def plain_script(cluster, registry, folder):
     script_failed_requests: of the client, both ways."""
     out = {"script_failed_requests": 0}
     for way in ("up", "down"):
-        run, traffic, observer = watched(
-            cluster, registry, folder, f"script-{way}", lambda: script.run(cluster, way)
+        took, traffic, observer = watched(
+            cluster, run.registry, folder, f"script-{way}", lambda: script.run(cluster, way)
         )
-        for name, seconds in run.phases:
+        for name, seconds in took.phases:
             print(f"# script {way}: {name} {seconds:.1f}", flush=True)
         out["script_failed_requests"] += len(traffic.failed())
-        out[f"script_{way}_s"] = round(run.seconds, 1)
-        out[f"script_{way}_phases_s"] = round(run.without_drains(), 1)
+        out[f"script_{way}_s"] = round(took.seconds, 1)
+        out[f"script_{way}_phases_s"] = round(took.without_drains(), 1)
         if way == "up":
             out["script_api_gap_up_s"] = round(observer.gap_sec(), 1)
     return out
 
 
+def context(cluster, run, name):
+    t = harness.Context(run, os.path.join(run.folder, name))
+    t.kubeadm = cluster
+    return t
+
+
+def our_run(cluster, run, folder):
+    """kubeadm_up_s, kubeadm_down_s: start: the first effect that the product orders; end: the run
+    ends, the whole cluster at the other version, backup set and proofs counted; declared soaks 0;
+    target: <= script_up_s, script_down_s. api_gap_up_s as script_api_gap_up_s.
+    kubeadm_failed_requests: of the client, both ways."""
+    t = context(cluster, run, "ours")
+    fleet = KubeadmFleet(t)
+
+    def up():
+        fleet.start(cpSoak="0s", soak="0s", gates=())
+        return fleet.wait_rest(RUN_SEC)
+
+    def down():
+        done = fleet.cli(
+            "rollback", "--yes", fleet.name, "--wait", fleet.name, timeout=RUN_SEC
+        )
+        if done.returncode:
+            raise RuntimeError(f"rollback: {done.returncode}: {done.stdout}{done.stderr}")
+
+    out = {"kubeadm_failed_requests": 0}
+    try:
+        for way, work in (("up", up), ("down", down)):
+            asked = time.time()
+            _, traffic, observer = watched(cluster, run.registry, folder, f"ours-{way}", work)
+            began, ended = fleet.times(asked)
+            out[f"kubeadm_{way}_s"] = round(ended - began, 1)
+            out["kubeadm_failed_requests"] += len(traffic.failed())
+            if way == "up":
+                out["api_gap_up_s"] = round(observer.gap_sec(), 1)
+    finally:
+        for error in t.close():
+            print(error, flush=True)
+    cluster.wait_nodes(cluster.version)
+    return out
+
+
+def fault(cluster, run, folder):
+    """fault_to_first_write_s: start: in the control-plane soak a client begins to ask for what is
+    not there, 20 times a second; end: the first effect of the way back is ordered. The gate takes
+    3 looks, one a second, at a rate over 10 s that is scraped every 2 s. fault_to_healthy_s: the
+    same start; end: RolledBack, all gates asked again. No target of their own."""
+    t = context(cluster, run, "fault")
+    old = OldClient(cluster)
+    old.start()
+    try:
+        fleet = KubeadmFleet(t)
+        fleet.start(cpSoak="5m")
+        fleet.wait_state(fleet.name, "cp-soak", RUN_SEC)
+        old.armed.set()
+        fleet.wait_rest(RUN_SEC)
+        first, healthy = fleet.back_figures(old.since)
+    finally:
+        old.stop()
+        for error in t.close():
+            print(error, flush=True)
+    cluster.wait_nodes(cluster.version)
+    return {"fault_to_first_write_s": round(first, 1), "fault_to_healthy_s": round(healthy, 1)}
+
+
 def measure():
-    """Brings the cluster up, measures, and takes it down again."""
+    """Brings the cluster up, measures, and takes it down again; (results, exit code)."""
     harness.need_true_nodes()
-    run = harness.Run([])
+    run, out = harness.Run([]), {}
     try:
         cluster = run.kubeadm(SHAPE)
         cluster.bring_images(cluster.target)
         workload.install(cluster.client)
-        return plain_script(cluster, run.registry, os.path.join(run.folder, "witness"))
+        folder = os.path.join(run.folder, "witness")
+        for part in (plain_script, our_run, fault):
+            out.update(part(cluster, run, folder))
+        return out, 0
+    except Exception as e:
+        print(f"bench: kubeadm: {e}", flush=True)
+        return out, 1
     finally:
         for error in run.close(keep=False):
             print(error, flush=True)

@@ -43,18 +43,19 @@ NODES_OWN = (
 )
 
 
-def _lists(client):
-    """(plural, path) of everything that can be listed, each once."""
-    groups = [("", "/api/v1")]
+def kinds(client):
+    """[{"plural", "kind", "api", "path", "namespaced"}] of everything that can be listed, once."""
+    groups = [("v1", "/api/v1")]
     for g in client.request("GET", "/apis")["groups"]:
-        groups.append((g["name"], "/apis/" + g["preferredVersion"]["groupVersion"]))
-    seen = set()
-    for group, path in groups:
+        api = g["preferredVersion"]["groupVersion"]
+        if g["name"] != "events.k8s.io":
+            groups.append((api, "/apis/" + api))
+    for api, path in groups:
         for r in client.request("GET", path)["resources"]:
             if "list" in r["verbs"] and "/" not in r["name"]:
-                if (r["name"], group) not in seen and group != "events.k8s.io":
-                    seen.add((r["name"], group))
-                    yield r["name"], f"{path}/{r['name']}"
+                row = {k: r[v] for k, v in (("plural", "name"), ("kind", "kind"))}
+                row |= {"api": api, "path": f"{path}/{r['name']}", "namespaced": r["namespaced"]}
+                yield row
 
 
 def _plain(item):
@@ -67,10 +68,10 @@ def _plain(item):
 def picture(client):
     """{"plural namespace/name": the object's wish}."""
     out = {}
-    for plural, path in _lists(client):
-        for item in client.request("GET", path)["items"] or []:
+    for row in kinds(client):
+        for item in client.request("GET", row["path"])["items"] or []:
             m = item["metadata"]
-            out[f"{plural} {m.get('namespace', '')}/{m['name']}"] = _plain(item)
+            out[f"{row['plural']} {m.get('namespace', '')}/{m['name']}"] = _plain(item)
     return out
 
 

@@ -18,11 +18,13 @@ def _labels(name):
     return {"app": name}
 
 
-def _pod(name):
+def _pod(name, everywhere):
+    anywhere = {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}
     return {
         "metadata": {"labels": _labels(name)},
         "spec": {
             "terminationGracePeriodSeconds": GRACE_SEC,
+            "tolerations": [anywhere] if everywhere else [],
             "topologySpreadConstraints": [
                 {
                     "maxSkew": 1,
@@ -47,7 +49,7 @@ def _pod(name):
     }
 
 
-def _set(kind, name, **more):
+def _set(kind, name, everywhere, **more):
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -55,7 +57,7 @@ def _set(kind, name, **more):
         "spec": {
             "replicas": REPLICAS,
             "selector": {"matchLabels": _labels(name)},
-            "template": _pod(name),
+            "template": _pod(name, everywhere),
             **more,
         },
     }
@@ -83,8 +85,9 @@ def _budget(name):
     }
 
 
-def install(client):
-    """Creates it and waits until every pod is Ready."""
+def install(client, everywhere=False):
+    """Creates it and waits until every pod is Ready. everywhere: also on control-plane nodes, for
+    clusters with a single worker, which could not be drained else."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     client.create("namespaces", namespace)
     wait_for(
@@ -95,8 +98,10 @@ def install(client):
     for name in SERVICES:
         client.create("services", _service(name))
         client.create("poddisruptionbudgets", _budget(name))
-    client.create("deployments", _set("Deployment", "front"))
-    client.create("statefulsets", _set("StatefulSet", "store", serviceName="store"))
+    client.create("deployments", _set("Deployment", "front", everywhere))
+    client.create(
+        "statefulsets", _set("StatefulSet", "store", everywhere, serviceName="store")
+    )
     wait_ready(client)
 
 
