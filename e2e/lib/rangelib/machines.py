@@ -6,8 +6,8 @@ Machine  one node: power_on(), power_off() (as a power cut), run(), an address t
 
 What a lab makes carries its number: bridge and links slrN..., cgroups slrN-NAME, addresses
 10.77.N.0/24, pods 10.(128 + N).0.0/16. Numbers are held by a lock in /run/shiplock-range that the
-kernel lets go when the run dies; the kernel then also ends all of the lab's processes. Whoever
-takes the number next removes the bridge, the cgroups and the folder that lie there.
+kernel lets go when the run dies; the kernel then also ends all of the lab's processes. The next lab
+that is made removes the bridge, the cgroups and the folder of every number that nobody holds.
 """
 
 import contextlib
@@ -153,7 +153,9 @@ class Lab:
         return os.path.join(HELD, f"{self.number}.{what}")
 
     def _take(self):
+        """Holds the first free number; clears all that are free of what killed runs left."""
         os.makedirs(HELD, exist_ok=True)
+        taken = None
         for self.number in range(LABS):
             lock = open(self._held("lock"), "a", encoding="utf-8")
             try:
@@ -161,13 +163,15 @@ class Lab:
             except BlockingIOError:
                 lock.close()
                 continue
-            self.lock = lock
             self._clear()
-            taken = command("ip", "-4", "route", "show", f"10.77.{self.number}.0/24")
-            if not taken.strip():
-                return self.number
-            lock.close()
-        raise RuntimeError(f"no free lab number: {LABS} are held in {HELD}")
+            others = command("ip", "-4", "route", "show", f"10.77.{self.number}.0/24")
+            if taken is None and not others.strip():
+                taken, self.lock = self.number, lock
+            else:
+                lock.close()
+        if taken is None:
+            raise RuntimeError(f"no free lab number: {LABS} are held in {HELD}")
+        return taken
 
     def _note(self, value):
         with open(self._held("json"), "w", encoding="utf-8") as f:
