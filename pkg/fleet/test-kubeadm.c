@@ -46,6 +46,20 @@ static void add_node(FakeNodes *f, const char *name, bool control_plane)
 		node_show_control_plane(f, n);
 }
 
+static void renew(void *ud)
+{
+	static const char *const names[] = { "kube-controller-manager", "kube-scheduler" };
+	FakeNodes *f = ud;
+	int64_t now = loop_boot_usec(f->world);
+	g_autofree char *at = g_strdup_printf("t%" G_GINT64_FORMAT, now);
+	for (size_t i = 0; i < G_N_ELEMENTS(names) && !f->leaderless; i++)
+		sim_store_put(sim_cluster_store(f->c), sim_kind(SIM_LEASES),
+			json_pack("{s:{s:s, s:s}, s:{s:s, s:s}}", "metadata", "name", names[i],
+				"namespace", "kube-system", "spec", "holderIdentity", "n",
+				"renewTime", at));
+	loop_timer(f->world, now + 2 * SL_USEC_PER_SEC, renew, f);
+}
+
 static FakeNodes *nodes_new(unsigned n_control_plane, unsigned n_workers)
 {
 	FakeNodes *f = g_new0(FakeNodes, 1);
@@ -66,6 +80,7 @@ static FakeNodes *nodes_new(unsigned n_control_plane, unsigned n_workers)
 			"k-%s-%u", cp ? "master" : "worker", cp ? i : i - n_control_plane);
 		add_node(f, name, cp);
 	}
+	renew(f);
 	f->r->tune = tune;
 	f->r->tune_ud = f;
 	return f;
@@ -258,6 +273,90 @@ static void test_kubelet_fails(void)
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
 }
 
+/* Without a controller manager that leads nothing would replace the pods: no drain begins. */
+static void test_no_leader(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->leaderless = true;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "nodes", NULL);
+	story_pass(f->r, 300);
+	g_assert_cmpuint(outside_cordoned(f->r, "k"), ==, 0);
+	g_assert_nonnull(strstr(item_reason(story_item(f->r, "k")), "Lease"));
+	f->leaderless = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* ---- crashes: after every word to a node, and words that are lost ---- */
+
+enum { CRASH_RESTART_USEC = 2000000 };
+
+typedef struct Trial {
+	FakeNodes *f;
+	uint64_t at;
+	NodeWireFault fault;
+} Trial;
+
+static NodeWireFault fault_at(uint64_t n, void *ud)
+{
+	const Trial *t = ud;
+	return n == t->at ? t->fault : NODE_FAULT_NONE_YET;
+}
+
+static void restart(void *ud)
+{
+	Rig *r = ((Trial *)ud)->f->r;
+	rig_start(r);
+	if (fleet_n_runs(r->fleet) == 0)
+		story_submit(r, DOCUMENTS);
+}
+
+static void crash(void *ud)
+{
+	Trial *t = ud;
+	rig_crash(t->f->r);
+	loop_timer(t->f->world, loop_boot_usec(t->f->world) + CRASH_RESTART_USEC, restart, t);
+}
+
+static bool trial_over(void *ud)
+{
+	const Rig *r = ((Trial *)ud)->f->r;
+	return r->fleet && fleet_n_runs(r->fleet) > 0 &&
+	       run_exit_code(fleet_nth_run(r->fleet, 0), false) != -1;
+}
+
+/* True: the fault came to pass. */
+static bool try_at(uint64_t at, NodeWireFault fault)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	Trial t = { f, at, fault };
+	f->fault = fault_at;
+	f->crash = crash;
+	f->ud = &t;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	g_test_message("fault %d at %d", (int)fault, (int)at);
+	g_assert_true(loop_sim_run(
+		f->r->loop, trial_over, &t, loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC));
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==,
+		UP_LOG_1 "up-kubelet on k-worker-0 -> 1.36.3\n"
+			 "up-kubelet on k-worker-1 -> 1.36.3\n"
+			 "up-kubelet on k-master-0 -> 1.36.3\n");
+	return f->n_requests > at;
+}
+
+static void test_every_word(void)
+{
+	static const NodeWireFault faults[] = { NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER };
+	uint64_t step = g_test_slow() ? 1 : 5;
+	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++)
+		for (uint64_t at = i; try_at(at, faults[i]); at += step)
+			;
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -268,5 +367,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
 	g_test_add_func("/kubeadm/failed-for-good", test_failed_for_good);
 	g_test_add_func("/kubeadm/kubelet-fails", test_kubelet_fails);
+	g_test_add_func("/kubeadm/no-leader", test_no_leader);
+	g_test_add_func("/kubeadm/every-word", test_every_word);
 	return g_test_run();
 }

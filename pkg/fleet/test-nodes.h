@@ -39,6 +39,7 @@ typedef struct FakeNodes {
 	void (*crash)(void *ud);
 	int (*code)(const FakeNode *n, const NodeJob *j, void *ud); /* how a command ends */
 	void *ud;
+	bool leaderless; /* nobody renews the Leases */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;
 

@@ -1,6 +1,7 @@
 /* Where the cluster stands, where it goes, and what could be taken back. */
 #include "objects/version.h"
 #include "providers/kubeadm.h"
+#include "providers/preflight.h"
 #include <string.h>
 
 enum { CONTROL_PLANE_SEC = 330, NODE_SEC = 90, DAY_SEC = 86400, CERTIFICATE_DAYS = 7 };
@@ -126,6 +127,16 @@ static bool bars_by_version(const json_t *hop, const json_t *version, RollbackOf
 	return false;
 }
 
+/* NULL: it may pass. Once the cluster is claimed it is waited for: the engine holds where it lasts.
+ */
+static const GError *lasting(const Item *it, const GError *err)
+{
+	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
+		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
+	bool waits = site_claimed(item_site(it)) || (err && provider_may_pass(it, err));
+	return !final && waits ? NULL : err;
+}
+
 /* (h): kubeadm and kubelet of the old version can be had on every machine. False: not read. */
 static bool read_software(
 	Item *it, const json_t *machines, const char *from, RollbackOffer *ret, bool *ret_bars)
@@ -137,7 +148,7 @@ static bool read_software(
 		g_autofree char *what = g_strdup_printf(KUBEADM_TRY "%s", from);
 		g_autofree char *key = node_key(json_path_str(m, "address", ""), what);
 		const View *v = fact(it, &fact_node_try, key);
-		const GError *err = fact_error(it, &fact_node_try, key);
+		const GError *err = lasting(it, fact_error(it, &fact_node_try, key));
 		all = all && (v || err);
 		bool had = v && json_path_bool(v->json, "ok", false);
 		if (had || (!v && !err) || *ret_bars)
@@ -174,7 +185,7 @@ static bool read_kept(
 			continue;
 		g_autofree char *at = node_key(machine.address, KUBEADM_DISCOVER);
 		const json_t *look = kubeadm_look(it, &machine, 0);
-		const GError *err = look ? NULL : fact_error(it, &fact_node_look, at);
+		const GError *err = look ? NULL : lasting(it, fact_error(it, &fact_node_look, at));
 		if (!look && !err)
 			return false;
 		if (err)

@@ -5,6 +5,13 @@
 #include <string.h>
 
 enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+#define LEASES "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/"
+static const struct {
+	const char *name, *path;
+} leases[] = {
+	{ "controllerManager", LEASES "kube-controller-manager" },
+	{ "scheduler", LEASES "kube-scheduler" },
+};
 
 static bool going_back(const Item *it)
 {
@@ -92,12 +99,44 @@ static StepResult skip(Item *it, int64_t now, Batch *b, const char *node)
 	return step_wait(it, now, "node %s is left out", node);
 }
 
+/* Somebody must replace what the drain takes away: both leaders were seen to renew their Lease, one
+ * value noted first and then another seen, so that no clock plays a part. False: *ret. */
+static bool leaders_live(
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose, StepResult *ret)
+{
+	const json_t *noted = json_object_get(item_memo(it), "leaders");
+	g_autofree char *of = g_strdup_printf("%s %s", purpose, m->name);
+	g_autoptr(json_t) is = json_pack("{s:s}", "for", of);
+	bool begun = strcmp(json_path_str(noted, "for", ""), of) == 0, live = begun;
+	for (size_t i = 0; i < G_N_ELEMENTS(leases); i++) {
+		const View *v = fact_since(it, &fact_object, leases[i].path, now - SL_USEC_PER_SEC);
+		*ret = step_read(it);
+		if (!v)
+			return false;
+		const char *renewed = json_path_str(v->json, "spec.renewTime", "");
+		json_object_set_new(is, leases[i].name, json_string(renewed));
+		live = live && *renewed &&
+		       strcmp(json_path_str(noted, leases[i].name, ""), renewed) != 0;
+	}
+	if (live)
+		return true;
+	if (!begun)
+		batch_memo(b, it, "leaders", json_incref(is));
+	*ret = step_wait(it, now + SL_USEC_PER_SEC,
+		"before node %s: the leaders of scheduler and controller manager are to renew "
+		"their Leases",
+		m->name);
+	return false;
+}
+
 /* The pivot and the drain it belongs to are stored together. */
-static StepResult begin(Item *it, Batch *b, const Machine *m, const char *purpose)
+static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose)
 {
 	const Target *t = target_of(it);
 	StepResult closed;
 	if (!going_back(it) && t->may_move && !t->may_move(it, &closed))
+		return closed;
+	if (!leaders_live(it, now, b, m, purpose, &closed))
 		return closed;
 	if (item_held(it))
 		return step_wait(it, 0, "held before node %s", m->name);
@@ -166,7 +205,7 @@ bool kubeadm_kubelet_to(
 		return true;
 	switch (drain) {
 	case DRAIN_NONE:
-		*ret = begin(it, b, m, purpose);
+		*ret = begin(it, now, b, m, purpose);
 		return false;
 	case DRAIN_UNDER_WAY:
 		*ret = step_wait(it, 0, "node %s: %s", m->name, text);

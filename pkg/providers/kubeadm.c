@@ -12,12 +12,16 @@ static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
 
 static const WakeRow wakes[] = { { 0 } };
 
+#define LEASE_GROUP "coordination.k8s.io"
 const RightRow kubeadm_rights[] = {
 	{ RIGHT_READ, "list watch", "", "nodes", "", "", NULL },
 	{ RIGHT_READ, "get", "", "nodes", "", "", NULL },
 	{ RIGHT_READ, "list watch", "", "pods", "", "", NULL },
 	{ RIGHT_READ, "list watch", "policy", "poddisruptionbudgets", "", "", NULL },
 	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "shiplock-claim", NULL },
+	{ RIGHT_READ, "get", LEASE_GROUP, "leases", "kube-system", "kube-controller-manager",
+		NULL },
+	{ RIGHT_READ, "get", LEASE_GROUP, "leases", "kube-system", "kube-scheduler", NULL },
 	{ RIGHT_SPARE, "list", "apiregistration.k8s.io", "apiservices", "", "", NULL },
 	/* The claim: made once, then patched. */
 	{ RIGHT_WRITE, "create", "", "configmaps", "kube-system", "", NULL },

@@ -6,8 +6,7 @@
 /* One read that was lost, and its repetition; less while a person waits for the answer. */
 enum { PATIENCE_SEC = 45, LOOK_PATIENCE_SEC = 8 };
 
-/* A request that was lost, or a server that restarts, is asked again for a while. */
-static bool may_pass(const Item *it, const GError *err)
+bool provider_may_pass(const Item *it, const GError *err)
 {
 	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
 		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
@@ -29,7 +28,7 @@ bool provider_settled(Item *it, const FactRow *row, const char *key, bool option
 	if (*ret)
 		return true;
 	const GError *err = fact_error(it, row, key);
-	if (!err || may_pass(it, err))
+	if (!err || provider_may_pass(it, err))
 		return false;
 	/* That it is not allowed, the question about that right tells. */
 	if (optional &&

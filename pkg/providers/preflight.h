@@ -2,6 +2,8 @@
 #pragma once
 #include "providers/provider.h"
 
+/* A request that was lost, or a server that restarts, is asked again for a while. */
+bool provider_may_pass(const Item *it, const GError *err);
 /* True once the fact is there or has failed for good. Then *ret is NULL and a finding says why. An
  * optional one only warns, and says nothing where this server does not know such a kind or does not
  * allow it. */
