@@ -237,6 +237,27 @@ static void test_failed_once(void)
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
 }
 
+static int is_killed(const FakeNode *n, const NodeJob *j, void *ud)
+{
+	return fails_once(n, j, ud) ? 137 : 0;
+}
+
+/* kubeadm dies between its two renames: the manifest is put back, then it runs again. */
+static void test_killed_between_renames(void)
+{
+	unsigned left = 1;
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->code = is_killed;
+	f->ud = &left;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_nonnull(strstr(f->log->str, "up-control-plane on k-master-0 -> 1.36.3 failed\n"
+					     "mend on k-master-0 -> 1.36.3\n"
+					     "up-control-plane on k-master-0 -> 1.36.3\n"));
+}
+
 /* It fails for good: a verdict, and the way back. */
 static void test_failed_for_good(void)
 {
@@ -365,6 +386,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/back-after-a-worker", test_back_after_a_worker);
 	g_test_add_func("/kubeadm/three", test_three);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
+	g_test_add_func("/kubeadm/killed-between-renames", test_killed_between_renames);
 	g_test_add_func("/kubeadm/failed-for-good", test_failed_for_good);
 	g_test_add_func("/kubeadm/kubelet-fails", test_kubelet_fails);
 	g_test_add_func("/kubeadm/no-leader", test_no_leader);

@@ -79,7 +79,7 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
 	const char *const of[][2] = { { "kube-apiserver", n->manifests },
 		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
-	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
+	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of) - n->missing; i++)
 		g_string_append_printf(
 			s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
 	if (n->control_plane)

@@ -4,6 +4,7 @@
  * may be run twice. */
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-sh.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
@@ -131,7 +132,18 @@ static char *text_manifests_back(const Item *it, const Machine *m)
 	return manifests_restore_text(key ? key : "");
 }
 
+/* What the memo says that was found. */
+static char *text_mend(const Item *it, const Machine *m)
+{
+	const json_t *found = json_object_get(item_memo(it), "mend");
+	const char *key = key_on(it, m);
+	char *text = node_repair_text(json_path_str(found, "fault", ""),
+		json_path_str(found, "what", ""), key ? key : "", NULL);
+	return text ? text : g_strdup("echo 'nothing is known that mends it' >&2; exit 1\n");
+}
+
 static const Command commands[] = {
+	{ "mend", "mending", 600, false, text_mend },
 	{ "up-backup", "the backup set", 900, true, text_backup },
 	{ "up-control-plane", "kubeadm upgrade", 1800, false, text_control_plane },
 	{ "up-kubelet", "the kubelet's upgrade", 900, false, text_kubelet },
@@ -312,15 +324,81 @@ static bool is_verdict(const Item *it)
 	       !hop_crossed(it, "workers");
 }
 
-/* A person who resumes lets it be tried once more. */
-static StepResult ask(Item *it, Batch *b, const char *key, const char *next, const char *why)
+/* ---- mending: what a crash left on a node, before a command is begun there again ---- */
+
+/* The first fault that a text of ours mends; NULL: none. New reference. */
+static json_t *fault_of(const Machine *m, const json_t *look)
 {
-	bool asked = strcmp(json_path_str(item_memo(it), "nodeAsked", ""), key) == 0;
-	if (asked && !item_find_hold(it, "node-command"))
+	g_autoptr(json_t) wanted = json_pack("{s:b, s:b}", "controlPlane", (int)m->control_plane,
+		"stackedEtcd", (int)m->control_plane);
+	g_autoptr(json_t) faults = node_faults(look, wanted);
+	size_t i;
+	json_t *f;
+	json_array_foreach (faults, i, f)
+		if (strcmp(json_path_str(f, "repair", ""), "text") == 0)
+			return json_incref(f);
+	return NULL;
+}
+
+/* It was found and mended already before this same attempt. */
+static bool is_same_fault(const json_t *mend, const Machine *m, const json_t *f, const char *next)
+{
+	return strcmp(json_path_str(mend, "node", ""), m->name) == 0 &&
+	       strcmp(json_path_str(mend, "for", ""), next) == 0 &&
+	       strcmp(json_path_str(mend, "fault", ""), json_path_str(f, "fault", "-")) == 0 &&
+	       strcmp(json_path_str(mend, "what", ""), json_path_str(f, "what", "-")) == 0;
+}
+
+/* The repair that the memo names, to its end, well or not: the attempt after it decides. */
+static StepResult mend(Item *it, int64_t now, Batch *b, const Machine *m, const json_t *found)
+{
+	int n = (int)json_path_int(found, "n", 1);
+	g_autofree char *key = command_key(it, m, "mend", n);
+	const Act *a = act_find(it, &act_node_command, key);
+	if (!a || act_state(a) != ACT_DONE)
+		return step_act(it, &act_node_command, key, b);
+	const View *v = look_at(it, key);
+	if (!v)
+		return step_read(it);
+	if (strcmp(json_path_str(v->json, "state", ""), "running") == 0)
+		return step_wait(it, now + POLL_MIN_SEC * SL_USEC_PER_SEC, "%s: %s is mended",
+			m->name, json_path_str(found, "fault", "?"));
+	json_t *over = json_copy((json_t *)found);
+	json_object_set_new(over, "open", json_false());
+	batch_memo(b, it, "mend", over);
+	return step_wait(it, now, "%s on %s is mended", json_path_str(found, "what", "?"), m->name);
+}
+
+/* Begun again under the next number, once nothing is left to mend. */
+static StepResult again_under(Item *it, int64_t now, Batch *b, const Machine *m, const char *next)
+{
+	const json_t *memo = json_object_get(item_memo(it), "mend");
+	if (json_path_bool(memo, "open", false) &&
+		strcmp(json_path_str(memo, "node", ""), m->name) == 0)
+		return mend(it, now, b, m, memo);
+	const json_t *look = kubeadm_look_after(it, now, m);
+	if (!look)
+		return step_read(it);
+	g_autoptr(json_t) f = fault_of(m, look);
+	if (!f || is_same_fault(memo, m, f, next))
 		return step_act(it, &act_node_command, next, b);
-	if (!asked)
+	batch_memo(b, it, "mend",
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "node", m->name, "for", next, "fault",
+			json_path_str(f, "fault", ""), "what", json_path_str(f, "what", ""), "n",
+			(json_int_t)json_path_int(memo, "n", 0) + 1, "open", 1));
+	return step_wait(it, now, "%s: %s", m->name, json_path_str(f, "text", "a fault was found"));
+}
+
+/* A person who resumes lets it be tried once more. */
+static bool asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret)
+{
+	bool before = strcmp(json_path_str(item_memo(it), "nodeAsked", ""), key) == 0;
+	if (before && !item_find_hold(it, "node-command"))
+		return true;
+	if (!before)
 		batch_memo(b, it, "nodeAsked", json_string(key));
-	return step_hold_person(it, "node-command", "%s; resume tries it again", why);
+	*ret = step_hold_person(it, "node-command", "%s; resume tries it again", why);
+	return false;
 }
 
 static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Machine *m, int n,
@@ -336,10 +414,11 @@ static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Mach
 	bool verdict = is_verdict(it), often = n >= FAILURES_MAX;
 	if (verdict && t->failing(it, now, b, 0, NULL, ret))
 		return;
-	if (often && !verdict)
-		*ret = ask(it, b, key, next, why);
-	else if (now >= again)
-		*ret = step_act(it, &act_node_command, next, b);
+	bool due = often && !verdict ? asked(it, b, key, why, ret) : now >= again;
+	if (due)
+		*ret = again_under(it, now, b, m, next);
+	else if (often && !verdict)
+		return;
 	else if (!often || !t->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))
 		*ret = step_wait(it, again, "%s; it is tried again", why);
 	else if (!ret->until_usec || ret->until_usec > again)

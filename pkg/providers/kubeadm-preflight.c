@@ -3,6 +3,7 @@
 #include "objects/version.h"
 #include "providers/budgets.h"
 #include "providers/clusterversion.h"
+#include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
 #include "providers/preflight.h"
@@ -50,12 +51,6 @@ static void check_documents(const Target *t, json_t *findings)
 		finding_add(findings, "block", "later", "use another method",
 			"nodeAccess.software.method %s has no effect in this version",
 			json_path_str(software, "method", ""));
-}
-
-static bool is_emulated(const Item *it)
-{
-	const json_t *target = json_path(item_data(item_parent(it)), "plan.spec.target");
-	return json_path_bool(target, "emulatedStep", false);
 }
 
 /* ---- versions ---- */
@@ -174,6 +169,20 @@ static void check_programs(const Machine *m, const json_t *look, const char *now
 			m->name);
 }
 
+/* What an earlier crash left: there is no backup set of this run yet that could mend it. */
+static void check_faults(const Machine *m, const json_t *look, json_t *findings)
+{
+	g_autoptr(json_t) wanted = json_pack("{s:b, s:b}", "controlPlane", (int)m->control_plane,
+		"stackedEtcd", (int)m->control_plane);
+	g_autoptr(json_t) faults = node_faults(look, wanted);
+	size_t i;
+	json_t *f;
+	json_array_foreach (faults, i, f)
+		finding_add(findings, "block", "node-fault",
+			"mend it first: kubeadm upgrade begins on whole nodes only", "%s: %s",
+			m->name, json_path_str(f, "text", "?"));
+}
+
 /* Both directions' software at hand: this one; that of the way back is the probe's business. */
 static bool check_software(Item *it, const Machine *m, const char *to, json_t *findings)
 {
@@ -208,6 +217,7 @@ static bool check_machine(
 	check_certificates(m, said, wall_sec, findings);
 	check_clock(m, v, findings);
 	check_programs(m, said, p->now, findings);
+	check_faults(m, said, findings);
 	return !to || check_software(it, m, to, findings);
 }
 
@@ -327,9 +337,6 @@ static bool judge(Item *it, Picture *p, json_t *findings)
 	budgets_preflight(t->name, p->pdbs->json, p->pods->json, findings);
 	check_system(p, findings);
 	check_claim(t, p, findings);
-	if (is_emulated(it))
-		finding_add(findings, "block", "later", "leave it out",
-			"spec.target.emulatedStep has no effect in this version");
 	return check_machines(it, p, to, findings);
 }
 
