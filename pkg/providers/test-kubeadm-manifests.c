@@ -177,6 +177,42 @@ static void test_stop_start(void)
 	root_end(&r);
 }
 
+/* The API server's manifest is in one of its two places at every instant, whole. */
+static void check_one_place(const Root *r, bool finished)
+{
+	g_autofree char *in = root_read(r, "etc/kubernetes/manifests/kube-apiserver.yaml");
+	g_autofree char *out = root_read(r, "etc/kubernetes/.shiplock-parked-kube-apiserver.yaml");
+	const char *text = in ? in : out;
+	g_assert_true(!in != !out);
+	g_assert_true(g_str_has_suffix(text, "hostNetwork: true\n"));
+	expect_no_litter(r, in ? 4 : 3);
+}
+
+static void check_stopped(const Root *r, bool finished)
+{
+	check_one_place(r, finished);
+	g_assert_true(
+		!finished || root_has(r, "etc/kubernetes/.shiplock-parked-kube-apiserver.yaml"));
+}
+
+static void check_started(const Root *r, bool finished)
+{
+	check_one_place(r, finished);
+	g_assert_true(!finished || root_has(r, "etc/kubernetes/manifests/kube-apiserver.yaml"));
+}
+
+static void node_stopped(Root *r)
+{
+	node_upgraded(r);
+	root_expect(r, apiserver_stop_text(), true, NULL);
+}
+
+static void test_stop_crash(void)
+{
+	crash_matrix(&(CrashCase){ node_upgraded, apiserver_stop_text, check_stopped });
+	crash_matrix(&(CrashCase){ node_stopped, apiserver_start_text, check_started });
+}
+
 /* That it is gone must be seen. */
 static void test_stop_blind(void)
 {
@@ -196,12 +232,6 @@ static char *text_etcd_restore(void)
 		"https://10.0.0.1:2380", "initialCluster",
 		"cp0=https://10.0.0.1:2380,cp1=https://10.0.0.2:2380", "token", "run-7");
 	return etcd_restore_text("k", member);
-}
-
-static void node_stopped(Root *r)
-{
-	node_upgraded(r);
-	root_expect(r, apiserver_stop_text(), true, NULL);
 }
 
 /* At every instant the live data or its copy is there, and what etcd would start with is whole. */
@@ -333,6 +363,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/manifests/emulated-waits", test_emulated_waits);
 	g_test_add_func("/manifests/emulated-crash", test_emulated_crash);
 	g_test_add_func("/manifests/stop-start", test_stop_start);
+	g_test_add_func("/manifests/stop-crash", test_stop_crash);
 	g_test_add_func("/manifests/stop-blind", test_stop_blind);
 	g_test_add_func("/manifests/etcd-restore", test_etcd_restore);
 	g_test_add_func("/manifests/etcd-restore-inside", test_etcd_restore_inside);

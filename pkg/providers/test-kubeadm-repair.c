@@ -182,6 +182,31 @@ static void test_manifest_kubeadm(void)
 	root_end(&r);
 }
 
+static void node_without_one(Root *r)
+{
+	node_upgraded(r);
+	root_remove(r, "etc/kubernetes/manifests/kube-scheduler.yaml");
+}
+
+static char *text_manifest(void)
+{
+	return node_repair_text("manifest-missing", "kube-scheduler", "k", NULL);
+}
+
+static void check_manifest(const Root *r, bool finished)
+{
+	bool there = root_has(r, "etc/kubernetes/manifests/kube-scheduler.yaml");
+	g_assert_true(there || !finished);
+	if (there)
+		expect_manifest(r, "kube-scheduler", "1.35.4", NULL);
+	expect_no_litter(r, there ? 4 : 3);
+}
+
+static void test_manifest_crash(void)
+{
+	crash_matrix(&(CrashCase){ node_without_one, text_manifest, check_manifest });
+}
+
 static void test_mixed(void)
 {
 	Root r;
@@ -295,6 +320,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/repair/names", test_names);
 	g_test_add_func("/repair/manifest", test_manifest);
 	g_test_add_func("/repair/manifest-kubeadm", test_manifest_kubeadm);
+	g_test_add_func("/repair/manifest-crash", test_manifest_crash);
 	g_test_add_func("/repair/mixed", test_mixed);
 	g_test_add_func("/repair/config", test_config);
 	g_test_add_func("/repair/certificate", test_certificate);
