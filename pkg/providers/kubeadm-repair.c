@@ -17,7 +17,7 @@ static const char put_manifest[] =
 	"\texit 0\n"
 	"fi\n"
 	"[ -d \"$manifests\" ] || die \"there is no $manifests on this node\"\n"
-	"if [ -n \"$key\" ] && [ -e \"$root/var/lib/shiplock/backups/$key/set.tar\" ] &&\n"
+	"if [ -n \"$key\" ] && [ -e \"$set_tar\" ] &&\n"
 	"\tset_place \"etc/kubernetes/manifests/$component.yaml\" \"$to\"; then\n"
 	"\texit 0\n"
 	"fi\n"

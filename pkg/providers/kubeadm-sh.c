@@ -64,13 +64,15 @@ static const char base[] =
 
 /* Reads files out of the backup set $key. */
 static const char sets[] =
-	"# set_file NAME TO: one file of the backup set, checked by its digest.\n"
+	"set_tar=$root/var/lib/shiplock/backups/$key/set.tar sums=\n"
+	"# set_file NAME TO: one file of the backup set, checked by its digest. 1: it is not in "
+	"it.\n"
 	"set_file() {\n"
-	"\tset_tar=$root/var/lib/shiplock/backups/$key/set.tar\n"
 	"\t[ -e \"$set_tar\" ] || die \"no backup set $key on this node: bring it back to "
 	"$set_tar\"\n"
-	"\twant=$(tar -xOf \"$set_tar\" ./shiplock/SHA256SUMS | awk -v n=\"./$1\" '$2 == n { print "
-	"$1 }')\n"
+	"\t[ -n \"$sums\" ] || sums=$(tar -xOf \"$set_tar\" ./shiplock/SHA256SUMS) ||\n"
+	"\t\tdie \"$set_tar is damaged: it has no digests; bring the set back once more\"\n"
+	"\twant=$(say \"$sums\" | awk -v n=\"./$1\" '$2 == n { print $1 }')\n"
 	"\t[ -n \"$want\" ] || return 1\n"
 	"\tmkdir -p \"$ours\"\n"
 	"\ttar -xOf \"$set_tar\" \"./$1\" >\"$2\" || die \"cannot read $1 out of $set_tar\"\n"

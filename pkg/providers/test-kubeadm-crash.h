@@ -22,7 +22,6 @@ static inline void crash_programs(const Root *r)
 			"PATH=/usr/bin:/bin\nexec ${0##*/} \"$@\"", NULL);
 		root_program(r, file, body);
 	}
-	root_write(r, "count", "0\n");
 }
 
 /* true: it was killed there; false: it came to its end, with exit 0. */
@@ -35,12 +34,10 @@ static inline bool crash_run(const Root *r, const char *text, int at)
 	g_auto(GStrv) env = g_environ_setenv(root_environment(r), "KILL_AT", kill_at, true);
 	g_auto(Said) s = { 0 };
 	int status = 0;
-	crash_programs(r);
+	root_write(r, "count", "0\n");
 	g_assert_true(g_spawn_sync(
 		"/", (char **)argv, env, 0, NULL, NULL, &s.out, &s.err, &status, NULL));
 	g_test_message("killed at %d: %d\n%s%s", at, status, s.out, s.err);
-	root_remove(r, "crash");
-	root_remove(r, "count");
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return true;
 	g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -63,6 +60,7 @@ static inline void crash_matrix(const CrashCase *c)
 	int at = 1;
 	root_begin(&first);
 	c->prepare(&first);
+	crash_programs(&first);
 	root_program(&first, "sync", "exit 0"); /* a power cut is not tried here */
 	for (bool killed = true; killed; at++) {
 		g_assert_cmpint(at, <, 200);
