@@ -130,7 +130,7 @@ test: deps ## unit, simulation and wire tests, with sanitizers
 test-build: $(TEST_PROGRAMS)
 
 # Those that `check` and `check-long` run in full (-m slow), without sanitizers.
-slow-build: $(addprefix $(B)/obj/test/,saga-crash fleet-crash-fleet fleet-notice fleet-results)
+slow-build: $(addprefix $(B)/obj/test/,saga-crash fleet-crash-fleet fleet-schedule fleet-notice fleet-results)
 
 test-run: all $(TEST_PROGRAMS)
 	@$(TEST_ENV) .ci/run-tests .ci/test-lint $(TEST_PROGRAMS)
@@ -190,9 +190,9 @@ bench: deps ## measure, print a table, write $(B)/bench.json; BENCH=kubeadm: on 
 
 bench-build: $(BENCHES)
 
-# What takes longer, in parts: crash (every point of the crash matrices, plain build), flaky (all tests ten times).
+# What takes longer, in parts: crash (every point of the crash matrices, 1,100 random fleets, plain build), flaky (all tests ten times).
 PART ?= crash
-check-long: deps ## PART=crash: crash matrices in full; repeat: every test ten times; kubeadm-up, -asks, -rounds, -three, -power, -cuts: true nodes
+check-long: deps ## PART=crash: crash matrices and 1,100 fleets in full; repeat: every test ten times; kubeadm-up, -asks, -rounds, -three, -power, -cuts: true nodes
 	@$(MAKE) --no-print-directory -j2 all slow-build test-build
 	@date -u; $(TEST_ENV) .ci/check-long $(PART) $(B)
 

@@ -210,8 +210,18 @@ static void test_table(void)
 
 /* ---- random walks over two runs, judged by rules written down a second time ---- */
 
+enum { N_WALKS = 1500, WALK_STEPS = 120 };
+
+/* How often over all walks, so that no rule goes untried. */
+typedef struct Tally {
+	unsigned n_starts, n_after_bake, n_baking, n_approvals, n_approved, n_halted, n_rolled_back,
+		n_forgiven;
+} Tally;
+
 typedef struct Walk {
 	uint64_t rng;
+	int64_t now;
+	Tally *tally;
 	struct {
 		SchedCluster clusters[MAX_CLUSTERS];
 		SchedWave waves[MAX_WAVES];
@@ -219,7 +229,6 @@ typedef struct Walk {
 		const char *not_with[MAX_CLUSTERS][2];
 		char names[MAX_CLUSTERS][8];
 	} runs[2];
-	unsigned n_starts;
 } Walk;
 
 static unsigned dice(Walk *w, unsigned n)
@@ -241,7 +250,9 @@ static void walk_run(Walk *w, int k)
 	for (size_t i = 0; i < r->n_waves; i++)
 		w->runs[k].waves[i] = (SchedWave){ .name = "w",
 			.max_concurrent = 1 + (int)dice(w, 3),
-			.failure_budget = (int)dice(w, 3) };
+			.failure_budget = (int)dice(w, 3),
+			.bake_usec = dice(w, 3) ? 0 : AT(1 + dice(w, 3)) - NOW,
+			.waits_for_approval = dice(w, 4) == 0 };
 	for (size_t i = 0; i < r->n_clusters; i++) {
 		g_snprintf(w->runs[k].names[i], 8, "%c%zu", 'a' + k, i);
 		bool names_one = dice(w, 3) == 0;
@@ -285,24 +296,39 @@ static void check_pairs(const Walk *w)
 	}
 }
 
+/* Nothing stops the fleet: no gate says halt, no run has had its number of rollbacks. */
+static void check_not_stopped(const Walk *w)
+{
+	for (int run = 0; run < 2; run++) {
+		const SchedRun *r = &w->runs[run].r;
+		int n_rolled = 0;
+		for (size_t i = 0; i < r->n_clusters; i++)
+			n_rolled += r->clusters[i].rolled_back && !r->clusters[i].forgiven;
+		g_assert_cmpint(n_rolled, <, r->stop_fleet_after);
+		g_assert_null(r->halting_gate);
+	}
+}
+
 /* The run k was allowed to start this cluster. */
 static void check_start(const Walk *w, int k, const SchedCluster *c)
 {
 	const SchedRun *r = &w->runs[k].r;
-	int n_bad[MAX_WAVES] = { 0 }, n_rolled[2] = { 0 };
+	int n_bad[MAX_WAVES] = { 0 };
+	bool baked = false;
 	for (size_t i = 0; i < r->n_clusters; i++) {
 		const SchedCluster *o = &r->clusters[i];
+		int64_t bake = r->waves[o->wave].bake_usec;
 		g_assert_true(o->wave >= c->wave || o->status >= SCHED_GOOD);
 		g_assert_true(o >= c || o->status != SCHED_PENDING);
-		n_bad[o->wave] += o->status == SCHED_BAD;
+		g_assert_true(o->wave >= c->wave || o->ended_usec + bake <= w->now);
+		baked = baked || (o->wave < c->wave && bake > 0);
+		n_bad[o->wave] += o->status == SCHED_BAD && !o->forgiven;
 	}
 	for (size_t i = 0; i <= c->wave; i++)
 		g_assert_cmpint(n_bad[i], <=, r->waves[i].failure_budget);
-	for (int run = 0; run < 2; run++) {
-		for (size_t i = 0; i < w->runs[run].r.n_clusters; i++)
-			n_rolled[run] += w->runs[run].clusters[i].rolled_back;
-		g_assert_cmpint(n_rolled[run], <, w->runs[run].r.stop_fleet_after);
-	}
+	g_assert_false(r->waves[c->wave].waits_for_approval);
+	check_not_stopped(w);
+	w->tally->n_after_bake += baked;
 }
 
 static SchedOthers others_of_walk(const Walk *w, int k, SchedCluster *working, char *text)
@@ -329,39 +355,73 @@ static void end_one(Walk *w)
 	SchedCluster *c = (SchedCluster *)all[dice(w, (unsigned)n)].c;
 	c->status = dice(w, 3) ? SCHED_GOOD : SCHED_BAD;
 	c->rolled_back = c->status == SCHED_BAD && dice(w, 2);
+	c->ended_usec = w->now;
+	w->tally->n_rolled_back += c->rolled_back;
 }
 
-static void walk(uint64_t seed, unsigned *n_starts)
+/* A gate begins or ceases to say halt; a person forgives, or approves what was asked. */
+static void happen(Walk *w, int k, const SchedDecision *d)
 {
-	Walk w = { .rng = seed * 0x9e3779b97f4a7c15u + 1 };
-	for (int i = 0; i < 2; i++)
-		walk_run(&w, i);
-	for (int step = 0; step < 60; step++) {
-		int k = (int)dice(&w, 2);
-		SchedCluster working[MAX_CLUSTERS];
-		char text[SCHEDULE_TEXT_MAX];
-		SchedOthers o = others_of_walk(&w, k, working, text);
-		SchedDecision d = schedule_next(&w.runs[k].r, &o, NOW);
-		if (d.verb == SCHED_START) {
-			SchedCluster *c = &w.runs[k].clusters[d.cluster];
-			g_assert_cmpint(c->status, ==, SCHED_PENDING);
-			check_start(&w, k, c);
-			c->status = SCHED_WORK;
-			(*n_starts)++;
-			check_pairs(&w);
-		}
-		if (dice(&w, 2))
-			end_one(&w);
+	SchedRun *r = &w->runs[k].r;
+	if (dice(w, 20) == 0)
+		r->halting_gate = r->halting_gate ? NULL : "a/budgets";
+	else if (r->halting_gate && dice(w, 4) == 0)
+		r->halting_gate = NULL;
+	SchedCluster *c = &w->runs[k].clusters[dice(w, (unsigned)r->n_clusters)];
+	if (d->verb == SCHED_STOPPED && c->status == SCHED_BAD && dice(w, 2)) {
+		c->forgiven = true;
+		w->tally->n_forgiven++;
 	}
+	if (d->verb == SCHED_APPROVAL && dice(w, 2)) {
+		g_assert_true(w->runs[k].waves[d->wave].waits_for_approval);
+		w->runs[k].waves[d->wave].waits_for_approval = false;
+		w->tally->n_approved++;
+	}
+}
+
+static void walk_step(Walk *w)
+{
+	int k = (int)dice(w, 2);
+	SchedCluster working[MAX_CLUSTERS];
+	char text[SCHEDULE_TEXT_MAX];
+	SchedOthers o = others_of_walk(w, k, working, text);
+	SchedDecision d = schedule_next(&w->runs[k].r, &o, w->now);
+	w->tally->n_baking += d.verb == SCHED_WAIT && d.until_usec != INT64_MAX;
+	w->tally->n_approvals += d.verb == SCHED_APPROVAL;
+	w->tally->n_halted += d.verb == SCHED_STOPPED && strstr(d.text, "says halt");
+	if (d.verb == SCHED_START) {
+		SchedCluster *c = &w->runs[k].clusters[d.cluster];
+		g_assert_cmpint(c->status, ==, SCHED_PENDING);
+		check_start(w, k, c);
+		c->status = SCHED_WORK;
+		w->tally->n_starts++;
+		check_pairs(w);
+	}
+	happen(w, k, &d);
+	if (dice(w, 2))
+		end_one(w);
+	w->now += (int64_t)dice(w, HOUR) * RIG_SEC;
 }
 
 static void test_random_walks(void)
 {
-	unsigned n_starts = 0;
-	for (uint64_t seed = 1; seed <= 1000; seed++)
-		walk(seed, &n_starts);
-	g_test_message("1000 fleets, %u clusters started", n_starts);
-	g_assert_cmpuint(n_starts, >, 3000);
+	Tally t = { 0 };
+	for (uint64_t seed = 1; seed <= N_WALKS; seed++) {
+		Walk w = { .rng = seed * 0x9e3779b97f4a7c15u + 1, .now = NOW, .tally = &t };
+		for (int i = 0; i < 2; i++)
+			walk_run(&w, i);
+		for (int step = 0; step < WALK_STEPS; step++)
+			walk_step(&w);
+	}
+	g_test_message("%u fleets: %u clusters started, %u after a bake; %u looks while baking, %u "
+		       "at an open approval, %u approved, %u at a halting gate; %u rolled back, %u "
+		       "forgiven",
+		N_WALKS, t.n_starts, t.n_after_bake, t.n_baking, t.n_approvals, t.n_approved,
+		t.n_halted, t.n_rolled_back, t.n_forgiven);
+	const unsigned often[] = { t.n_starts / 4, t.n_after_bake, t.n_baking, t.n_approvals,
+		t.n_approved, t.n_halted, t.n_rolled_back, t.n_forgiven };
+	for (size_t i = 0; i < G_N_ELEMENTS(often); i++)
+		g_assert_cmpuint(often[i], >, N_WALKS / 3);
 }
 
 /* ---- the same rules on whole controllers: what stands on the clusters is asked ---- */
@@ -450,7 +510,7 @@ static unsigned whole_fleet(uint64_t seed)
 
 static void test_whole_fleets(void)
 {
-	uint64_t n = g_test_slow() ? 1000 : 8;
+	uint64_t n = g_test_slow() ? 1100 : 8;
 	unsigned together = 0;
 	for (uint64_t seed = 1; seed <= n; seed++)
 		together += whole_fleet(seed) > 1;
