@@ -3,6 +3,8 @@
 #include "objects/cron.h"
 #include <string.h>
 
+enum { COMMIT_HEX = 40 };
+
 void gitops_clear(Gitops *g)
 {
 	g_free(g->revision);
@@ -171,6 +173,12 @@ static const char *revision_of(const json_t *app, size_t index)
 	return r ? r : "";
 }
 
+/* Where it cannot build, Argo CD reports the branch itself as its revision. */
+static bool is_commit(const char *revision)
+{
+	return strlen(revision) == COMMIT_HEX && strspn(revision, "0123456789abcdef") == COMMIT_HEX;
+}
+
 static const char *error_condition(const json_t *app)
 {
 	size_t i;
@@ -240,7 +248,7 @@ void gitops_argo(const json_t *app, const json_t *project, const char *repositor
 	our_source(app, repository, &index);
 	const char *revision = revision_of(app, index), *looked = str(app, "status.reconciledAt");
 	const json_t *notes = json_path(app, "metadata.annotations");
-	ret->revision = *revision ? g_strdup(revision) : NULL;
+	ret->revision = is_commit(revision) ? g_strdup(revision) : NULL;
 	ret->looked = *looked ? g_strdup(looked) : NULL;
 	ret->asked = json_object_get(notes, "argocd.argoproj.io/refresh") != NULL;
 	g_autofree char *stopped = argo_stopped(app, project, wall_usec);

@@ -56,6 +56,12 @@ static const struct {
 	{ "an earlier revision failed",
 		APP(HEALS, SYNC("OutOfSync") OURS("OutOfSync") OP("Failed", "feed")), NULL,
 		GITOPS_BUSY, "Argo CD application prod is OutOfSync at 01234567" },
+	{ "its source does not build: it has no commit in view",
+		APP(HEALS, "'sync': {'status': 'Unknown', 'revision': 'main'}, 'conditions': "
+			   "[{'type': 'ComparisonError', 'message': 'Failed to load target'}]"),
+		NULL, GITOPS_STOPPED,
+		"Argo CD application prod is Unknown at nothing; it reports: Failed to load "
+		"target" },
 	{ "nobody syncs it", APP("", SYNC("OutOfSync") OURS("OutOfSync")), NULL, GITOPS_STOPPED,
 		"Argo CD application prod is OutOfSync at 01234567; its automatic sync is off: a "
 		"person syncs it, or turns it on" },
@@ -97,6 +103,7 @@ static void test_argo(void)
 		gitops_argo(app, project, REPO, &cv, now, &g);
 		g_assert_cmpstr(g.why, ==, argo[i].why);
 		g_assert_cmpint(g.verdict, ==, argo[i].verdict);
+		g_assert_true(!g.revision || strcmp(g.revision, REV) == 0);
 	}
 }
 
@@ -106,11 +113,11 @@ static void test_argo_details(void)
 		"{'metadata': {'name': 'prod', 'annotations': {'argocd.argoproj.io/refresh': "
 		"'normal'}}, 'spec': {'sources': [{'repoURL': 'https://git.example/charts'}, "
 		"{'repoURL': '" REPO "', 'targetRevision': 'HEAD'}]}, 'status': {'reconciledAt': "
-		"'2026-11-20T10:00:00Z', 'sync': {'status': 'Synced', 'revisions': ['aa', "
-		"'bb']}}}");
+		"'2026-11-20T10:00:00Z', 'sync': {'status': 'Synced', 'revisions': ['aa', '" REV
+		"']}}}");
 	g_auto(Gitops) g = { 0 };
 	gitops_argo(app, NULL, "git@git.example:site/config", &cv, 0, &g);
-	g_assert_cmpstr(g.revision, ==, "bb");
+	g_assert_cmpstr(g.revision, ==, REV);
 	g_assert_cmpstr(g.looked, ==, "2026-11-20T10:00:00Z");
 	g_assert_true(g.asked);
 }
