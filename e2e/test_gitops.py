@@ -245,6 +245,10 @@ def test_back(t):
     check(refused and all(w.code == 403 for w in refused), f"refresh without rights: {refused}")
 
 
+# it looks like one, else Argo CD would pass over it
+NO_MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: [this does not build\n"
+
+
 def reject_pushes(repository):
     """The server's hook says no from here on; returns what ends that."""
     path = os.path.join(repository.bare, "hooks", "pre-receive")
@@ -260,7 +264,8 @@ def held(cluster, cause, words):
 
 
 @test(
-    "git: Argo CD stopped, its window closed, a push rejected: held with the reason, and on by itself",
+    "git: Argo CD stopped, its window closed, out of sync for an error, a push rejected: held with "
+    "the reason, and on by itself",
     needs=["own-clusters:2", *NEEDS],
     timeout=240,
 )
@@ -277,14 +282,24 @@ def test_holds(t):
     f.wait(c.name, "window", lambda e: held(e, "sync-blocked", "a sync window denies it"))
     told = f.cli("why", c.name).stdout
     check("a sync window denies it" in told, f"why: {told}")
-    allow = reject_pushes(f.config)
+    broken = f"{f.folder(c)}/broken.yaml"
+    f.config.pull()
+    f.config.commit({broken: NO_MANIFEST}, "a manifest that nobody can read")
     f.argocd.sync_windows([])
+    f.argocd.refresh(c.name)
+    f.wait(c.name, "does not build", lambda e: held(e, "sync-blocked", "it reports: Failed to load"))
+    told = f.cli("why", c.name).stdout
+    check("OutOfSync" in told or "Unknown" in told, f"why: {told}")
+    f.config.commit({broken: None}, "mended")
+    f.argocd.refresh(c.name)
+    allow = reject_pushes(f.config)
     f.wait(c.name, "rejected", lambda e: held(e, "write-fails", "the branch is frozen"))
-    equal(len(f.commits()), 1, "commits while the server refuses")
+    ours = lambda: [s for s in f.commits() if s.startswith(c.name)]
+    equal(len(ours()), 1, "commits while the server refuses")
     allow()
     f.wait_rest(150)
     equal(f.outcomes(), {c.name: "Succeeded"}, "outcomes")
-    equal(len(f.commits()), 3, "commits")
+    equal(len(ours()), 3, "commits")
     never_fought(f, c, [TO])
 
 
