@@ -1,4 +1,4 @@
-#include "fleet/internal.h"
+#include "fleet/disrupted.h"
 #include "fleet/notice.h"
 #include "fleet/report.h"
 #include "fleet/results.h"
@@ -58,6 +58,7 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 {
 	Fleet *f = ud;
 	past_note(f->past, r, body);
+	disrupted_applied(f->disrupted, r, body, replay);
 	bool ended =
 		strcmp(r->kind, "move") == 0 && strcmp(json_path_str(body, "to", ""), "ended") == 0;
 	Target *t = ended ? fleet_target(f, json_path_str(body, "cluster", "")) : NULL;
@@ -245,6 +246,7 @@ Target *fleet_know_cluster(Fleet *f, const json_t *entry)
 	KubeClient *kube = kube_for(f, doc, &broken);
 	Telemetry *telemetry = telemetry_for(f, doc);
 	if (t) {
+		disrupted_forget(f->disrupted, t);
 		target_watches_free(g_steal_pointer(&t->watches));
 		target_renew(t, doc, p, kube, telemetry, broken);
 		link_git(f, t);
@@ -315,6 +317,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	notices_set(f->notices, o->notify);
 	f->o.notify = NULL;
 	f->past = past_new();
+	f->disrupted = disrupted_new(f);
 	return f;
 }
 
@@ -322,6 +325,7 @@ void fleet_free(Fleet *f)
 {
 	if (!f)
 		return;
+	disrupted_free(f->disrupted); /* its watches go through the targets */
 	idle_free(f->idle); /* it takes back its calls through the targets */
 	g_ptr_array_free(
 		f->targets, TRUE); /* their completions go before the engine that waits for them */
@@ -344,6 +348,7 @@ bool fleet_start(Fleet *f, GError **err)
 {
 	if (!saga_start(f->saga, err))
 		return false;
+	disrupted_start(f->disrupted);
 	notices_start(f->notices);
 	results_start(f->results);
 	return true;

@@ -17,6 +17,7 @@ typedef struct Repository {
 	json_t *newer; /* run -> what fleet_newer says of it; NULL: not asked yet */
 } Repository;
 
+typedef struct Disrupted Disrupted;
 typedef struct Idle Idle;
 typedef struct Notices Notices;
 typedef struct Report Report;
@@ -35,6 +36,7 @@ struct Fleet {
 	Notices *notices;
 	Report *report; /* of all runs */
 	Results *results;
+	Disrupted *disrupted;
 	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
 	Past *past;
 	bool writable;

@@ -154,7 +154,7 @@ static void add_disruption(GString *s, const json_t *c)
 	json_t *d;
 	if (json_array_size(json_object_get(c, "disruption")) == 0)
 		return;
-	heading(s, "| namespace | pods moved | minutes on their way |", "|---|---|---|");
+	heading(s, "| namespace | pods moved | minutes without a replacement |", "|---|---|---|");
 	json_array_foreach (json_object_get(c, "disruption"), i, d) {
 		g_autofree char *pods = g_strdup_printf("%d", (int)json_path_int(d, "pods", 0));
 		g_autofree char *minutes =

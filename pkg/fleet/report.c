@@ -13,7 +13,7 @@ typedef struct Cluster {
 	char *name;
 	const json_t *entry; /* of the snapshot; borrowed from the run */
 	json_t *states, *holds, *gates, *writes; /* as they are shown */
-	json_t *moves; /* namespace -> {"pods", "usec"} */
+	json_t *moves; /* namespace -> {"pods", "usec"}; NULL: none */
 	char *state, *outcome, *why;
 	json_t *hop;
 	json_t *observed; /* memo of a cluster that is only observed; NULL: none */
@@ -36,8 +36,6 @@ typedef struct Known {
 	Run *run; /* NULL: none, or one whose beginning was pruned */
 	Cluster *cluster;
 	bool is_run, is_cluster;
-	char *ns; /* a pod's */
-	int64_t leaves_usec; /* 0: it stays */
 } Known;
 
 struct Report {
@@ -81,19 +79,12 @@ static void run_free(void *p)
 	g_free(r);
 }
 
-static void known_free(void *p)
-{
-	Known *k = p;
-	g_free(k->ns);
-	g_free(k);
-}
-
 Report *report_new(const char *fleet)
 {
 	Report *r = g_new0(Report, 1);
 	r->fleet = g_strdup(fleet);
 	r->runs = g_ptr_array_new_with_free_func(run_free);
-	r->items = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, known_free);
+	r->items = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
 	r->plans = json_object();
 	return r;
 }
@@ -146,7 +137,6 @@ static Cluster *add_cluster(Run *run, const Record *x, const json_t *body)
 		.holds = json_array(),
 		.gates = json_array(),
 		.writes = json_object(),
-		.moves = json_object(),
 		.open = json_object(),
 		.state = g_strdup(str(body, "state")),
 		.since_usec = x->wall_usec };
@@ -164,8 +154,6 @@ static void take_item(Report *r, const Record *x, const json_t *body)
 	k->run = k->is_run ? add_run(r, x, body) : parent ? parent->run : NULL;
 	k->is_cluster = k->run && strcmp(kind, "cluster") == 0;
 	k->cluster = k->is_cluster ? add_cluster(k->run, x, body) : parent ? parent->cluster : NULL;
-	if (strcmp(kind, "pod") == 0)
-		k->ns = g_strdup(str(body, "data.ns"));
 	g_hash_table_insert(r->items, &k->id, k);
 }
 
@@ -231,6 +219,11 @@ static void take_memo(Cluster *c, const json_t *memo)
 {
 	const char *outcome = json_path_str(memo, "outcome", NULL);
 	json_t *hop = json_object_get(memo, "hop"), *seen = json_object_get(memo, "observed");
+	json_t *moves = json_path(memo, "disruption.namespaces");
+	if (moves) {
+		json_decref(c->moves);
+		c->moves = json_incref(moves);
+	}
 	if (seen) {
 		json_decref(c->observed);
 		c->observed = json_incref(seen);
@@ -282,22 +275,6 @@ static void move_cluster(Cluster *c, const Record *x, const json_t *body)
 		c->ended_usec = x->wall_usec;
 }
 
-/* From the accepted eviction until its UID is gone. */
-static void move_pod(Known *k, const Record *x, const json_t *body)
-{
-	const char *to = str(body, "to");
-	if (strcmp(to, "leaving") == 0)
-		k->leaves_usec = x->wall_usec;
-	if (strcmp(to, "gone") != 0 || !k->leaves_usec || !k->cluster)
-		return;
-	json_t *ns = json_object_get(k->cluster->moves, k->ns);
-	int64_t usec = json_path_int(ns, "usec", 0) + x->wall_usec - k->leaves_usec;
-	json_object_set_new(k->cluster->moves, k->ns,
-		json_pack("{s:I, s:I}", "pods", (json_int_t)json_path_int(ns, "pods", 0) + 1,
-			"usec", (json_int_t)usec));
-	k->leaves_usec = 0;
-}
-
 static void take_move(Known *k, const Record *x, const json_t *body)
 {
 	if (k->is_run && strcmp(str(body, "to"), "ended") == 0) {
@@ -306,8 +283,6 @@ static void take_move(Known *k, const Record *x, const json_t *body)
 		k->run->outcome = g_strdup(str(body, "memo.outcome"));
 	} else if (k->is_cluster) {
 		move_cluster(k->cluster, x, body);
-	} else if (k->ns) {
-		move_pod(k, x, body);
 	}
 }
 

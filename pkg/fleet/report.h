@@ -1,5 +1,5 @@
 /* What a run did, from its records alone: per cluster the times of its states, holds, gates with a
- * digest of their evidence, what was written, how long pods of each namespace were on their way,
+ * digest of their evidence, what was written, how long pods of each namespace were missing,
  * and the times that count as an outage. Fed with every record in order, live, at replay or from a
  * journal file; the same records give the same report. */
 #pragma once

@@ -205,7 +205,7 @@ static void test_markdown(void)
 		"\n| control-plane | 20",
 		"\n| errors | cp-soak | PASS | ",
 		"\n| pause | 20",
-		"\n| namespace | pods moved | minutes on their way |\n",
+		"\n| namespace | pods moved | minutes without a replacement |\n",
 	};
 	g_autoptr(Rig) r = played();
 	g_autoptr(json_t) run = report_of(r);
