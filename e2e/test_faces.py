@@ -412,6 +412,7 @@ def test_api(t):
         ("POST", f"/v1/clusters/{FIRST}/rollback", {"confirm": "other"}, 422),
         ("POST", f"/v1/clusters/{FIRST}/skip", {}, 422),
         ("POST", f"/v1/clusters/{FIRST}/pause", {"expect": {"state": "soak"}}, 409),
+        ("POST", f"/v1/clusters/{FIRST}/pause", {"expect": {"seq": 1}}, 409),
         ("POST", f"/v1/clusters/{FIRST}/retry", {"reason": "x"}, 409),
         ("POST", "/v1/resume", {}, 409),
         ("POST", "/v1/runs", {}, 422),
@@ -490,6 +491,29 @@ def _typed(d):
     equal(done.returncode, 64, f"another name: {done.stdout}{done.stderr}")
 
 
+def _stale(d):
+    """Something happens between the screen and the name that is typed: nothing is done."""
+    ours, theirs = pty.openpty()
+    try:
+        asked = subprocess.Popen(
+            [product.binary("shiplock"), "rollback", "--socket", d.api, FIRST],
+            stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        seen = ""
+        while "to go on: " not in seen:
+            piece = asked.stdout.read(1)
+            check(piece, f"it ended: {seen}{asked.stderr.read() if not piece else ''}")
+            seen += piece
+        equal(d.order(f"/v1/clusters/{FIRST}/pause", {"reason": "mine"})[0], 200, "pause")
+        os.write(ours, f"{FIRST}\n".encode())
+        out, err = asked.communicate(timeout=20)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    equal(asked.returncode, 1, f"after somebody's pause: {out}{err}")
+    check(f"{FIRST} is not as it was seen" in err, err)
+    equal(d.order(f"/v1/clusters/{FIRST}/resume")[0], 200, "resume")
+
+
 @test("people: pause, resume, abort and rollback from the command line", needs=NEEDS, timeout=300)
 def test_orders(t):
     fleet = Fleet(t)
@@ -516,6 +540,7 @@ def test_orders(t):
     check("nothing was done" in wrong.stderr and "try: " in wrong.stderr, wrong.stderr)
     check("4.21.10 -> 4.21.8 by T2" in wrong.stdout, wrong.stdout)
     _typed(d)
+    _stale(d)
     equal(cli(d, "pause").returncode, 64, "pause without a name")
     equal(cli(d, "skip", FIRST).returncode, 64, "skip without a reason")
     ok(cli(d, "resume", "--fleet"), "resume --fleet")

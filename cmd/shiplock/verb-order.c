@@ -38,6 +38,13 @@ json_t *order_body(const Args *a, const json_t *seen)
 	return body;
 }
 
+void order_expect_seen(json_t *body, const json_t *seen)
+{
+	json_t *expect = json_object_get(body, "expect"), *seq = json_object_get(seen, "seq");
+	if (expect && seq)
+		json_object_set(expect, "seq", seq);
+}
+
 bool order_confirmed(const Args *a)
 {
 	char line[NAME_MAX_BYTES] = "";
@@ -123,7 +130,10 @@ int verb_order(const Args *a)
 	if (err)
 		return client_fail(a, err);
 	g_autoptr(json_t) body = order_body(a, seen);
-	if (strcmp(a->verb, "approve") == 0 && !show_asked(a, c, cluster, body, &err))
+	bool shown = strcmp(a->verb, "approve") == 0;
+	if (shown && !show_asked(a, c, cluster, body, &err))
 		return client_fail(a, err);
+	if (shown)
+		order_expect_seen(body, seen);
 	return order_give(a, c, cluster, body);
 }

@@ -16,9 +16,9 @@ static int print_cost(const Args *a, Client *c, json_t **ret_seen, GError **err)
 {
 	Target target = { .cluster = a->rest[0] };
 	g_autofree char *path = target_path(&target, ""), *why_path = target_path(&target, "/why");
-	g_autoptr(json_t) why = client_get(c, why_path, err);
-	*ret_seen = why ? client_get(c, path, err) : NULL;
-	if (!*ret_seen)
+	*ret_seen = client_get(c, path, err); /* before what is shown: that may only be newer */
+	g_autoptr(json_t) why = *ret_seen ? client_get(c, why_path, err) : NULL;
+	if (!why)
 		return EXIT_FAILED;
 	Term t = term_of(stdout);
 	g_autoptr(GString) out = g_string_new("");
@@ -120,6 +120,7 @@ int verb_rollback(const Args *a)
 			a, EXIT_USAGE, "the name is not the cluster's: nothing was done", hint);
 	}
 	g_autoptr(json_t) body = order_body(a, seen);
+	order_expect_seen(body, seen);
 	json_object_set_new(body, "confirm", json_string(a->rest[0]));
 	int code = order_give(a, c, a->rest[0], body);
 	if (code != EXIT_SUCCEEDED)

@@ -66,6 +66,8 @@ int verb_takeover(const Args *a)
 			a, EXIT_USAGE, "the name is not the cluster's: nothing was done", hint);
 	}
 	g_autoptr(json_t) body = order_body(a, seen);
+	if (seen)
+		order_expect_seen(body, seen);
 	json_object_set_new(body, "confirm", json_string(a->rest[0]));
 	return order_give(a, c, a->rest[0], body);
 }

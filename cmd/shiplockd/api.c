@@ -165,10 +165,15 @@ static bool is_stale(Call *c, const char *cluster)
 		return true;
 	}
 	const char *is = json_path_str(now, "state", "");
-	if (!want || !cluster || strcmp(want, is) == 0)
+	int64_t seen = json_path_int(c->body, "expect.seq", 0), seq = json_path_int(now, "seq", 0);
+	bool other = want && strcmp(want, is) != 0;
+	if (!cluster || (!other && (seen <= 0 || seq <= seen)))
 		return false;
 	g_autofree char *text =
-		g_strdup_printf("%s is in %s now, not in %s: look again", cluster, is, want);
+		other ? g_strdup_printf("%s is in %s now, not in %s: look again", cluster, is, want)
+		      : g_strdup_printf("%s is not as it was seen, since record %" G_GINT64_FORMAT
+					": look again",
+				cluster, seq);
 	g_autoptr(json_t) more = json_pack("{s:O}", "now", now);
 	web_problem(c->r, 409, text, more);
 	return true;

@@ -1,6 +1,7 @@
 /* On-call commands: journal records like everything else. What they do to one cluster stands in
  * steps/command.c. */
 #include "codec/redact.h"
+#include "fleet/changes.h"
 #include "fleet/internal.h"
 #include <string.h>
 
@@ -37,6 +38,18 @@ static char *by(const FleetCommand *c, const char *what)
 {
 	return g_strdup_printf("%s by %s%s%s", what, c->who, c->reason && *c->reason ? ": " : "",
 		c->reason ? c->reason : "");
+}
+
+/* Something happened to it since the person looked. */
+static bool moved_on(Request *r, const Item *it, const char *name)
+{
+	const char *text = "";
+	int64_t seq = changes_seq(r->f->changes, it, &text);
+	if (r->c.expect_seq <= 0 || seq <= r->c.expect_seq)
+		return false;
+	return !sl_fail(&r->err, SL_ERR_CONFLICT,
+		"%s is not as it was seen, since record %" G_GINT64_FORMAT ": %s; look again", name,
+		seq, text);
 }
 
 /* ---- the whole fleet ---- */
@@ -89,6 +102,8 @@ static bool resume_all(Request *r, Batch *b)
 
 static bool fleet_wide(Request *r, Batch *b)
 {
+	if (moved_on(r, saga_root(r->f->saga), "the fleet"))
+		return false;
 	if (strcmp(r->c.verb, "pause") == 0)
 		return pause_all(r, b);
 	if (strcmp(r->c.verb, "resume") == 0)
@@ -318,7 +333,7 @@ static bool stale(Request *r, const Item *it)
 	if (r->c.expect_state && strcmp(r->c.expect_state, state) != 0)
 		return !sl_fail(&r->err, SL_ERR_CONFLICT, "%s is in %s now, not in %s: look again",
 			item_name(it), state, r->c.expect_state);
-	return false;
+	return moved_on(r, it, item_name(it));
 }
 
 static bool unconfirmed(Request *r)

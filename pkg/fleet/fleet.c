@@ -1,3 +1,4 @@
+#include "fleet/changes.h"
 #include "fleet/disrupted.h"
 #include "fleet/notice.h"
 #include "fleet/report.h"
@@ -58,6 +59,8 @@ static void applied(const Record *r, const json_t *body, bool replay, void *ud)
 {
 	Fleet *f = ud;
 	past_note(f->past, r, body);
+	changes_applied(
+		f->changes, r, body, saga_find(f->saga, (uint64_t)json_path_int(body, "item", 0)));
 	disrupted_applied(f->disrupted, r, body, replay);
 	bool ended =
 		strcmp(r->kind, "move") == 0 && strcmp(json_path_str(body, "to", ""), "ended") == 0;
@@ -318,6 +321,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	f->o.notify = NULL;
 	f->past = past_new();
 	f->disrupted = disrupted_new(f);
+	f->changes = changes_new();
 	return f;
 }
 
@@ -336,6 +340,7 @@ void fleet_free(Fleet *f)
 	g_ptr_array_free(f->runs, TRUE);
 	report_free(f->report);
 	past_free(f->past);
+	changes_free(f->changes);
 	g_ptr_array_free(f->repositories, TRUE);
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);

@@ -17,6 +17,7 @@ typedef struct Repository {
 	json_t *newer; /* run -> what fleet_newer says of it; NULL: not asked yet */
 } Repository;
 
+typedef struct Changes Changes;
 typedef struct Disrupted Disrupted;
 typedef struct Idle Idle;
 typedef struct Notices Notices;
@@ -37,6 +38,7 @@ struct Fleet {
 	Report *report; /* of all runs */
 	Results *results;
 	Disrupted *disrupted;
+	Changes *changes;
 	GPtrArray *runs; /* Item, in order of creation; borrowed from the engine */
 	Past *past;
 	bool writable;

@@ -20,10 +20,15 @@
 typedef enum {
 	PENDING, /* b, while a is in work */
 	PREFLIGHT,
+	CLAIM,
+	BASELINE,
 	EVACUATE,
+	BACKUP,
 	CONTROL_PLANE, /* ordered */
+	CP_VERIFY,
 	CP_SOAK,
 	NODES, /* released */
+	VERIFY,
 	SOAK,
 	HELD, /* in cp-soak, by a gate without data */
 	ASKED, /* in soak: a rollback after the workers moved is asked for */
@@ -64,10 +69,15 @@ static void go_to(Rig *r, Where w)
 {
 	static const char *const states[] = { [PENDING] = "pending",
 		[PREFLIGHT] = "preflight",
+		[CLAIM] = "claim",
+		[BASELINE] = "baseline",
 		[EVACUATE] = "evacuate",
+		[BACKUP] = "backup",
 		[CONTROL_PLANE] = "control-plane",
+		[CP_VERIFY] = "cp-verify",
 		[CP_SOAK] = "cp-soak",
 		[NODES] = "nodes",
+		[VERIFY] = "verify",
 		[SOAK] = "soak",
 		[HELD] = "cp-soak",
 		[ASKED] = "soak",
@@ -114,7 +124,46 @@ typedef struct Case {
 #define STAYS(st) .state = st, .outcome = "", .claimed = true
 #define ENDED(o) .state = "ended", .outcome = o
 
+#define REFUSED(w, verb, says)                                                                     \
+	{                                                                                          \
+		w, verb, says, true, .outcome = "", .claimed = true                                \
+	}
+#define NOT_HELD "a is not held by anything that a person clears"
+/* From the claim to the backup: nothing is ordered yet. */
+#define EARLY(w, name, claims)                                                                     \
+	{ w, "pause", "a is paused in " name, .state = name, .outcome = "", .claimed = claims,     \
+		.version = OLD, .wanted = "", .hold = "pause", .then = "resume",                   \
+		.end = "Succeeded", .end_version = NEW },                                          \
+		REFUSED(w, "resume", NOT_HELD),                                                    \
+		{ w, "abort", "a ends Aborted; every mark of ours is taken away",                  \
+			ENDED("Aborted"), .version = OLD, .wanted = "" },                          \
+		{ w, "rollback", "a ends Aborted", ENDED("Aborted"), .version = OLD,               \
+			.wanted = "" },                                                            \
+		REFUSED(w, "retry", "a is still in work (" name ")"),                              \
+		REFUSED(w, "skip", "a is in " name ": only a cluster that has not started"),       \
+		REFUSED(w, "approve", "a asks nothing that could be approved")
+/* The gates before and after the workers: as in a soak. */
+#define PROVING(w, name, brake)                                                                    \
+	{ w, "pause", "a is paused in " name, STAYS(name), .version = NEW, .hold = "pause",        \
+		.braked = brake, .then = "resume", .end = "Succeeded", .end_version = NEW },       \
+		REFUSED(w, "resume", NOT_HELD),                                                    \
+		{ w, "abort", "the version stays as it is now", ENDED("Aborted"), .version = NEW,  \
+			.braked = brake },                                                         \
+		{ w, "rollback", "a steps down: T2 to 4.21.8", ENDED("RolledBack"),                \
+			.version = OLD },                                                          \
+		REFUSED(w, "retry", "a is still in work (" name ")"),                              \
+		REFUSED(w, "skip", "a is in " name ": only a cluster that has not started"),       \
+		REFUSED(w, "approve", "a asks nothing that could be approved")
+
 static const Case cases[] = {
+	EARLY(CLAIM, "claim", false),
+	EARLY(BASELINE, "baseline", true),
+	EARLY(BACKUP, "backup", true),
+	PROVING(CP_VERIFY, "cp-verify", true),
+	PROVING(VERIFY, "verify", false),
+	{ PREFLIGHT, "resume", NOT_HELD, true, .outcome = "", .claimed = true, .braked = true },
+	{ CP_SOAK, "resume", NOT_HELD, true, STAYS("cp-soak"), .version = NEW, .braked = true },
+
 	/* pause: nothing new; what runs there by itself comes to its end */
 	{ PENDING, "pause", "b is paused in pending", .outcome = "", .version = OLD,
 		.hold = "pause", .then = "resume", .end = "Succeeded", .end_version = NEW },
@@ -446,6 +495,106 @@ static void test_lacking(void)
 	g_assert_cmpstr(story_outcome(r, "a"), ==, "SucceededWithSkips");
 }
 
+/* A node that cannot be emptied is left out by name, where the policy allows it. */
+#define NODES_MAY_SKIP                                                                             \
+	FAST HEAD("DrainPolicy", "skips") "spec: {nodes: {maySkip: true}}\n" CLUSTER("a")          \
+		PLAN_WITH("up", "[{name: one, clusters: {names: [a]}, cpSoak: 10m, soak: 10m}]",   \
+			"  policies: {gates: fast, drain: skips}\n")
+
+static const Item *node_in_work(Rig *r)
+{
+	const Item *a = story_item(r, "a");
+	for (size_t i = 0; i < item_n_children(a); i++)
+		if (item_kind(item_child(a, i)) == &drain_node_kind &&
+			!item_ended(item_child(a, i)))
+			return item_child(a, i);
+	return NULL;
+}
+
+static bool drains(void *ud)
+{
+	return node_in_work(ud) != NULL;
+}
+
+/* The person who set the budget to nothing takes that back. */
+static void let_pods_go(Rig *r)
+{
+	SimCluster *a = sim_fleet_find(r->world, "a");
+	const SimObj *pdb = sim_store_at(sim_cluster_store(a), SIM_PDBS, 0);
+	sim_cluster_set_faults(a, 0);
+	sim_cluster_patch(a, SIM_PDBS, pdb->ns, pdb->name, SIM_SUB_NONE, "kubectl-edit",
+		json_pack("{s:{s:i}}", "spec", "maxUnavailable", 1));
+}
+
+static void test_skip_node(void)
+{
+	g_autoptr(Rig) r = begin(NODES_MAY_SKIP);
+	story_reach(r, "a", "cp-soak", NULL);
+	sim_cluster_set_faults(
+		sim_fleet_find(r->world, "a"), SIM_FAULT_BIT(SIM_FAULT_PDB_ZERO_LATE));
+	until(r, drains);
+	story_pass(r, 300);
+	const Item *node = node_in_work(r);
+	g_assert_nonnull(node); /* no pod may go */
+	g_autofree char *name = g_strdup(item_name(node));
+	FleetCommand c = { .verb = "skip", .cluster = "a", .who = "ann", .node = name };
+	g_assert_false(story_give(r, &c));
+	g_assert_cmpint(r->err->code, ==, SL_ERR_INVALID); /* not without a reason */
+	c.reason = "its disk is dying";
+	g_assert_true(story_give(r, &c));
+	g_autofree char *says = g_strdup_printf("node %s of a is left out", name);
+	g_assert_cmpstr(r->says, ==, says);
+	story_pass(r, 60);
+	g_assert_true(item_ended(item_find_child(story_item(r, "a"), name)));
+	g_assert_false(story_give(r, &c));
+	g_assert_nonnull(strstr(r->err->message, "a has no node"));
+	let_pods_go(r);
+	g_assert_cmpint(story_rest(r), ==, 0);
+	/* Here it was only our help that was left out: the operator drained it after all. */
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "Succeeded");
+	g_assert_cmpstr(outside_version(r, "a"), ==, NEW);
+}
+
+/* A screen that is stale does not act: what was seen is compared, not only the state. */
+static void test_stale_screen(void)
+{
+	g_autoptr(Rig) r = begin(DOCUMENTS);
+	go_to(r, CP_SOAK);
+	g_autoptr(json_t) seen = fleet_cluster(r->fleet, "a"), status = fleet_status(r->fleet);
+	FleetCommand c = { .verb = "rollback",
+		.cluster = "a",
+		.who = "bob",
+		.confirm = "a",
+		.expect_state = "cp-soak",
+		.expect_seq = json_path_int(seen, "seq", 0) };
+	int64_t screen = json_path_int(status, "seq", 0);
+	g_assert_cmpint(c.expect_seq, >, 0);
+	g_assert_cmpint(c.expect_seq, <=, screen);
+	story_pass(r, 300); /* looks and notes are no news */
+	g_assert_cmpint(fleet_seq(r->fleet), >, screen);
+	g_assert_true(story_command(r, "pause", "a"));
+	for (int i = 0; i < 2; i++) { /* as the cluster's entry has it, and as the status has it */
+		g_assert_false(story_give(r, &c));
+		g_assert_cmpint(r->err->code, ==, SL_ERR_CONFLICT);
+		g_assert_nonnull(strstr(r->err->message, "a is not as it was seen, since record "));
+		g_assert_nonnull(strstr(r->err->message, "paused by ann: test; look again"));
+		c.expect_seq = screen;
+	}
+	rig_crash(r);
+	rig_start(r);
+	g_assert_false(story_give(r, &c));
+	g_autoptr(json_t) now = fleet_cluster(r->fleet, "a");
+	c.expect_seq = json_path_int(now, "seq", 0);
+	g_assert_true(story_give(r, &c));
+	story_reach(r, "a", "ended", NULL);
+	g_assert_cmpstr(story_outcome(r, "a"), ==, "RolledBack");
+	FleetCommand all = { .verb = "pause", .who = "bob", .expect_seq = fleet_seq(r->fleet) };
+	g_assert_true(story_give(r, &all));
+	all.verb = "resume";
+	g_assert_false(story_give(r, &all));
+	g_assert_nonnull(strstr(r->err->message, "the fleet is not as it was seen"));
+}
+
 /* After a rollback the fleet stands until a person says how to go on. */
 static void test_resume_after_rollback(void)
 {
@@ -561,8 +710,9 @@ static void test_no_secret(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = { "pending", "preflight", "evacuate", "control-plane",
-		"cp-soak", "nodes", "soak", "held", "asked", "rollback", "up", "back" };
+	static const char *const names[] = { "pending", "preflight", "claim", "baseline",
+		"evacuate", "backup", "control-plane", "cp-verify", "cp-soak", "nodes", "verify",
+		"soak", "held", "asked", "rollback", "up", "back" };
 	g_test_init(&argc, &argv, NULL);
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autofree char *path = g_strdup_printf(
@@ -577,6 +727,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/command/lacking", test_lacking);
 	g_test_add_func("/command/no-secret", test_no_secret);
 	g_test_add_func("/command/skip-gate", test_skip_gate);
+	g_test_add_func("/command/skip-node", test_skip_node);
+	g_test_add_func("/command/stale-screen", test_stale_screen);
 	g_test_add_func("/command/approve-wave", test_approve_wave);
 	g_test_add_func("/command/resume-after-rollback", test_resume_after_rollback);
 	g_test_add_func("/command/retry-after-rollback", test_retry_after_rollback);

@@ -1,6 +1,7 @@
 /* What the fleet shows, in the shapes of `-o json`: built from the items alone, so it can be asked
  * at any time. */
 #include "base/num.h"
+#include "fleet/changes.h"
 #include "fleet/internal.h"
 #include "fleet/notice.h"
 #include "fleet/results.h"
@@ -80,8 +81,8 @@ static const char *now_text(const Item *c)
 static json_t *cluster_json(const Fleet *f, const Item *c)
 {
 	const json_t *memo = item_memo(c);
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s?, s:o, s:I, s:s, s:O?, s:O?, s:O?, s:o, s:o, s:o, s:b}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o, s:I, s:s, s:O?, s:O?, s:O?, s:o, s:o, "
+			 "s:o, s:b, s:I}",
 		"name", item_name(c), "run", item_name(item_parent(c)), "wave",
 		json_path_str(cluster_entry(c), "wave", ""), "state", item_state_name(c), "outcome",
 		cluster_outcome(c), "since", time_text(item_since_wall_usec(c)), "sinceSeconds",
@@ -89,7 +90,8 @@ static json_t *cluster_json(const Fleet *f, const Item *c)
 		json_object_get(memo, "hop"), "rollback", json_object_get(memo, "offer"),
 		"findings", json_object_get(memo, "findings"), "holds", holds_json(f, c),
 		"progress", progress_json(c), "nodes", nodes_json(c), "workersTouched",
-		(int)hop_crossed(c, "workers"));
+		(int)hop_crossed(c, "workers"), "seq",
+		(json_int_t)changes_seq(f->changes, c, NULL));
 }
 
 static json_t *run_question_json(Item *run)
