@@ -206,23 +206,33 @@ class Lab:
         return m
 
     def stop(self):
-        """Ends every machine; raises when a process, a link or a cgroup of the lab is left."""
+        """Ends every machine; raises when a process, a link or a cgroup of the lab is left, which
+        the next lab then removes."""
+        problems = []
+
+        def attempt(function, *args):
+            try:
+                function(*args)
+            except Exception as e:
+                problems.append(str(e))
+
         for m in self.machines:
-            m.power_off(wait=False)
+            attempt(m.power_off, False)
         for m in self.machines:
-            m.wait_off()
-        if self.bridge in links(self.bridge):
-            command("ip", "link", "del", self.bridge)
-        try:
-            wait_for("links gone", lambda: not self.left_links(), GONE_SEC)
-            remove_cgroups(f"{self.bridge}-*")
-        finally:
-            self._keep_logs()
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if os.path.exists(self.folder):
-            raise RuntimeError(f"{self.folder} could not be removed")
+            attempt(m.wait_off)
+        attempt(self._remove_links)
+        attempt(remove_cgroups, f"{self.bridge}-*")
+        attempt(self._keep_logs)
+        attempt(shutil.rmtree, self.folder)
+        if problems:
+            raise RuntimeError("; ".join(problems))
         os.unlink(self._held("json"))
         self.lock.close()
+
+    def _remove_links(self):
+        if self.bridge in links(self.bridge):
+            command("ip", "link", "del", self.bridge)
+        wait_for("links gone", lambda: not self.left_links(), GONE_SEC)
 
     def _keep_logs(self):
         """With KEEP=1 what the pods wrote is put beside the other logs."""
@@ -362,6 +372,8 @@ class Machine:
         except Timeout:
             pass  # what the kernel could not end by itself is killed with its cgroup
         remove_cgroups(self.cgroup)
+        # It goes with the node's namespace, but the kernel takes its time with that.
+        subprocess.run(["ip", "link", "del", self.link], capture_output=True)
         wait_for(f"{self.link} gone", lambda: self.link not in links(self.link), GONE_SEC)
         self.pid = None
 
