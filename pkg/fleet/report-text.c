@@ -176,10 +176,26 @@ static void add_observed(GString *s, const json_t *c)
 			json_path_str(o, "doneAt", "not done"));
 }
 
+/* The names by which other systems know it. */
+static void add_aliases(GString *s, const json_t *c)
+{
+	const char *system, *before = "\nElsewhere: ";
+	json_t *name;
+	json_object_foreach (json_object_get(c, "aliases"), system, name) {
+		g_string_append(s, before);
+		cell(s, system);
+		g_string_append_c(s, ' ');
+		cell(s, json_string_value(name));
+		before = ", ";
+	}
+	g_string_append(s, strcmp(before, ", ") == 0 ? ".\n" : "");
+}
+
 static void add_cluster(GString *s, const json_t *c)
 {
 	g_string_append_printf(s, "\n## %s: %s\n", str(c, "name"),
 		*str(c, "outcome") ? str(c, "outcome") : str(c, "state"));
+	add_aliases(s, c);
 	if (*str(c, "why")) {
 		g_string_append(s, "\n");
 		cell(s, str(c, "why"));

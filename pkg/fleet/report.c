@@ -476,7 +476,7 @@ static json_t *cluster_json(const Cluster *c)
 		version = json_path_str(c->hop, "from", NULL);
 	return json_pack(
 		"{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:O, s:O, s:O, s:O, "
-		"s:o, s:o, s:o, s:s, s:s, s:O?}",
+		"s:o, s:o, s:o, s:s, s:s, s:O?, s:O?}",
 		"name", c->name, "wave", str(c->entry, "wave"), "service",
 		json_path_str(c->entry, "spec.aliases.billing", c->name), "outcome", c->outcome,
 		"from", json_path_str(c->hop, "from", NULL), "ordered",
@@ -485,8 +485,8 @@ static json_t *cluster_json(const Cluster *c)
 		"states", c->states, "holds", c->holds, "gates", c->gates, "writes", c->writes,
 		"disruption", disruption_of(c), "outage", outage_of(c), "observed",
 		report_observed(c->observed), "provider", str(c->entry, "spec.provider"),
-		"timeZone", json_path_str(c->entry, "spec.timeZone", "UTC"), "window",
-		window_of(c));
+		"timeZone", json_path_str(c->entry, "spec.timeZone", "UTC"), "window", window_of(c),
+		"aliases", json_path(c->entry, "spec.aliases"));
 }
 
 static const Run *find_run(const Report *r, int64_t id)

@@ -12,7 +12,7 @@
 	"sum(rate(haproxy_backend_http_responses_total[15m]))', pass: {atMost: 0.01}, fail: "      \
 	"{above: 0.05}, count: 3}\n"
 #define DOCUMENTS                                                                                  \
-	GATES CLUSTER_WITH("a", "  aliases: {billing: academic}\n") CLUSTER("b")                   \
+	GATES CLUSTER_WITH("a", "  aliases: {billing: academic, acm: 'site_a'}\n") CLUSTER("b")    \
 		PLAN_WITH("up", "[{name: one, clusters: {names: [a, b]}, cpSoak: 1m, soak: 30s}]", \
 			"  policies: {gates: few}\n")
 
@@ -136,6 +136,7 @@ static void check_succeeded(const json_t *a)
 	g_assert_cmpstr(text(a, "from"), ==, "4.21.8");
 	g_assert_cmpstr(text(a, "version"), ==, "4.21.10");
 	g_assert_cmpstr(text(a, "service"), ==, "academic");
+	g_assert_cmpstr(text(a, "aliases.acm"), ==, "site_a");
 	g_assert_cmpstr(text(a, "why"), ==, "");
 	states_are_whole(a, states);
 	g_assert_cmpint(outage_sum(a), ==, in_states(a, moving));
@@ -201,7 +202,8 @@ static void test_markdown(void)
 		"| a | one | Succeeded | 4.21.8 | 4.21.10 | 20",
 		"| b | one | RolledBack | 4.21.8 | 4.21.8 | 20",
 		"| ann | pause | a | test |",
-		"\n## a: Succeeded\n",
+		"\n## a: Succeeded\n\nElsewhere: acm site\\_a, billing academic.\n",
+		"\n## b: RolledBack\n\ngate errors failed",
 		"\n| control-plane | 20",
 		"\n| errors | cp-soak | PASS | ",
 		"\n| pause | 20",
