@@ -187,7 +187,8 @@ static const Field node_fields[] = {
 	{ "order", ENUM(orders), 0, "hardestFirst", NULL },
 	{ "preferNoSchedule", &shape_bool, FIELD_LATER, "false",
 		"nodes that wait for their turn get new pods last" },
-	{ "canary", ENUM(canaries), 0, "prefer", "a node or pool that goes first" },
+	{ "canary", ENUM(canaries), 0, "prefer",
+		"a node or pool of each class of hardware that goes first; on OpenShift pools" },
 	{ "maySkip", &shape_bool, 0, "false", "true: shiplock skip CLUSTER/NODE is allowed" },
 	{ 0 },
 };

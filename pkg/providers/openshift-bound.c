@@ -47,7 +47,7 @@ static void count_pods(const Cluster *c, json_t *in_pool, BoundApp *apps)
 	}
 }
 
-static bool belongs(const json_t *node, const json_t *pool)
+bool pool_has_node(const json_t *pool, const json_t *node)
 {
 	const char *config = json_string_value(json_object_get(
 		json_path(node, "metadata.annotations"), MCO_PREFIX "desiredConfig"));
@@ -68,7 +68,7 @@ static double bound_pool(const Cluster *c, const json_t *pool)
 	size_t i;
 	json_t *node;
 	json_array_foreach (c->nodes, i, node)
-		if (belongs(node, pool))
+		if (pool_has_node(pool, node))
 			json_object_set_new(
 				in_pool, json_path_str(node, "metadata.name", ""), json_true());
 	count_pods(c, in_pool, apps);

@@ -286,6 +286,8 @@ bool openshift_preflight(Item *it, json_t *findings)
 		return true;
 	}
 	check_lists(t, &p, findings);
+	if (p.mcp && p.nodes && !provider_inspects(it))
+		openshift_canaries(p.mcp->json, p.nodes->json, findings);
 	if (!p.cv)
 		return true;
 	g_autofree char *claimed = claim_obstacle(t, p.cv->json);

@@ -39,6 +39,7 @@ bool pool_settled(const json_t *pool);
 /* The first half of that: ready or not. A node that somebody cordoned is not ready for as long as
  * they like, and makes the pool count as updating. */
 bool pool_at_its_wish(const json_t *pool);
+bool pool_has_node(const json_t *pool, const json_t *node);
 
 extern const ActRow act_set_version, act_clear_version, act_set_channel, act_give_ack,
 	act_pause_pool, act_release_pool;
@@ -47,6 +48,9 @@ extern const StepOps step_acks, step_channel, step_brake, step_order, step_relea
 extern const RightRow openshift_rights[];
 extern const WakeRow openshift_wakes[];
 bool openshift_preflight(Item *it, json_t *findings);
+/* Which classes of hardware share a worker pool, as findings "canary" that warn; one that informs
+ * where none does. */
+void openshift_canaries(const json_t *pools, const json_t *nodes, json_t *findings);
 /* APIs that the hop's version removes and somebody still uses (APIRequestCount); acked: an
  * administrator said that this may be. False: not read yet. */
 bool openshift_check_removed_apis(Item *it, const json_t *hop, bool acked, json_t *findings);

@@ -25,3 +25,6 @@ void drain_node(Item *cluster, Batch *b, const char *node, bool taint);
 /* What of the plan's DrainPolicy has no effect where an operator drains, or none yet, as blocking
  * findings. */
 void drain_preflight(const Item *cluster, json_t *findings);
+/* nodes.canary of the plan: findings of the provider with code "canary" are taken out, left as they
+ * are, or made to block. */
+void drain_canary(const Item *cluster, json_t *findings);

@@ -152,6 +152,7 @@ static StepResult preflight_tick(Item *it, int64_t now, Batch *b)
 	check_later(it, findings);
 	check_gates(it, findings);
 	drain_preflight(it, findings);
+	drain_canary(it, findings);
 	all = job_preflight(it, findings) && all;
 	if (cluster_takes_back(it))
 		only_these_bar(findings, bars_the_way_back);
