@@ -190,7 +190,7 @@ bench: deps ## measure, print a table, write $(B)/bench.json; BENCH=kubeadm: on 
 
 bench-build: $(BENCHES)
 
-# What takes longer, in parts: crash (every point of the crash matrices, 1,100 random fleets, plain build), flaky (all tests ten times).
+# What takes longer, in parts: crash (every point of the crash matrices, 1,100 random fleets, plain build), repeat (all tests ten times).
 PART ?= crash
 check-long: deps ## PART=crash: crash matrices and 1,100 fleets in full; repeat: every test ten times; kubeadm-up, -asks, -rounds, -three, -power, -cuts: true nodes
 	@$(MAKE) --no-print-directory -j2 all slow-build test-build

@@ -526,6 +526,9 @@ def test_orders(t):
     _held_metrics(d, FIRST, "control-plane")
     twice = cli(d, "pause", FIRST)
     check(twice.returncode == 1 and "shiplock: pause: " in twice.stderr, twice.stderr)
+    unasked = cli(d, "approve", FIRST)
+    check(unasked.returncode == 1 and unasked.stderr, unasked.stderr)
+    equal(unasked.stdout, "", "approve shows a question where there is none")
     ok(cli(d, "resume", FIRST), "resume")
     wait_run(d, "it goes on", in_state(FIRST, "cp-soak", "nodes", "verify", "soak"))
     verdict = rf'^shiplock_gate_verdict{{cluster="{FIRST}",gate="[a-z-]+",verdict="PASS"}} 1$'
@@ -757,6 +760,8 @@ def test_alone(t):
         equal(done.returncode, code, f"{args}: {done.stderr}")
     equal(product.cli("status", env=none).stderr.splitlines()[1],
           "try: systemctl status shiplockd, or --socket PATH", "try")
+    usage = product.cli("approve", "--help").stdout
+    check("--for" in usage and "--reject" in usage and "--break-glass" in usage, usage)
     script = product.cli("completion", "bash").stdout
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
     words = subprocess.run(

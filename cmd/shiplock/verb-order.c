@@ -104,6 +104,8 @@ static bool show_asked(const Args *a, Client *c, const char *cluster, json_t *bo
 	g_autoptr(json_t) why = client_get(c, path, err);
 	if (!why)
 		return false;
+	if (!json_is_object(json_object_get(why, "question")))
+		return true; /* the answer says that nothing is asked */
 	Term t = term_of(stdout);
 	g_autoptr(GString) out = g_string_new("");
 	show_question(why, &t, out);
