@@ -46,13 +46,29 @@ static void add_node(FakeNodes *f, const char *name, bool control_plane)
 		node_show_control_plane(f, n);
 }
 
+static bool no_leader(const FakeNodes *f)
+{
+	int64_t now = loop_boot_usec(f->world), since = f->restart_usec;
+	return f->leaderless || (since && now >= since && now < since + 15 * SL_USEC_PER_SEC);
+}
+
+/* While nobody leads, and while somebody is about to stop leading, no drain begins. */
+static void audit(const SimAudit *a, void *ud)
+{
+	FakeNodes *f = ud;
+	bool soon = f->restart_usec > loop_boot_usec(f->world);
+	g_autofree char *body = g_strndup(a->request->body, a->request->n_body);
+	if (a->changed && (soon || no_leader(f)) && strstr(body, "\"unschedulable\":true"))
+		f->broken = "a drain began while nobody leads";
+}
+
 static void renew(void *ud)
 {
 	static const char *const names[] = { "kube-controller-manager", "kube-scheduler" };
 	FakeNodes *f = ud;
 	int64_t now = loop_boot_usec(f->world);
 	g_autofree char *at = g_strdup_printf("t%" G_GINT64_FORMAT, now);
-	for (size_t i = 0; i < G_N_ELEMENTS(names) && !f->leaderless; i++)
+	for (size_t i = 0; i < G_N_ELEMENTS(names) && !no_leader(f); i++)
 		sim_store_put(sim_cluster_store(f->c), sim_kind(SIM_LEASES),
 			json_pack("{s:{s:s, s:s}, s:{s:s, s:s}}", "metadata", "name", names[i],
 				"namespace", "kube-system", "spec", "holderIdentity", "n",
@@ -81,6 +97,7 @@ static FakeNodes *nodes_new(unsigned n_control_plane, unsigned n_workers)
 		add_node(f, name, cp);
 	}
 	renew(f);
+	sim_api_set_audit(sim_cluster_api(f->c), audit, f);
 	f->r->tune = tune;
 	f->r->tune_ud = f;
 	return f;

@@ -41,6 +41,7 @@ typedef struct FakeNodes {
 	int (*code)(const FakeNode *n, const NodeJob *j, void *ud); /* how a command ends */
 	void *ud;
 	bool leaderless; /* nobody renews the Leases */
+	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;
 
@@ -122,6 +123,8 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	if (j->code)
 		return;
 	n->n_backups += strstr(j->kind, "-backup") != NULL;
+	if (kubelet && n->control_plane)
+		f->restart_usec = loop_boot_usec(f->world) + 5 * SL_USEC_PER_SEC;
 	if (kubelet)
 		node_set(&n->kubelet, j->to), node_show_kubelet(f, n);
 	if (kubelet || pods)

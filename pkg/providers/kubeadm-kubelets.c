@@ -4,7 +4,9 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, SETTLE_SEC = 300 };
+/* STEADY: a new kubelet reports its version first and restarts the static pods some seconds later,
+ * the leading controller manager among them. */
+enum { POLL_SEC = 2, SETTLE_SEC = 300, STEADY_SEC = 20 };
 #define LEASES "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/"
 static const struct {
 	const char *name, *path;
@@ -54,7 +56,21 @@ static char *unproven(const Proof *p, const Machine *m, const char *version)
 		return g_strdup_printf("the kubelet of %s says %s", m->name, is);
 	if (!kubeadm_is_ready(p->nodes, m->name))
 		return g_strdup_printf("node %s is not Ready", m->name);
-	return kubeadm_unready_pod(p->pods, m->name);
+	char *why = kubeadm_unready_pod(p->pods, m->name);
+	return why || !m->control_plane ? why : kubeadm_etcd_unready(p->pods);
+}
+
+/* Nothing is done to another node before its static pods have been let come to rest. */
+static bool is_steady(Item *it, int64_t now, const Machine *m, int64_t since, StepResult *ret)
+{
+	int64_t until = since + STEADY_SEC * SL_USEC_PER_SEC;
+	if (!m->control_plane || kubeadm_last(it, m) || now >= until)
+		return true;
+	*ret = step_wait(it, sl_min(until, now + POLL_SEC * SL_USEC_PER_SEC),
+		"%s: its new kubelet may restart the control plane's pods; they are watched for "
+		"%d s",
+		m->name, STEADY_SEC);
+	return false;
 }
 
 /* The command has ended well. True: what it was for is seen. */
@@ -68,7 +84,7 @@ static bool came(Item *it, int64_t now, const Machine *m, const char *version, S
 	}
 	g_autofree char *why = unproven(&p, m, version);
 	if (!why)
-		return true;
+		return is_steady(it, now, m, since, ret);
 	if (now > since + SETTLE_SEC * SL_USEC_PER_SEC)
 		*ret = step_hold(it, "node", "%s, %d s after the command", why, SETTLE_SEC);
 	else

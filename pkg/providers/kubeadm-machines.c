@@ -97,6 +97,14 @@ bool kubeadm_first(const Item *it, const Machine *m)
 	return kubeadm_machine(it, 0, &first) && strcmp(first.name, m->name) == 0;
 }
 
+bool kubeadm_last(const Item *it, const Machine *m)
+{
+	Machine at, last = { 0 };
+	for (size_t i = 0; kubeadm_machine(it, i, &at) && at.control_plane; i++)
+		last = at;
+	return last.name && strcmp(last.name, m->name) == 0;
+}
+
 static const json_t *node_named(const json_t *nodes, const char *name)
 {
 	size_t i;

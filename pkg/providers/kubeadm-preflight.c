@@ -177,10 +177,13 @@ static void check_faults(const Machine *m, const json_t *look, json_t *findings)
 	g_autoptr(json_t) faults = node_faults(look, wanted);
 	size_t i;
 	json_t *f;
-	json_array_foreach (faults, i, f)
-		finding_add(findings, "block", "node-fault",
+	json_array_foreach (faults, i, f) {
+		bool newer = strcmp(json_path_str(f, "fault", ""),
+				     node_fault_name(NODE_FAULT_CERTIFICATE_NEWER)) == 0;
+		finding_add(findings, newer ? "warn" : "block", "node-fault",
 			"mend it first: kubeadm upgrade begins on whole nodes only", "%s: %s",
 			m->name, json_path_str(f, "text", "?"));
+	}
 }
 
 /* Both directions' software at hand: this one; that of the way back is the probe's business. */

@@ -40,6 +40,7 @@ json_t *kubeadm_machines(const json_t *nodes);
 /* Of the memo, by number; false: there is no such one. */
 bool kubeadm_machine(const Item *it, size_t i, Machine *ret);
 bool kubeadm_first(const Item *it, const Machine *m); /* the first of the control plane */
+bool kubeadm_last(const Item *it, const Machine *m); /* the last of the control plane */
 /* "v1.35.4" as the running kubelet says; "": not in the list. */
 const char *kubeadm_kubelet_of(const json_t *nodes, const char *name);
 bool kubeadm_is_ready(const json_t *nodes, const char *name);
