@@ -16,12 +16,14 @@ from test_upgrade import NEEDS
 SUM = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"
 PROOF = f"saved\nshiplock-proof file=/b/s.db sha256={SUM} time=2026-11-20T08:00:00Z\n"
 LOUD_BYTES = 100_000_000
+LOUD_LINES = LOUD_BYTES // 80
+TAIL_BYTES = 4096
 CHUNK = b"x" * 79 + b"\n"
 
 
 class KubeletLogs:
-    """Answers /containerLogs/NS/POD/CONTAINER as a kubelet would; a container named loud sends 100
-    MB whatever limit was asked for."""
+    """Answers /containerLogs/NS/POD/CONTAINER as a kubelet would: of a container named loud there are
+    100 MB, of which it gives what is asked for. Of one named deaf it sends as much, asked or not."""
 
     def __init__(self, folder):
         outer = self
@@ -31,12 +33,13 @@ class KubeletLogs:
             def do_GET(self):
                 url = urllib.parse.urlsplit(self.path)
                 container = url.path.rpartition("/")[2]
-                outer.asked.append((container, urllib.parse.parse_qs(url.query)))
+                limits = {k: int(v[0]) for k, v in urllib.parse.parse_qs(url.query).items()}
+                outer.asked.append((container, limits))
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain")
                 self.end_headers()
                 try:
-                    outer.send(self.wfile, container)
+                    outer.send(self.wfile, container, limits)
                 except OSError:
                     pass  # the reader had enough
 
@@ -53,8 +56,13 @@ class KubeletLogs:
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
-    def send(self, out, container):
+    def send(self, out, container, limits):
         if container == "loud":
+            first = LOUD_LINES - limits["tailLines"] + PROOF.count("\n")
+            tail = b"".join(b"line %074d\n" % i for i in range(first, LOUD_LINES))
+            out.write((tail + PROOF.encode())[: limits["limitBytes"]])
+            return
+        if container == "deaf":
             while self.sent < LOUD_BYTES:
                 out.write(CHUNK * 1000)
                 self.sent += 80_000
@@ -114,10 +122,11 @@ def test_jobs(t):
     policy["spec"]["gates"] += [
         job_gate("works", ["cp-verify"], "loud"),
         job_gate("still-works", ["verify"], "quiet"),
+        job_gate("deaf-works", ["verify"], "deaf"),
     ]
     push(
         f,
-        {"quiet": template("quiet", run="3s"), "loud": template("loud", run="3s")},
+        {n: template(n, run="3s") for n in ("quiet", "loud", "deaf")},
         *f.documents(),
         policy,
         *with_backup(f),
@@ -132,15 +141,19 @@ def test_jobs(t):
     stands_at(c.client, TO)
     made = [w for w in c.audit.writes(user="shiplock", resource="jobs", verb="create") if w.accepted]
     gone = [w for w in c.audit.writes(user="shiplock", resource="jobs", verb="delete") if w.accepted]
-    equal((len(made), len(gone)), (3, 3), "Jobs created and deleted")
+    equal((len(made), len(gone)), (4, 4), "Jobs created and deleted")
     equal(c.client.list("jobs", "default"), [], "Jobs that are left")
     proof = [m["memo"]["backup"] for m in j.find("note") if "backup" in m.get("memo", {})]
     equal([(p["sha256"], p["file"]) for p in proof], [(SUM, "/b/s.db")], "the proof of the backup")
     looks = {x["gate"]: x for x in j.find("look") if x["gate"].endswith("works")}
-    equal({g: x["verdict"] for g, x in looks.items()}, {"works": "PASS", "still-works": "PASS"}, "looks")
+    verdicts = {g: x["verdict"] for g, x in looks.items()}
+    equal(verdicts, dict.fromkeys(("works", "still-works", "deaf-works"), "PASS"), "looks")
     equal(looks["still-works"]["evidence"]["exitCode"], 0, "exit code")
     check("logDigest" in looks["still-works"]["evidence"], "the digest of the log")
-    check("logMissing" in looks["works"]["evidence"], "a log beyond its limit is told")
+    tail = looks["works"]["evidence"]["log"]
+    check(tail.endswith(f"{LOUD_LINES - 1:074d}\n{PROOF}"), f"the end of 100 MB is: {tail[-400:]}")
+    check(TAIL_BYTES // 2 < len(tail) <= TAIL_BYTES, f"a tail of {len(tail)} bytes")
+    check("logMissing" in looks["deaf-works"]["evidence"], "a log beyond its limit is told")
     check(logs.sent < LOUD_BYTES, f"{logs.sent} bytes were read")
     check(all("tailLines" in q and "limitBytes" in q for _, q in logs.asked), "limits are asked for")
     check(max(len(r) for r in map(str, j.records())) < 100_000, "a record is large")

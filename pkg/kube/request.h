@@ -17,7 +17,6 @@ extern const KubeKind kube_cluster_versions, kube_cluster_operators, kube_machin
 	kube_machine_configs;
 
 #define KUBE_MERGE_PATCH "application/merge-patch+json"
-#define KUBE_JSON_PATCH "application/json-patch+json"
 #define KUBE_APPLY_PATCH "application/apply-patch+yaml"
 #define KUBE_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #define KUBE_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
