@@ -21,8 +21,52 @@ bool provider_no_such_kind(const GError *err)
 	       strstr(err->message, "404 page not found");
 }
 
-bool provider_settled(Item *it, const FactRow *row, const char *key, bool optional,
-	const View **ret, json_t *findings)
+/* Without the key or path that begins it: the same words for all that fail alike. */
+static const char *cause_of(const char *key, const char *message)
+{
+	size_t n = strlen(key);
+	if (strncmp(message, key, n) == 0 && g_str_has_prefix(message + n, ": "))
+		return message + n + 2;
+	const char *colon = message[0] == '/' ? strstr(message, ": ") : NULL;
+	return colon ? colon + 2 : message;
+}
+
+/* What fails for the cause that an earlier finding names goes into that one: a cluster that is away
+ * is one finding, not one for each read. False: there is none yet. */
+static bool fold(json_t *findings, const char *level, const char *cause)
+{
+	size_t i;
+	json_t *f;
+	json_array_foreach (findings, i, f) {
+		const char *has = json_path_str(f, "level", "");
+		if (strcmp(json_path_str(f, "cause", ""), cause) != 0 ||
+			(strcmp(has, level) != 0 && strcmp(has, "block") != 0))
+			continue;
+		json_int_t n = json_path_int(f, "more", 0) + 1;
+		json_object_set_new(f, "more", json_integer(n));
+		json_object_set_new(f, "message",
+			json_sprintf("%s and %d more cannot be read: %s",
+				json_path_str(f, "first", "?"), (int)n, cause));
+		return true;
+	}
+	return false;
+}
+
+static void unreadable(json_t *findings, const char *level, const char *what, const char *cause)
+{
+	if (fold(findings, level, cause))
+		return;
+	finding_add(findings, level, "unreadable",
+		"check the credentials and the address in the Cluster document",
+		"%s cannot be read: %s", what, cause);
+	json_t *f = json_array_get(findings, json_array_size(findings) - 1);
+	json_object_set_new(f, "cause", json_string(cause));
+	json_object_set_new(f, "first", json_string(what));
+}
+
+/* what: how people call it. */
+static bool settled_as(Item *it, const FactRow *row, const char *key, const char *what,
+	bool optional, const View **ret, json_t *findings)
 {
 	*ret = fact(it, row, key);
 	if (*ret)
@@ -34,10 +78,14 @@ bool provider_settled(Item *it, const FactRow *row, const char *key, bool option
 	if (optional &&
 		(provider_no_such_kind(err) || g_error_matches(err, SL_ERROR, SL_ERR_REFUSED)))
 		return true;
-	finding_add(findings, optional ? "warn" : "block", "unreadable",
-		"check the credentials and the address in the Cluster document",
-		"%s cannot be read: %s", key, err->message);
+	unreadable(findings, optional ? "warn" : "block", what, cause_of(key, err->message));
 	return true;
+}
+
+bool provider_settled(Item *it, const FactRow *row, const char *key, bool optional,
+	const View **ret, json_t *findings)
+{
+	return settled_as(it, row, key, key, optional, ret, findings);
 }
 
 static bool is_right(const json_t *right, const char *field, const char *value)
@@ -49,9 +97,10 @@ static bool is_right(const json_t *right, const char *field, const char *value)
 static bool check_right(Item *it, const json_t *right, bool *ret_lacks, json_t *findings)
 {
 	g_autofree char *key = right_key(right), *what = right_text(right);
+	g_autofree char *asked = g_strdup_printf("the right to %s", what);
 	const View *v;
 	*ret_lacks = false;
-	if (!provider_settled(it, &fact_access, key, false, &v, findings))
+	if (!settled_as(it, &fact_access, key, asked, false, &v, findings))
 		return false;
 	*ret_lacks = v && !json_path_bool(v->json, "allowed", false);
 	g_autofree char *fix = g_strdup_printf(
