@@ -306,6 +306,15 @@ def test_run_rolls_back(t):
     equal(cases[f"{FIRST}.state/cp-soak"], "failed", "cp-soak")
     equal(cases[f"{FIRST}.state/rollback"], "passed", "rollback")
     equal(cases[f"{SECOND}.state/preflight"], "skipped", "the second was not reached")
+    run = ("run", "--state", state, PLAN, fleet.checkout)
+    equal(product.cli(*run, env=none, timeout=RUN_SEC).returncode, 4, "it stands still")
+    said = product.cli("resume", "--fleet", "--state", state, "--reason", "looked at", env=none)
+    equal(ok(said, "resume").strip(), "the fleet goes on", "resume without a controller")
+    more = product.cli(*run, env=none, timeout=RUN_SEC)
+    equal(more.returncode, 4, f"exit code: {more.stdout}{more.stderr}")
+    check(f"{SECOND} Succeeded" in more.stdout, more.stdout)
+    shown = ok(product.cli("audit", "show", "--state", state, env=none), "audit show")
+    check("looked at" in shown, "who resumed stands in the journal")
 
 
 @test("a cluster that cannot be drained is refused beforehand, exit 5", needs=NEEDS, timeout=120)

@@ -1,11 +1,12 @@
 /* shiplock pause, resume, approve, abort, retry, skip. */
 #include "find.h"
+#include "local.h"
 #include "order.h"
 #include "show.h"
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MAX_BYTES = 256 };
+enum { NAME_MAX_BYTES = 256, STEP_USEC = 200000, REPLY_SEC = 60 };
 
 char *order_path(const char *verb, const char *cluster)
 {
@@ -118,12 +119,52 @@ static bool show_asked(const Args *a, Client *c, const char *cluster, json_t *bo
 	return true;
 }
 
+typedef struct Said {
+	bool done;
+	char *says;
+	GError *err;
+} Said;
+
+static void on_said(const char *says, int64_t run, const GError *err, void *ud)
+{
+	Said *s = ud;
+	*s = (Said){ .done = true, .says = g_strdup(says), .err = err ? g_error_copy(err) : NULL };
+}
+
+/* In the journal of a folder that no controller has: the next `shiplock run` goes on from there. */
+static int resume_here(const Args *a)
+{
+	if (!a->fleet)
+		return wrong(a, "--state goes with --fleet only", NULL);
+	Local l;
+	Said said = { 0 };
+	g_autofree char *who = local_login();
+	FleetCommand c = { .verb = a->verb, .who = who, .reason = a->reason, .uid = getuid() };
+	if (local_open(&l, a->state, NULL, NULL, &said.err)) {
+		int64_t end = loop_boot_usec(l.loop) + REPLY_SEC * SL_USEC_PER_SEC;
+		fleet_command(l.fleet, &c, on_said, &said);
+		while (!said.done && loop_boot_usec(l.loop) < end)
+			loop_event_step(l.events, STEP_USEC);
+		if (!said.done)
+			sl_fail(&said.err, SL_ERR_UNKNOWN_OUTCOME, "the journal does not answer");
+	}
+	local_close(&l);
+	int code = said.err ? cli_fail_error(a, said.err) : EXIT_SUCCEEDED;
+	if (!said.err)
+		puts(said.says);
+	g_free(said.says);
+	g_clear_error(&said.err);
+	return code;
+}
+
 int verb_order(const Args *a)
 {
 	g_autoptr(GError) err = NULL;
 	int code = check(a);
 	if (code != EXIT_SUCCEEDED)
 		return code;
+	if (a->state)
+		return resume_here(a);
 	const char *cluster = a->fleet ? NULL : a->rest[0];
 	g_autoptr(Client) c = client_open(client_socket(a), &err);
 	Target target = { .cluster = (char *)cluster };

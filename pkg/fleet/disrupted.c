@@ -62,7 +62,7 @@ static bool opens_gaps(const Item *c)
 		return true;
 	if (target_observes(t))
 		return s >= CL_CONTROL_PLANE && s <= CL_VERIFY;
-	return s == CL_CONTROL_PLANE && strcmp(t->provider->name, "openshift") != 0;
+	return s == CL_CONTROL_PLANE && t->provider->drains;
 }
 
 /* What the last node left open ends in the proof that follows; later it is something else. */
