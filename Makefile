@@ -1,6 +1,8 @@
 # Shiplock. Everything made lands under $(B). `make help` lists the targets.
 SHELL := /bin/bash
 B ?= build
+# One name for one folder: what was made under another would not know what it was made from.
+override B := $(patsubst $(CURDIR)/%,%,$(abspath $(B)))
 prefix ?= /usr/local
 bindir = $(prefix)/bin
 mandir = $(prefix)/share/man

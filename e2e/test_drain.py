@@ -25,22 +25,6 @@ END_SEC = 120
 BUDGET_BACK_SEC = 125
 
 
-def program():
-    """The test program; built where it is missing, since nobody else needs it."""
-    path = product.binary(PROGRAM)
-    if not product.missing(PROGRAM):
-        return path
-    build = product.binary("").rstrip("/")
-    done = subprocess.run(
-        ["make", "-s", "-C", product.REPO, f"B={build}", path],
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    check(done.returncode == 0, f"{path} cannot be built: {done.stdout}{done.stderr}")
-    return path
-
-
 def seconds(stamp):
     """Of an audit event's time."""
     return datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
@@ -240,7 +224,7 @@ def cluster_version(t):
         },
     )
     t.defer(client.delete_if_there, "clusterversions", "version")
-    t.program = program()
+    t.program = product.built(PROGRAM)
 
 
 def check_unmarked(t, node, cordoned=False):

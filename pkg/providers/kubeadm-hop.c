@@ -2,38 +2,14 @@
 #include "objects/version.h"
 #include "providers/kubeadm.h"
 #include "providers/preflight.h"
+#include "providers/wanted.h"
 #include <string.h>
 
 enum { CONTROL_PLANE_SEC = 330, NODE_SEC = 90, DAY_SEC = 86400, CERTIFICATE_DAYS = 7 };
 
-static const json_t *plan_target(const Item *it)
-{
-	return json_path(item_data(item_parent(it)), "plan.spec.target");
-}
-
 static const char *plain(const char *version)
 {
 	return *version == 'v' ? version + 1 : version;
-}
-
-/* The first wished version above this one; NULL: there is none. */
-static const char *next_version(const Item *it, const char *now, int *ret_index, bool *ret_last)
-{
-	const json_t *target = plan_target(it), *hops = json_object_get(target, "hops");
-	size_t i, n = json_array_size(hops);
-	json_t *h;
-	json_array_foreach (hops, i, h)
-		if (version_compare_text(json_string_value(h), now) > 0) {
-			*ret_index = (int)i;
-			*ret_last = i + 1 == n;
-			return json_string_value(h);
-		}
-	const char *version = json_path_str(target, "version", "");
-	if (n > 0 || version_compare_text(version, now) <= 0)
-		return NULL;
-	*ret_index = 0;
-	*ret_last = true;
-	return version;
 }
 
 static json_t *hop_json(const char *from, const char *to, int index, bool last)
@@ -64,7 +40,7 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	const char *now = plain(json_path_str(v->json, "gitVersion", "")), *low, *high;
 	int index = 0;
 	bool last = false;
-	const char *to = next_version(it, now, &index, &last);
+	const char *to = wanted_next(it, now, &index, &last);
 	kubeadm_kubelets(nodes->json, &low, &high);
 	if (to) {
 		*ret_why = edge_problem(now, to);
@@ -88,7 +64,7 @@ bool kubeadm_path(Item *it, json_t **ret_versions, char **ret_now)
 	*ret_versions = json_array();
 	const char *at = now, *next;
 	int index;
-	for (bool last = false; !last && (next = next_version(it, at, &index, &last)); at = next)
+	for (bool last = false; !last && (next = wanted_next(it, at, &index, &last)); at = next)
 		json_array_append_new(*ret_versions, json_string(next));
 	return true;
 }
@@ -266,7 +242,7 @@ bool kubeadm_bound(Item *it, HopBound *ret)
 
 static bool planned(const Item *it, const char *version, bool *ret_last)
 {
-	const json_t *target = plan_target(it);
+	const json_t *target = wanted_target(it);
 	size_t i;
 	json_t *h;
 	*ret_last = kubeadm_same(json_path_str(target, "version", ""), version);

@@ -3,6 +3,7 @@
 #include "objects/version.h"
 #include "providers/openshift.h"
 #include "providers/owner.h"
+#include "providers/wanted.h"
 #include <string.h>
 
 /* Worker pools that nobody else paused. */
@@ -32,15 +33,10 @@ static Pools count_pools(const Item *it, const json_t *list)
 	return n;
 }
 
-static const json_t *plan_target(const Item *it)
-{
-	return json_path(item_data(item_parent(it)), "plan.spec.target");
-}
-
 /* Is it a version that the plan asks for? *ret_last: its target. */
 static bool planned(const Item *it, const char *version, int *ret_index, bool *ret_last)
 {
-	const json_t *hops = json_object_get(plan_target(it), "hops");
+	const json_t *hops = json_object_get(wanted_target(it), "hops");
 	size_t i;
 	json_t *h;
 	json_array_foreach (hops, i, h)
@@ -51,7 +47,7 @@ static bool planned(const Item *it, const char *version, int *ret_index, bool *r
 		}
 	*ret_index = 0;
 	*ret_last = true;
-	return strcmp(json_path_str(plan_target(it), "version", ""), version) == 0;
+	return strcmp(json_path_str(wanted_target(it), "version", ""), version) == 0;
 }
 
 /* The newest entry of the history with another version; completed: only one that was reached. */
@@ -75,7 +71,7 @@ static json_t *hop_between(const Item *it, const json_t *from, const json_t *to)
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "from",
 		json_path_str(from, "version", ""), "fromImage", json_path_str(from, "image", ""),
 		"to", version, "image", json_path_str(to, "image", ""), "index", index, "last",
-		(int)last, "channel", json_path_str(plan_target(it), "channel", ""));
+		(int)last, "channel", json_path_str(wanted_target(it), "channel", ""));
 }
 
 /* The wish goes down from a version that the plan asked for. Which workers had moved shows in their

@@ -3,33 +3,8 @@
  * found only after the merge). */
 #include "objects/version.h"
 #include "providers/openshift.h"
+#include "providers/wanted.h"
 #include <string.h>
-
-static const json_t *target_spec_of(const Item *it)
-{
-	return json_path(item_data(item_parent(it)), "plan.spec.target");
-}
-
-/* The first wished version above the current one; NULL when the target is reached. ret_last: it is
- * the target. */
-static const char *next_version(const Item *it, const char *now, int *ret_index, bool *ret_last)
-{
-	const json_t *target = target_spec_of(it), *hops = json_object_get(target, "hops");
-	size_t i, n = json_array_size(hops);
-	json_t *h;
-	json_array_foreach (hops, i, h)
-		if (version_compare_text(json_string_value(h), now) > 0) {
-			*ret_index = (int)i;
-			*ret_last = i + 1 == n;
-			return json_string_value(h);
-		}
-	const char *version = json_path_str(target, "version", "");
-	if (n > 0 || version_compare_text(version, now) <= 0)
-		return NULL;
-	*ret_index = 0;
-	*ret_last = true;
-	return version;
-}
 
 char *openshift_graph_problem(const json_t *cv)
 {
@@ -43,7 +18,7 @@ char *openshift_graph_problem(const json_t *cv)
 static char *edge_problem(
 	const Item *it, const json_t *cv, const char *version, const char **ret_image)
 {
-	const json_t *risks = NULL, *target = target_spec_of(it);
+	const json_t *risks = NULL, *target = wanted_target(it);
 	switch (cv_edge(cv, version, ret_image, &risks)) {
 	case CV_EDGE_RECOMMENDED:
 		return NULL;
@@ -72,7 +47,7 @@ static json_t *hop_json(
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s}", "from", from, "fromImage",
 		from_image, "to", to, "image", image, "index", 0, "last", 1, "channel",
-		json_path_str(target_spec_of(it), "channel", ""));
+		json_path_str(wanted_target(it), "channel", ""));
 }
 
 /* The control plane is there, but brakes of ours stand: an earlier run stopped between the two. Its
@@ -107,7 +82,7 @@ bool openshift_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	const char *now = cv_current_version(v->json), *image = "";
 	int index = 0;
 	bool last = false;
-	const char *to = next_version(it, now, &index, &last);
+	const char *to = wanted_next(it, now, &index, &last);
 	if (!to)
 		return unfinished_hop(it, v->json, ret_hop);
 	/* Ordered by us before a restart, or by a person to the same version: the edge is behind
@@ -133,7 +108,7 @@ bool openshift_path(Item *it, json_t **ret_versions, char **ret_now)
 	*ret_versions = json_array();
 	const char *at = now, *next;
 	int index;
-	for (bool last = false; !last && (next = next_version(it, at, &index, &last)); at = next)
+	for (bool last = false; !last && (next = wanted_next(it, at, &index, &last)); at = next)
 		json_array_append_new(*ret_versions, json_string(next));
 	return true;
 }

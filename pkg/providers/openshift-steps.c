@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "providers/observe.h"
 #include "providers/openshift-git.h"
+#include "providers/wanted.h"
 #include <string.h>
 
 enum { CV_POLL_SEC = 3, POOL_POLL_SEC = 5, FOREIGN_LOOK_SEC = 60, FOREIGN_AWAKE_SEC = 600 };
@@ -25,11 +26,6 @@ static StepResult poll(Item *it, int64_t now, int sec, const char *fmt, ...)
 	return step_wait(it, now + sec * SL_USEC_PER_SEC, "%s", text);
 }
 
-static const json_t *plan_target(const Item *it)
-{
-	return json_path(item_data(item_parent(it)), "plan.spec.target");
-}
-
 /* ---- acknowledgements that the plan gives, and the channel ---- */
 
 static bool observes(const Item *it)
@@ -47,7 +43,7 @@ static StepResult acks_tick(Item *it, int64_t now, Batch *b)
 {
 	size_t i;
 	json_t *ack;
-	json_array_foreach (json_object_get(plan_target(it), "acks"), i, ack) {
+	json_array_foreach (json_object_get(wanted_target(it), "acks"), i, ack) {
 		g_autofree char *key = g_strdup_printf("%s#%s", ACKS_PATH, json_string_value(ack));
 		const View *v = fact(it, &fact_object, key);
 		if (!v)

@@ -109,26 +109,11 @@ const char *git_refusal(const View *v, const char **ret_code)
 static char *whole_request(Pending *p, const json_t *body)
 {
 	Target *t = p->t;
-	g_autoptr(GError) err = NULL;
-	if (!t->job.ops || !t->git_access) {
-		pending_fail(p, "this program has no worker, which the actuator git needs");
+	g_autoptr(json_t) all = pending_access(p, t->git_access, t->git_ud);
+	if (!all)
 		return NULL;
-	}
-	g_autoptr(json_t) all = t->git_access(t->git_ud, t->doc, &err);
-	if (!all) {
-		pending_fail(p, err->message);
-		return NULL;
-	}
 	json_object_update(all, (json_t *)body);
 	return json_canonical(all);
-}
-
-static json_t *parse_answer(const char *answer, size_t len, const GError *job_err, GError **err)
-{
-	if (!job_err)
-		return json_parse(answer, len, err);
-	g_propagate_error(err, g_error_copy(job_err));
-	return NULL;
 }
 
 static void on_read(const char *answer, size_t len, const GError *job_err, void *ud)
@@ -136,7 +121,7 @@ static void on_read(const char *answer, size_t len, const GError *job_err, void 
 	Pending *p = ud;
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
-	json_t *v = parse_answer(answer, len, job_err, &err);
+	json_t *v = pending_answer(answer, len, job_err, &err);
 	fact_read_done(p->read, v ? view_new(v) : NULL, err);
 	pending_done(p);
 }
@@ -233,7 +218,7 @@ static void on_edit(const char *answer, size_t len, const GError *job_err, void 
 	Pending *p = ud;
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
-	g_autoptr(json_t) v = parse_answer(answer, len, job_err, &err);
+	g_autoptr(json_t) v = pending_answer(answer, len, job_err, &err);
 	g_autoptr(json_t) detail = detail_of(v, err);
 	ActAnswer a = { .class = v         ? class_of(v)
 				 : job_err ? class_of_error(err)

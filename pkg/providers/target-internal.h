@@ -24,6 +24,10 @@ Pending *pending_new(Target *t, FactRead *r);
 void pending_done(Pending *p);
 /* Answers p later: it cannot be done, and why. Returns the id of the timer. */
 uint64_t pending_fail(Pending *p, const char *why);
+/* What access gives for the target of p; NULL: p is answered with the reason. New reference. */
+json_t *pending_access(Pending *p, TargetAccess *access, void *ud);
+/* What the worker said. New reference; NULL: err. */
+json_t *pending_answer(const char *answer, size_t len, const GError *job_err, GError **err);
 /* An object over this client; p is answered as a read of fact_object is. */
 void pending_get(Pending *p, KubeClient *kube, const char *path);
 

@@ -35,29 +35,14 @@ static char *whole_request(Pending *p, const char *key, json_t *body)
 {
 	Target *t = p->t;
 	g_autoptr(json_t) owned = body;
-	g_autoptr(GError) err = NULL;
-	if (!t->job.ops || !t->node_access) {
-		pending_fail(p, "this program has no worker, which reaches the nodes");
+	g_autoptr(json_t) all = pending_access(p, t->node_access, t->node_ud);
+	if (!all)
 		return NULL;
-	}
-	g_autoptr(json_t) all = t->node_access(t->node_ud, t->doc, &err);
-	if (!all) {
-		pending_fail(p, err->message);
-		return NULL;
-	}
 	g_autofree char *host = g_strndup(key, strcspn(key, " "));
 	json_object_update(all, body);
 	json_object_set_new(all, "host", json_string(host));
 	json_object_set_new(all, "sessionMsec", json_integer(SESSION_MSEC));
 	return json_canonical(all);
-}
-
-static json_t *parse_answer(const char *answer, size_t len, const GError *job_err, GError **err)
-{
-	if (!job_err)
-		return json_parse(answer, len, err);
-	g_propagate_error(err, g_error_copy(job_err));
-	return NULL;
 }
 
 /* ---- looks ---- */
@@ -84,7 +69,7 @@ static void on_look(const char *answer, size_t len, const GError *job_err, void 
 	Pending *p = ud;
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
-	g_autoptr(json_t) v = parse_answer(answer, len, job_err, &err);
+	g_autoptr(json_t) v = pending_answer(answer, len, job_err, &err);
 	json_t *view = v ? look_view(p->t, what_of(fact_read_key(p->read)), v, &err) : NULL;
 	fact_read_done(p->read, view ? view_new(view) : NULL, err);
 	pending_done(p);
@@ -121,7 +106,7 @@ static void on_job(const char *answer, size_t len, const GError *job_err, void *
 	Pending *p = ud;
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
-	json_t *v = parse_answer(answer, len, job_err, &err);
+	json_t *v = pending_answer(answer, len, job_err, &err);
 	fact_read_done(p->read, v ? view_new(v) : NULL, err);
 	pending_done(p);
 }
@@ -164,7 +149,7 @@ static void on_start(const char *answer, size_t len, const GError *job_err, void
 	Pending *p = ud;
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
-	g_autoptr(json_t) v = parse_answer(answer, len, job_err, &err);
+	g_autoptr(json_t) v = pending_answer(answer, len, job_err, &err);
 	g_autoptr(json_t) detail = json_pack("{s:s*, s:s*, s:s*}", "state",
 		json_path_str(v, "state", NULL), "boot", json_path_str(v, "boot", NULL), "message",
 		err ? err->message : json_path_str(v, "said", NULL));

@@ -101,6 +101,25 @@ uint64_t pending_fail(Pending *p, const char *why)
 	return p->timer = loop_defer(p->t->loop, fail_now, p);
 }
 
+json_t *pending_access(Pending *p, TargetAccess *access, void *ud)
+{
+	g_autoptr(GError) err = NULL;
+	json_t *members = NULL;
+	if (!p->t->job.ops || !access)
+		pending_fail(p, "this program has no worker, which reaches repositories and nodes");
+	else if (!(members = access(ud, p->t->doc, &err)))
+		pending_fail(p, err->message);
+	return members;
+}
+
+json_t *pending_answer(const char *answer, size_t len, const GError *job_err, GError **err)
+{
+	if (!job_err)
+		return json_parse(answer, len, err);
+	g_propagate_error(err, g_error_copy(job_err));
+	return NULL;
+}
+
 /* True: there is no way to reach the cluster, and the answer says so. */
 static bool broken(Pending *p)
 {

@@ -11,6 +11,10 @@ typedef struct Provider Provider;
 
 typedef struct TargetDrains TargetDrains; /* drains.h */
 
+/* The members that every request to the worker has for this Cluster document: for Git mirror, url,
+ * branch, credential; for nodes port, user, key, knownHosts. NULL: err says why. New reference. */
+typedef json_t *TargetAccess(void *ud, const json_t *doc, GError **err);
+
 typedef struct Target {
 	char *name;
 	json_t *doc; /* the Cluster document with its defaults; "gitops": that of its controller's
@@ -24,13 +28,9 @@ typedef struct Target {
 	char *gitops_broken; /* why there is none although the document names one */
 	Loop loop;
 	Job job; /* ops NULL: no worker here */
-	/* The members that every request to the worker has (mirror, url, branch, credential); NULL:
-	 * err says why. New reference. */
-	json_t *(*git_access)(void *ud, const json_t *doc, GError **err);
+	TargetAccess *git_access; /* of git_ud; NULL: no repository can be reached */
 	void *git_ud;
-	/* The members that every request to a node has (user, key, knownHosts, port, become); NULL:
-	 * err says why there are none. New reference. The function may be NULL. */
-	json_t *(*node_access)(void *ud, const json_t *doc, GError **err);
+	TargetAccess *node_access; /* of node_ud; NULL: no node can be reached */
 	void *node_ud;
 	/* For probes: an endpoint as for telemetry, and the way there; set by the fleet. NULL:
 	 * nobody can be asked. */

@@ -26,6 +26,23 @@ def binary(name):
     return os.path.join(os.environ.get("SHIPLOCK_BUILD", os.path.join(REPO, "build")), name)
 
 
+def built(program):
+    """Its path; what only a test of the range needs is made where it is missing."""
+    path = binary(program)
+    if missing(program):
+        target = path.removeprefix(REPO + "/")
+        build = binary("").rstrip("/")
+        done = subprocess.run(
+            ["make", "-s", "-C", REPO, f"B={build}", target],
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{path} cannot be built: {done.stdout}{done.stderr}")
+    return path
+
+
 def missing(*names):
     """Those of the programs that are not built."""
     return [n for n in names if not os.access(binary(n), os.X_OK)]
