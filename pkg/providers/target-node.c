@@ -8,6 +8,10 @@
 
 enum {
 	LOOK_JOB_MSEC = 60000,
+	/* A package manager may fetch its lists first. */
+	TRY_JOB_MSEC = 180000,
+	TRY_COMMAND_MSEC = 150000,
+	TRY_SESSION_MSEC = 165000,
 	START_JOB_MSEC = 60000,
 	SESSION_MSEC =
 		45000, /* below the worker's own time, so that it says itself what was late */
@@ -41,7 +45,8 @@ static char *whole_request(Pending *p, const char *key, json_t *body)
 	g_autofree char *host = g_strndup(key, strcspn(key, " "));
 	json_object_update(all, body);
 	json_object_set_new(all, "host", json_string(host));
-	json_object_set_new(all, "sessionMsec", json_integer(SESSION_MSEC));
+	if (!json_object_get(all, "sessionMsec"))
+		json_object_set_new(all, "sessionMsec", json_integer(SESSION_MSEC));
 	return json_canonical(all);
 }
 
@@ -75,8 +80,10 @@ static void on_look(const char *answer, size_t len, const GError *job_err, void 
 	pending_done(p);
 }
 
-static void read_look(Site *site, const char *key, FactRead *r)
+/* times: members of the request that say how long it may take; taken. */
+static void start_look(Site *site, const char *key, FactRead *r, json_t *times, int job_msec)
 {
+	g_autoptr(json_t) body = times;
 	Target *t = site_ctx(site);
 	Pending *p = pending_new(t, r);
 	g_autofree char *command =
@@ -85,18 +92,32 @@ static void read_look(Site *site, const char *key, FactRead *r)
 		pending_fail(p, "this provider looks at no node");
 		return;
 	}
-	g_autofree char *text =
-		whole_request(p, key, json_pack("{s:s, s:s}", "op", "run", "command", command));
+	json_object_set_new(body, "op", json_string("run"));
+	json_object_set_new(body, "command", json_string(command));
+	g_autofree char *text = whole_request(p, key, json_incref(body));
 	if (text)
 		p->job = t->job.ops->start(
-			t->job.self, "node", text, strlen(text), LOOK_JOB_MSEC, on_look, p);
+			t->job.self, "node", text, strlen(text), job_msec, on_look, p);
+}
+
+static void read_look(Site *site, const char *key, FactRead *r)
+{
+	start_look(site, key, r, json_object(), LOOK_JOB_MSEC);
+}
+
+static void read_try(Site *site, const char *key, FactRead *r)
+{
+	start_look(site, key, r,
+		json_pack("{s:i, s:i}", "sessionMsec", (int)TRY_SESSION_MSEC, "commandMsec",
+			(int)TRY_COMMAND_MSEC),
+		TRY_JOB_MSEC);
 }
 
 const FactRow fact_node_look = {
 	.name = "node", .max_age_sec = LOOK_MAX_AGE_SEC, .read = read_look
 };
 const FactRow fact_node_try = {
-	.name = "node-try", .max_age_sec = TRY_MAX_AGE_SEC, .read = read_look
+	.name = "node-try", .max_age_sec = TRY_MAX_AGE_SEC, .read = read_try
 };
 
 /* ---- commands ---- */
