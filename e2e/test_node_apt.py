@@ -16,6 +16,8 @@ SOURCE = "deb [trusted=yes] file:/repo/v{{minor}} ./"
 # As an administrator may have written it: other options, and a line that has nothing to do with it.
 LIST = "# by hand\ndeb [ trusted=yes arch=amd64 ] file:/repo/v{} ./\ndeb [trusted=yes] file:/other ./\n"
 LIST_FILE = "etc/apt/sources.list.d/kubernetes.list"
+SOURCES = "Types: deb\nURIs: file:/repo/v{}\nSuites: ./\nTrusted: yes\n"
+SOURCES_FILE = "etc/apt/sources.list.d/kubernetes.sources"
 KUBEADM, KUBELET = 1, 2
 DEBOOTSTRAP_SEC = 600
 
@@ -203,12 +205,13 @@ def expect(node, kubeadm, kubelet):
     equal({k: v for k, v in got.items() if k in want}, want, "packages")
 
 
-@test("packages come to a node by apt, go back, and a cut is mended", timeout=300)
+@test("packages come to a node by apt, go back, and a cut is mended", timeout=600)
 def test_apt(t):
     node = prepared(t)
     there_and_back(node)
     half_installed(node)
     refused(node)
+    deb822(node)
 
 
 def there_and_back(node):
@@ -286,3 +289,14 @@ def refused(node):
         "the line of ours",
     )
     node.write(LIST_FILE, before)
+    os.unlink(node.path("etc/apt/sources.list.d/shiplock.list"))
+
+
+def deb822(node):
+    """The other way in which a repository may be written down."""
+    os.unlink(node.path(LIST_FILE))
+    node.write(SOURCES_FILE, SOURCES.format("1.36"))
+    node.install(OLD, KUBELET)
+    expect(node, OLD, OLD)
+    equal(node.read(SOURCES_FILE), SOURCES.format("1.35"), "the repository, switched")
+    check(not os.path.exists(node.path("etc/apt/sources.list.d/shiplock.list")), "a line of ours")

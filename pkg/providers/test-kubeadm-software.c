@@ -38,12 +38,12 @@ static void prepare(Root *r)
 	g_string_free(sums, TRUE);
 }
 
-/* The text runs in any root: where it is stands in it as a word of the shell. */
+/* The text runs in any root: where it is stands within its quotes as a word of the shell. */
 static char *in_root(char *text)
 {
-	g_auto(GStrv) parts = g_strsplit(text, "'@ROOT@", -1);
+	g_auto(GStrv) parts = g_strsplit(text, "@ROOT@", -1);
 	g_free(text);
-	return g_strjoinv("\"$ROOT\"'", parts);
+	return g_strjoinv("'\"$ROOT\"'", parts);
 }
 
 static json_t *software(void)
@@ -146,6 +146,31 @@ static void test_digest_text(void)
 	root_expect(&r, in_root(software_find("binaries")->install(s, "1.36.3", SOFTWARE_KUBELET)),
 		true, NULL);
 	expect_version(&r, "kubelet", "1.36.3");
+	root_end(&r);
+}
+
+/* By an address: fetched by curl, checked, and refused where it is not what the digests say. */
+static void test_address(void)
+{
+	Root r;
+	root_begin(&r);
+	prepare(&r);
+	g_autoptr(json_t) s = json_pack("{s:s, s:s, s:s}", "method", "binaries", "from",
+		"file://@ROOT@/offer/{{version}}", "sha256sums", "file://@ROOT@/offer/SHA256SUMS");
+	const SoftwareOps *ops = software_find("binaries");
+	root_expect(
+		&r, in_root(ops->simulate(s, "1.36.3")), true, "1.36.3 can be had from file://");
+	root_expect(&r, in_root(ops->install(s, "1.36.3", SOFTWARE_KUBEADM)), true, NULL);
+	expect_version(&r, "kubeadm", "1.36.3");
+	root_write(&r, "offer/1.36.3/kubelet", "cut off\n");
+	root_expect(&r, in_root(ops->install(s, "1.36.3", SOFTWARE_KUBELET)), false,
+		"is not the file that the digests name");
+	expect_version(&r, "kubelet", "1.35.4");
+	root_remove(&r, "offer/1.36.3/kubelet");
+	root_expect(&r, in_root(ops->simulate(s, "1.36.3")), false, "cannot reach file://");
+	root_expect(&r, in_root(ops->install(s, "1.36.3", SOFTWARE_KUBELET)), false,
+		"cannot get file://");
+	expect_version(&r, "kubelet", "1.35.4");
 	root_end(&r);
 }
 
@@ -342,6 +367,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/software/no-kubectl", test_no_kubectl);
 	g_test_add_func("/software/bad-binaries", test_bad_binaries);
 	g_test_add_func("/software/digest-text", test_digest_text);
+	g_test_add_func("/software/address", test_address);
 	g_test_add_func("/software/crash", test_crash);
 	g_test_add_func("/software/dnf", test_dnf);
 	g_test_add_func("/software/dnf-half", test_dnf_half);
