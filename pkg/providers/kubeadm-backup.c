@@ -99,15 +99,27 @@ static const char backup[] =
 	"\tsay \"end\"\n"
 	"} >\"$new/result\"\n"
 	"durable \"$new/set.tar\" \"$new/result\" \"$new\"\n"
+	"stamp \"$(minor \"$(version kubelet)\")\"\n"
 	"rm -rf \"$to\"\n"
 	"mv \"$new\" \"$to\" || die \"cannot make $to\"\n"
 	"durable \"$root$dir\"\n"
-	"[ ! -e \"$kubelet/config.yaml\" ] || stamp \"$(minor \"$(version kubelet)\")\"\n"
 	"cat \"$to/result\"\n";
 
 static const char part[] = "f=$root/var/lib/shiplock/backups/$key/set.tar\n"
 			   "[ -e \"$f\" ] || die \"no backup set $key on this node\"\n"
 			   "tail -c \"+$((from + 1))\" \"$f\" | head -c \"$max\" | base64\n";
+
+static const char drop[] =
+	"d=$root/var/lib/shiplock/backups\n"
+	"case $key in */* | .* | '') die \"'$key' is no key of a backup set\" ;; esac\n"
+	"# Out of sight first: half a set is none.\n"
+	"if [ -e \"$d/$key\" ]; then\n"
+	"\trm -rf \"${d:?}/.$key.gone\"\n"
+	"\tmv \"$d/$key\" \"$d/.$key.gone\" || die \"cannot remove $d/$key\"\n"
+	"fi\n"
+	"rm -rf \"${d:?}/.$key.gone\" \"${d:?}/.$key.new\" || die \"cannot remove all of "
+	"$d/.$key.gone\"\n"
+	"say \"there is no backup set $key on this node\"\n";
 
 char *node_backup_text(const char *key, const char *dir)
 {
@@ -123,4 +135,9 @@ char *node_backup_part_text(const char *key, int64_t from, int64_t max)
 	g_snprintf(b, sizeof b, "%" G_GINT64_FORMAT, max);
 	return sh_text(
 		(const ShValue[]){ { "key", key }, { "from", a }, { "max", b }, { 0 } }, 0, part);
+}
+
+char *node_backup_remove_text(const char *key)
+{
+	return sh_text((const ShValue[]){ { "key", key }, { 0 } }, 0, drop);
 }

@@ -65,6 +65,7 @@ static const char base[] =
 /* Reads files out of the backup set $key. */
 static const char sets[] =
 	"set_tar=$root/var/lib/shiplock/backups/$key/set.tar sums=\n"
+	"rm -f \"$ours/.from-set\"\n"
 	"# set_file NAME TO: one file of the backup set, checked by its digest. 1: it is not in "
 	"it.\n"
 	"set_file() {\n"
@@ -82,7 +83,7 @@ static const char sets[] =
 	"# set_place NAME TO: the file of the set takes the place of TO; nothing is done where it "
 	"is so.\n"
 	"set_place() {\n"
-	"\tgot=$ours/.from-set.$$\n"
+	"\tgot=$ours/.from-set\n"
 	"\tset_file \"$1\" \"$got\" || { rm -f \"$got\"; return 1; }\n"
 	"\tif cmp -s \"$got\" \"$2\"; then\n"
 	"\t\tsay \"$2 is that of the backup set\"\n"

@@ -102,6 +102,38 @@ static void test_backup_part(void)
 	root_end(&r);
 }
 
+static void node_backed_up(Root *r)
+{
+	node_prepare(r);
+	root_expect(r, node_backup_text("k", NULL), true, NULL);
+	root_expect(r, node_backup_text("other", NULL), true, NULL);
+}
+
+static char *text_remove(void)
+{
+	return node_backup_remove_text("k");
+}
+
+/* There whole, or not at all. */
+static void check_removed(const Root *r, bool finished)
+{
+	bool there = root_has(r, "var/lib/shiplock/backups/k");
+	g_assert_true(there == root_has(r, "var/lib/shiplock/backups/k/set.tar"));
+	g_assert_true(!finished || (!there && !root_has(r, "var/lib/shiplock/backups/.k.gone")));
+	g_assert_true(root_has(r, "var/lib/shiplock/backups/other/set.tar"));
+}
+
+static void test_backup_remove(void)
+{
+	static const char *const bad[] = { "", "..", "../k", "a/b", ".k" };
+	Root r;
+	crash_matrix(&(CrashCase){ node_backed_up, text_remove, check_removed });
+	root_begin(&r);
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+		root_expect(&r, node_backup_remove_text(bad[i]), false, "is no key");
+	root_end(&r);
+}
+
 /* No etcdctl on the node: the one in etcd's own container serves, and nothing stays behind. */
 static void test_backup_inside(void)
 {
@@ -339,6 +371,7 @@ int main(int argc, char **argv)
 	alarm(300);
 	g_test_add_func("/commands/backup", test_backup);
 	g_test_add_func("/commands/backup-part", test_backup_part);
+	g_test_add_func("/commands/backup-remove", test_backup_remove);
 	g_test_add_func("/commands/backup-inside", test_backup_inside);
 	g_test_add_func("/commands/backup-worker", test_backup_worker);
 	g_test_add_func("/commands/backup-refused", test_backup_refused);

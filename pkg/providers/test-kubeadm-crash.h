@@ -52,6 +52,15 @@ static inline void crash_copy(const Root *from, Root *to)
 	g_assert_true(g_spawn_sync("/", (char **)cp, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
 }
 
+/* What a cut left half done is gone once the text has come to its end. */
+static inline void expect_nothing_left(const Root *r)
+{
+	g_auto(Said) s = root_run(r, "cd \"$ROOT\" && find . -name '.shiplock-new*' -o -name "
+				     "'.from-set' -o -name '.emulated' "
+				     "-o -name '*.new' -o -name '.*.gone'");
+	g_assert_cmpstr(s.out, ==, "");
+}
+
 /* Kills it at its first, second, ... command until it gets through. */
 static inline void crash_matrix(const CrashCase *c)
 {
@@ -73,6 +82,7 @@ static inline void crash_matrix(const CrashCase *c)
 			g_assert_cmpint(s.code, ==, 0);
 			c->check(&r, true);
 		}
+		expect_nothing_left(&r);
 		root_end(&r);
 	}
 	root_end(&first);

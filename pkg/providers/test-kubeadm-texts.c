@@ -34,6 +34,11 @@ static char *backup_part(const json_t *a)
 	return node_backup_part_text(key(a), 0, 1 << 20);
 }
 
+static char *backup_remove(const json_t *a)
+{
+	return node_backup_remove_text(key(a));
+}
+
 static char *apply(const json_t *a)
 {
 	return kubeadm_apply_text(json_path_str(a, "version", "1.36.3"), a);
@@ -114,6 +119,7 @@ static const struct {
 	{ "discover", discover, "{}" },
 	{ "backup", backup, "{}" },
 	{ "backup-part", backup_part, "{}" },
+	{ "backup-remove", backup_remove, "{}" },
 	{ "apply", apply, "{\"emulated\":\"1.35\",\"ignorePreflightErrors\":[\"it's\"]}" },
 	{ "node", kubeadm_node_text, "{\"patches\":\"/a b\"}" },
 	{ "kubelet-restart", restart, "{}" },
