@@ -29,8 +29,20 @@ static bool reopen(const Follow *f, Client **c, int64_t after, GError **err)
 	return *c && client_follow(*c, after, err);
 }
 
+/* The server ends a connection on which nothing was asked for long, as while quiet events come. */
+static bool is_over(const Follow *f, Client **calls, GError **err)
+{
+	g_autoptr(GError) e = NULL;
+	bool over = f->over(*calls, f->ud, &e);
+	if (!e)
+		return over;
+	client_free(*calls);
+	*calls = client_open(f->socket, err);
+	return !*calls || f->over(*calls, f->ud, err);
+}
+
 /* One event, or none within the time. False: it is over, or err. */
-static bool turn(const Follow *f, Client **events, Client *calls, int64_t *after, GError **err)
+static bool turn(const Follow *f, Client **events, Client **calls, int64_t *after, GError **err)
 {
 	g_autoptr(GError) e = NULL;
 	g_autoptr(json_t) event = client_event(*events, FOLLOW_LOOK_MSEC, &e);
@@ -44,20 +56,22 @@ static bool turn(const Follow *f, Client **events, Client *calls, int64_t *after
 	for (size_t i = 0; event && i < G_N_ELEMENTS(quiet); i++)
 		if (strcmp(json_path_str(event, "type", ""), quiet[i]) == 0)
 			return true;
-	return !f->over(calls, f->ud, err);
+	return !is_over(f, calls, err);
 }
 
 bool follow(const Follow *f, GError **err)
 {
-	g_autoptr(Client) calls = client_open(f->socket, err);
+	Client *calls = client_open(f->socket, err);
 	Client *events = NULL;
 	GError *e = NULL;
 	int64_t after = f->after;
 	bool going = calls && reopen(f, &events, after, &e);
 	while (going && !interrupted)
-		going = turn(f, &events, calls, &after, &e);
+		going = turn(f, &events, &calls, &after, &e);
+	bool opened = calls || e;
 	client_free(events);
+	client_free(calls);
 	if (e)
 		g_propagate_error(err, e);
-	return calls && !e;
+	return opened && !e;
 }
