@@ -193,6 +193,12 @@ static void test_back_from_cp_soak(void)
 	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 DOWN_LOG_1);
 }
 
+static void set_kubelet(FakeNodes *f, size_t i, const char *version)
+{
+	node_set(&f->nodes[i].kubelet, version);
+	node_show_kubelet(f, &f->nodes[i]);
+}
+
 static bool worker_0_is_new(void *ud)
 {
 	return strcmp(((FakeNodes *)ud)->nodes[1].kubelet, "1.36.3") == 0;
@@ -217,6 +223,89 @@ static void test_back_after_a_worker(void)
 	g_assert_cmpstr(f->log->str, ==,
 		UP_LOG_1 "up-kubelet on k-worker-0 -> 1.36.3\n"
 			 "down-kubelet on k-worker-0 -> 1.35.4\n" DOWN_LOG_1);
+}
+
+/* One that was older before, within the skew, is left as it was. */
+static void test_back_leaves_older(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	set_kubelet(f, 2, "1.35.2");
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	worker_0_moved(f);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.2");
+}
+
+/* A node came with the new version, or was changed by hand: no API server goes below it. */
+static void test_back_below_a_kubelet(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	set_kubelet(f, 2, "1.36.3");
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	story_reach(f->r, "k", "rollback", "kubelet-ahead");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1);
+	set_kubelet(f, 2, "1.35.4");
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+}
+
+/* A worker that is away is no bar to a way back that does not touch it. */
+static void test_back_without_a_worker(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	f->nodes[2].away = true;
+	rig_crash(f->r); /* what was read of it is forgotten */
+	rig_start(f->r);
+	sim_cluster_patch(f->c, SIM_NODES, NULL, "k-worker-1", SIM_SUB_STATUS, "kubelet",
+		json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
+			"False"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+}
+
+/* The control plane was brought elsewhere by hand: no kubelet goes to what nobody wished. */
+static void test_unwished(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	FakeNode *n = &f->nodes[0];
+	node_set(&n->manifests, "1.36.5");
+	node_set(&n->helpers, "1.36.5");
+	node_show_control_plane(f, n);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_rest(f->r);
+	g_test_message("%s\n%s", f->log->str, f->r->story->str);
+	g_assert_cmpstr(f->log->str, ==, "");
+	g_assert_cmpstr(f->nodes[1].kubelet, ==, "1.35.4");
+}
+
+/* The host is lost in cp-soak, the journal with it: who takes over brings every kubelet up. */
+static void test_taken_over(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	rig_crash(f->r);
+	store_mem_free(f->r->disk);
+	f->r->disk = store_mem_new(f->r->loop);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_rest(f->r);
+	g_assert_true(story_command(f->r, "takeover", "k"));
+	story_reach(f->r, "k", "takeover", "takeover");
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
 }
 
 /* Three of a control plane: one after the other, and back one after the other. */
@@ -401,6 +490,11 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/up", test_up);
 	g_test_add_func("/kubeadm/back-from-cp-soak", test_back_from_cp_soak);
 	g_test_add_func("/kubeadm/back-after-a-worker", test_back_after_a_worker);
+	g_test_add_func("/kubeadm/back-leaves-older", test_back_leaves_older);
+	g_test_add_func("/kubeadm/back-below-a-kubelet", test_back_below_a_kubelet);
+	g_test_add_func("/kubeadm/back-without-a-worker", test_back_without_a_worker);
+	g_test_add_func("/kubeadm/unwished", test_unwished);
+	g_test_add_func("/kubeadm/taken-over", test_taken_over);
 	g_test_add_func("/kubeadm/three", test_three);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
 	g_test_add_func("/kubeadm/killed-between-renames", test_killed_between_renames);

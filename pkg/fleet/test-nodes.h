@@ -22,6 +22,7 @@ typedef struct FakeNode {
 	NodeJob jobs[NODE_JOBS_MAX];
 	size_t n_jobs;
 	unsigned n_backups;
+	bool away; /* nobody reaches it by SSH */
 	bool missing; /* a manifest: kubeadm was killed between its two renames */
 } FakeNode;
 

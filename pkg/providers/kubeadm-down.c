@@ -29,33 +29,48 @@ static bool kubelets_moved(const Item *it)
 	return hop_crossed(it, "workers") || json_path_bool(item_memo(it), "workersMoved", false);
 }
 
+/* A node that was left out, or that came or was changed by hand meanwhile, counts too. False: *ret.
+ */
+static bool none_ahead(Item *it, int64_t now, StepResult *ret)
+{
+	const View *nodes =
+		fact_since(it, &fact_list, KUBEADM_NODES, now - POLL_SEC * SL_USEC_PER_SEC);
+	*ret = step_read(it);
+	/* The way back may be what brings the API server back. */
+	bool away = !nodes && fact_error(it, &fact_list, KUBEADM_NODES);
+	if (!nodes)
+		return away && !kubelets_moved(it);
+	size_t i;
+	json_t *n;
+	json_array_foreach (json_object_get(nodes->json, "items"), i, n) {
+		const char *is = json_path_str(n, "status.nodeInfo.kubeletVersion", "");
+		if (!*is || !kubeadm_newer(is, kubeadm_from(it)))
+			continue;
+		*ret = step_hold_person(it, "kubelet-ahead",
+			"the kubelet of node %s runs %s: an API server of %s would be older than "
+			"it; bring that kubelet to %s or take the node out of the cluster, then "
+			"resume",
+			json_path_str(n, "metadata.name", "?"), is, kubeadm_from(it),
+			kubeadm_from(it));
+		return false;
+	}
+	return true;
+}
+
 static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
 	if (!begun(it, now, b, &r))
 		return r;
-	if (!kubelets_moved(it)) {
-		item_set_reason(it, "no kubelet had moved");
-		return step_done(0);
-	}
-	for (int control_plane = 0; control_plane < 2; control_plane++)
+	for (int control_plane = 0; control_plane < 2 && kubelets_moved(it); control_plane++)
 		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
 			if (m.control_plane == control_plane &&
 				!kubeadm_kubelet_to(it, now, b, &m, kubeadm_from(it), &r))
 				return r;
-	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
-	if (!nodes)
-		return step_read(it);
-	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
-		const char *is = kubeadm_kubelet_of(nodes->json, m.name);
-		if (*is && !kubeadm_same(is, kubeadm_from(it)))
-			return step_hold_person(it, "kubelet-ahead",
-				"node %s was left out and its kubelet runs %s: an API server of %s "
-				"would be older than it",
-				m.name, is, kubeadm_from(it));
-	}
-	item_set_reason(it, "every kubelet runs %s", kubeadm_from(it));
+	if (!none_ahead(it, now, &r))
+		return r;
+	item_set_reason(it, "no kubelet is newer than %s", kubeadm_from(it));
 	return step_done(0);
 }
 

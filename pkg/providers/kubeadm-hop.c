@@ -31,6 +31,19 @@ static char *edge_problem(const char *from, const char *to)
 	return NULL;
 }
 
+/* Does the plan ask for this version? */
+static bool planned(const Item *it, const char *version, bool *ret_last)
+{
+	const json_t *target = wanted_target(it);
+	size_t i;
+	json_t *h;
+	*ret_last = kubeadm_same(json_path_str(target, "version", ""), version);
+	json_array_foreach (json_object_get(target, "hops"), i, h)
+		if (kubeadm_same(json_string_value(h), version))
+			return true;
+	return *ret_last;
+}
+
 bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 {
 	const View *v = fact(it, &fact_object, KUBEADM_VERSION);
@@ -49,7 +62,7 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	}
 	/* The control plane is there and kubelets are not: an earlier run stopped between the two.
 	 */
-	bool behind = *low && version_compare_text(low, now) < 0 && !provider_inspects(it);
+	bool behind = planned(it, now, &last) && *low && version_compare_text(low, now) < 0;
 	*ret_hop = behind ? hop_json(low, now, 0, true) : json_null();
 	return true;
 }
@@ -113,7 +126,15 @@ static const GError *lasting(const Item *it, const GError *err)
 	return !final && waits ? NULL : err;
 }
 
-/* (h): kubeadm and kubelet of the old version can be had on every machine. False: not read. */
+/* After the way up only machines that moved are brought back: one that died is no bar. */
+static bool would_go_back(const json_t *machine, const json_t *nodes, const char *from)
+{
+	const char *is = kubeadm_kubelet_of(nodes, json_path_str(machine, "name", ""));
+	return json_path_bool(machine, "controlPlane", false) ||
+	       version_compare_text(plain(is), from) > 0;
+}
+
+/* (h): kubeadm and kubelet of the old version can be had on these machines. False: not read. */
 static bool read_software(
 	Item *it, const json_t *machines, const char *from, RollbackOffer *ret, bool *ret_bars)
 {
@@ -191,6 +212,9 @@ static bool probe(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
 	if (bars_by_version(hop, version->json, ret))
 		return true;
 	g_autoptr(json_t) machines = kubeadm_machines(nodes->json);
+	for (size_t i = json_array_size(machines); after && i > 0; i--)
+		if (!would_go_back(json_array_get(machines, i - 1), nodes->json, from))
+			json_array_remove(machines, i - 1);
 	if (!read_software(it, machines, from, ret, &bars) ||
 		!read_kept(it, machines, after ? hop : NULL, ret, &bars)) {
 		rollback_offer_clear(ret);
@@ -239,18 +263,6 @@ bool kubeadm_bound(Item *it, HopBound *ret)
 }
 
 /* ---- taking over ---- */
-
-static bool planned(const Item *it, const char *version, bool *ret_last)
-{
-	const json_t *target = wanted_target(it);
-	size_t i;
-	json_t *h;
-	*ret_last = kubeadm_same(json_path_str(target, "version", ""), version);
-	json_array_foreach (json_object_get(target, "hops"), i, h)
-		if (kubeadm_same(json_string_value(h), version))
-			return true;
-	return *ret_last;
-}
 
 /* The API servers that run as pods, from the lowest to the highest. */
 static void servers(const json_t *pods, const char **ret_low, const char **ret_high)

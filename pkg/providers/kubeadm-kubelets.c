@@ -152,6 +152,8 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 	StepResult closed;
 	if (!going_back(it) && t->may_move && !t->may_move(it, &closed))
 		return closed;
+	if (m->control_plane && !kubeadm_quorum_stands(it, now, &closed))
+		return closed;
 	if (!leaders_live(it, now, b, m, purpose, &closed))
 		return closed;
 	if (item_held(it))
@@ -199,8 +201,11 @@ static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain 
 	/* The way up may have changed what lies on disk while the old one still runs. */
 	bool half = going_back(it) && kubeadm_command_begun(it, m, "up-kubelet") &&
 		    !kubeadm_command_begun(it, m, "down-kubelet");
-	*ret = (drain == DRAIN_NONE || drain == DRAIN_OVER) && !half &&
-	       kubeadm_same(kubeadm_kubelet_of(nodes->json, m->name), version);
+	const char *is = kubeadm_kubelet_of(nodes->json, m->name);
+	/* Back, one that was older before need not move. */
+	bool there =
+		kubeadm_same(is, version) || (going_back(it) && *is && !kubeadm_newer(is, version));
+	*ret = (drain == DRAIN_NONE || drain == DRAIN_OVER) && !half && there;
 	return true;
 }
 

@@ -35,6 +35,11 @@ bool kubeadm_same(const char *a, const char *b)
 	return *a && strcmp(plain(a), plain(b)) == 0;
 }
 
+bool kubeadm_newer(const char *a, const char *than)
+{
+	return version_compare_text(plain(a), plain(than)) > 0;
+}
+
 /* ---- machines ---- */
 
 static const char *address_of(const json_t *node)

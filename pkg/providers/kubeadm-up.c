@@ -53,8 +53,7 @@ static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	return false;
 }
 
-/* The members of etcd, before one of them is restarted. False: *ret. */
-static bool quorum_stands(Item *it, int64_t now, StepResult *ret)
+bool kubeadm_quorum_stands(Item *it, int64_t now, StepResult *ret)
 {
 	const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
 	if (!pods) {
@@ -127,7 +126,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 	}
 	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
-	if (!begun && (!quorum_stands(it, now, ret) || !may_begin(it, b, ret)))
+	if (!begun && (!kubeadm_quorum_stands(it, now, ret) || !may_begin(it, b, ret)))
 		return false;
 	if (!kubeadm_command(it, now, b, m, "up-control-plane", &job, ret)) {
 		say_alone(it, ret);

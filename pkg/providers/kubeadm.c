@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const StepOps *const up[] = { &step_survey, &step_control_plane, NULL };
-static const StepOps *const nodes[] = { &step_kubelets, NULL };
+/* Who took the cluster over after its control plane was done begins here. */
+static const StepOps *const nodes[] = { &step_survey, &step_kubelets, NULL };
 static const StepOps *const down[] = { &step_survey, &step_kubelets_back, &step_helpers_back,
 	&step_control_plane_back, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,

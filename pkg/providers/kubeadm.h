@@ -34,7 +34,9 @@ typedef struct Machine {
 
 const json_t *kubeadm_hop(const Item *it); /* NULL: none */
 const char *kubeadm_from(const Item *it), *kubeadm_to(const Item *it);
-bool kubeadm_same(const char *a, const char *b); /* versions, with or without "v" */
+/* Versions, with or without "v". */
+bool kubeadm_same(const char *a, const char *b);
+bool kubeadm_newer(const char *a, const char *than);
 /* The machines of a list of nodes, control plane first, by name; new reference. */
 json_t *kubeadm_machines(const json_t *nodes);
 /* Of the memo, by number; false: there is no such one. */
@@ -59,6 +61,8 @@ char *kubeadm_unready_pod(const json_t *pods, const char *node);
  * is not. only_helpers: scheduler and controller manager alone. Caller frees. */
 char *kubeadm_pods_behind(
 	const json_t *pods, const char *node, const char *version, bool only_helpers);
+/* The members of etcd, before one of them is restarted, by its kubelet too. False: *ret. */
+bool kubeadm_quorum_stands(Item *it, int64_t now_usec, StepResult *ret);
 /* NULL: every etcd member that runs as a pod here is Ready; else which is not. Caller frees. */
 char *kubeadm_etcd_unready(const json_t *pods);
 char *kubeadm_look_text(const Target *t, const char *what);

@@ -44,7 +44,8 @@ static NodeDrain state(
 	*ret_text = item_reason(child) ? item_reason(child) : "";
 	switch (item_state(child)) {
 	case DN_DRAINED:
-		return DRAIN_EMPTY;
+		/* Somebody uncordoned it: new pods may be on it. */
+		return item_find_hold(child, "uncordoned") ? DRAIN_UNDER_WAY : DRAIN_EMPTY;
 	case DN_UNDO:
 		return DRAIN_PUT_BACK;
 	case DN_ENDED:
