@@ -178,6 +178,13 @@ static void test_up(void)
 	"down-helpers on k-master-0 -> 1.35.4\n"                                                   \
 	"down-control-plane on k-master-0 -> 1.35.4\n"
 
+static void worker_fails(FakeNodes *f)
+{
+	sim_cluster_patch(f->c, SIM_NODES, NULL, "k-worker-1", SIM_SUB_STATUS, "kubelet",
+		json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
+			"False"));
+}
+
 /* Errors rise with the control plane: by itself back, before any kubelet moved. */
 static void test_back_from_cp_soak(void)
 {
@@ -185,9 +192,7 @@ static void test_back_from_cp_soak(void)
 	rig_start(f->r);
 	story_submit(f->r, DOCUMENTS);
 	story_reach(f->r, "k", "cp-soak", NULL);
-	sim_cluster_patch(f->c, SIM_NODES, NULL, "k-worker-1", SIM_SUB_STATUS, "kubelet",
-		json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
-			"False"));
+	worker_fails(f);
 	g_assert_cmpint(story_rest(f->r), ==, 4);
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
 	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 DOWN_LOG_1);
@@ -265,9 +270,7 @@ static void test_back_without_a_worker(void)
 	f->nodes[2].away = true;
 	rig_crash(f->r); /* what was read of it is forgotten */
 	rig_start(f->r);
-	sim_cluster_patch(f->c, SIM_NODES, NULL, "k-worker-1", SIM_SUB_STATUS, "kubelet",
-		json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
-			"False"));
+	worker_fails(f);
 	g_assert_cmpint(story_rest(f->r), ==, 4);
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
 }
@@ -306,6 +309,23 @@ static void test_taken_over(void)
 	g_assert_true(story_command(f->r, "resume", "k"));
 	g_assert_cmpint(story_rest(f->r), ==, 0);
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* Aborted in cp-soak and tried again: the way back is that of the first run. */
+static void test_back_of_a_retry(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_true(story_command(f->r, "abort", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 7);
+	g_assert_true(story_command(f->r, "retry", "k"));
+	story_reach(f->r, "k", "cp-soak", NULL);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 DOWN_LOG_1);
 }
 
 /* Three of a control plane: one after the other, and back one after the other. */
@@ -495,6 +515,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/back-without-a-worker", test_back_without_a_worker);
 	g_test_add_func("/kubeadm/unwished", test_unwished);
 	g_test_add_func("/kubeadm/taken-over", test_taken_over);
+	g_test_add_func("/kubeadm/back-of-a-retry", test_back_of_a_retry);
 	g_test_add_func("/kubeadm/three", test_three);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
 	g_test_add_func("/kubeadm/killed-between-renames", test_killed_between_renames);

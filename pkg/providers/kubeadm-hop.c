@@ -209,6 +209,9 @@ static bool probe(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
 	*ret = (RollbackOffer){ .tier = TIER_T0 };
 	if (!version || !nodes)
 		return false;
+	/* An earlier run has moved the control plane: what is old lies in its backup sets. */
+	after = after || kubeadm_same(json_path_str(version->json, "gitVersion", ""),
+				 json_path_str(hop, "to", ""));
 	if (bars_by_version(hop, version->json, ret))
 		return true;
 	g_autoptr(json_t) machines = kubeadm_machines(nodes->json);

@@ -27,13 +27,46 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 
 /* ---- the control plane ---- */
 
+static void note_set(Item *it, Batch *b, const Machine *m, json_t *result, const char *key)
+{
+	json_t *backups = json_copy(json_object_get(item_memo(it), "backups"));
+	json_t *keys = json_copy(json_object_get(item_memo(it), "backupKeys"));
+	json_object_set_new(backups, m->name, result);
+	json_object_set_new(keys, m->name, key ? json_string(key) : json_null());
+	batch_memo(b, it, "backups", backups);
+	batch_memo(b, it, "backupKeys", keys);
+}
+
+/* A machine that an earlier run of this hop has moved holds nothing old any more: the set of that
+ * run is the one to go back with, if there is one. False: *ret. */
+static bool kept_before(
+	Item *it, int64_t now, Batch *b, const Machine *m, bool *ret_kept, StepResult *ret)
+{
+	const json_t *look = kubeadm_look_after(it, now, m);
+	*ret = step_read(it);
+	if (!look)
+		return false;
+	*ret_kept = kubeadm_control_plane_at(look, kubeadm_to(it));
+	if (!*ret_kept)
+		return true;
+	g_autofree char *key = kubeadm_backup_of(kubeadm_hop(it), look);
+	note_set(it, b, m, json_null(), key);
+	*ret = step_wait(it, now, "%s runs %s already; %s", m->name, kubeadm_to(it),
+		key ? "the backup set of an earlier run is noted" : "there is no older backup set");
+	return true;
+}
+
 /* Taken, proven and noted. False: *ret. */
 static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
-	const json_t *backups = json_object_get(item_memo(it), "backups"), *job;
+	const json_t *job;
 	g_autoptr(GError) err = NULL;
-	if (json_object_get(backups, m->name))
+	bool kept = false;
+	if (json_object_get(json_object_get(item_memo(it), "backups"), m->name))
 		return true;
+	if (!kubeadm_command_begun(it, m, "up-backup") &&
+		(!kept_before(it, now, b, m, &kept, ret) || kept))
+		return false;
 	if (!kubeadm_command(it, now, b, m, "up-backup", &job, ret))
 		return false;
 	json_t *result = node_backup_result(json_path_str(job, "out", ""), &err);
@@ -42,13 +75,8 @@ static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 			it, "backup", "the backup set of %s: %s", m->name, err->message);
 		return false;
 	}
-	json_t *next = json_copy((json_t *)backups);
-	json_object_set_new(next, m->name, result);
-	batch_memo(b, it, "backups", next);
-	json_t *keys = json_copy(json_object_get(item_memo(it), "backupKeys"));
 	g_autofree char *key = kubeadm_backup_key(it);
-	json_object_set_new(keys, m->name, json_string(key));
-	batch_memo(b, it, "backupKeys", keys);
+	note_set(it, b, m, result, key);
 	*ret = step_wait(it, now, "the backup set of %s is noted", m->name);
 	return false;
 }
@@ -149,7 +177,10 @@ static StepResult control_plane_tick(Item *it, int64_t now, Batch *b)
 				       ? kubeadm_note(it, now, b, &m, "up-control-plane")
 				       : r;
 	item_set_reason(it, "the control plane runs %s", kubeadm_to(it));
-	return step_done(0);
+	if (hop_crossed(it, "control-plane"))
+		return step_done(0);
+	hop_cross(b, it, "control-plane"); /* by an earlier run: there is something to take back */
+	return step_wait(it, now, "the control plane runs %s", kubeadm_to(it));
 }
 
 /* ---- every kubelet, the workers first ---- */
