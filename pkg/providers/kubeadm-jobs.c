@@ -521,7 +521,8 @@ const json_t *kubeadm_look_after(Item *it, int64_t now, const Machine *m)
 	return kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
 }
 
-/* A node that cannot be reached is left: what runs there ends by itself. */
+/* All that ran, not the newest alone: a node that was skipped is left behind with its command. A
+ * node that cannot be reached is left: what runs there ends by itself. */
 StepResult kubeadm_settle(Item *it, int64_t now, Batch *b)
 {
 	for (size_t i = item_n_acts(it); i > 0; i--) {
@@ -530,11 +531,11 @@ StepResult kubeadm_settle(Item *it, int64_t now, Batch *b)
 			continue;
 		const View *v = look_at(it, act_key(a));
 		if (!v && fact_error(it, &fact_node_job, act_key(a)))
-			return step_done(0);
+			continue;
 		if (!v)
 			return step_read(it);
 		if (strcmp(json_path_str(v->json, "state", ""), "running") != 0)
-			return step_done(0);
+			continue;
 		return step_wait(it, now + POLL_MAX_SEC * SL_USEC_PER_SEC,
 			"%s on %s comes to its end first",
 			json_path_str(act_want(a), "kind", "a command"),
