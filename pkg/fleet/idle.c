@@ -5,7 +5,6 @@
 #include "objects/time.h"
 #include "plan/snapshot.h"
 #include "providers/claim.h"
-#include "providers/clusterversion.h"
 #include <string.h>
 
 /* Before a start: how old a look may be, and how many are under way at a time. */
@@ -71,25 +70,50 @@ static void looked(IdleLook *l, const char *error)
 		fleet_wake_runs(f);
 }
 
+static void note_version(IdleLook *l, const Target *t, const json_t *answer)
+{
+	g_free(l->version);
+	l->version = g_strdup(t->provider->version_of(answer));
+}
+
+static void on_version(const KubeAnswer *a, void *ud)
+{
+	IdleLook *l = ud;
+	const Target *t = fleet_target(l->idle->f, l->cluster);
+	l->call = 0;
+	looked(l, a->ok ? NULL : a->message);
+	if (a->ok && t)
+		note_version(l, t, a->json);
+}
+
+static void note_claim(IdleLook *l, const Target *t, const json_t *object)
+{
+	g_autoptr(json_t) claim = object ? claim_read(object) : NULL;
+	g_free(l->claim);
+	l->claim = claim ? claim_text(claim) : NULL;
+	g_clear_pointer(&l->foreign, json_decref);
+	g_free(l->obstacle);
+	l->obstacle = object ? claim_obstacle(t, object) : NULL;
+	if (l->obstacle)
+		l->foreign = json_incref(claim);
+}
+
 static void on_look(const KubeAnswer *a, void *ud)
 {
 	IdleLook *l = ud;
+	Target *t = fleet_target(l->idle->f, l->cluster);
+	bool apart = t && strcmp(t->provider->version_path, t->provider->claim_path) != 0;
+	bool none = apart && a->status == 404; /* an object of ours, and it was never made */
 	l->call = 0;
-	looked(l, a->ok ? NULL : a->message);
-	if (!a->ok) /* what was seen last stands */
+	if (t && (a->ok || none))
+		note_claim(l, t, a->ok ? a->json : NULL);
+	if (apart && (a->ok || none)) {
+		l->call = kube_get(t->kube, t->provider->version_path, on_version, l);
 		return;
-	g_free(l->version);
-	l->version = g_strdup(cv_current_version(a->json));
-	g_clear_pointer(&l->claim, g_free);
-	g_autoptr(json_t) claim = claim_read(a->json);
-	if (claim)
-		l->claim = claim_text(claim);
-	const Target *t = fleet_target(l->idle->f, l->cluster);
-	g_clear_pointer(&l->foreign, json_decref);
-	g_free(l->obstacle);
-	l->obstacle = t ? claim_obstacle(t, a->json) : NULL;
-	if (l->obstacle)
-		l->foreign = json_incref(claim);
+	}
+	if (a->ok && t)
+		note_version(l, t, a->json);
+	looked(l, a->ok ? NULL : a->message); /* else what was seen last stands */
 }
 
 static const json_t *entry_of(const Fleet *f, const char *cluster, json_t **ret_owned)

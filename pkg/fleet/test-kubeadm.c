@@ -436,6 +436,20 @@ static void test_no_leader(void)
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
 }
 
+/* Outside a run: the version, and no complaint of a claim that was never made. */
+static void test_idle(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->r->idle_sec = 60;
+	rig_start(f->r);
+	fleet_set_documents(f->r->fleet, "main", "c0ffee", story_documents(CLUSTER_K("")));
+	story_pass(f->r, 300);
+	g_autoptr(json_t) status = fleet_status(f->r->fleet);
+	const json_t *k = json_path(status, "inventory.0");
+	g_assert_cmpstr(json_path_str(k, "version", ""), ==, "1.35.4");
+	g_assert_cmpstr(json_path_str(k, "error", ""), ==, "");
+}
+
 /* ---- crashes: after every word to a node, and words that are lost ---- */
 
 enum { CRASH_RESTART_USEC = 2000000 };
@@ -522,6 +536,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/failed-for-good", test_failed_for_good);
 	g_test_add_func("/kubeadm/kubelet-fails", test_kubelet_fails);
 	g_test_add_func("/kubeadm/no-leader", test_no_leader);
+	g_test_add_func("/kubeadm/idle", test_idle);
 	g_test_add_func("/kubeadm/every-word", test_every_word);
 	return g_test_run();
 }

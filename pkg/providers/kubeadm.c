@@ -33,6 +33,12 @@ const RightRow kubeadm_rights[] = {
 	{ 0 },
 };
 
+static const char *kubeadm_version_of(const json_t *version)
+{
+	const char *v = json_path_str(version, "gitVersion", "");
+	return *v == 'v' ? v + 1 : v;
+}
+
 /* Nothing is ordered here that could be taken up later: commands that ran are over. */
 static StepResult abandon(Item *it, int64_t now, Batch *b)
 {
@@ -75,6 +81,8 @@ bool kubeadm_inspect(Item *it, json_t *report)
 const Provider provider_kubeadm = {
 	.name = "kubeadm",
 	.claim_path = KUBEADM_CLAIM,
+	.version_path = KUBEADM_VERSION,
+	.version_of = kubeadm_version_of,
 	.claim = &act_kubeadm_claim,
 	.release = &act_kubeadm_release,
 	.take_over = &act_kubeadm_take_over,

@@ -63,6 +63,8 @@ typedef struct HopBound {
 struct Provider {
 	const char *name;
 	const char *claim_path; /* the object that carries pivot and claim */
+	const char *version_path; /* where the version stands; claim_path, where it is the same */
+	const char *(*version_of)(const json_t *answer); /* of version_path; "": none. Borrowed */
 	const ActRow *claim, *release, *take_over;
 	const StepOps *const *up, *const *nodes, *const *down;
 	/* Takes back a request that was never taken up; DONE when there is none. Part of every
