@@ -105,5 +105,10 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why);
 bool kubeadm_path(Item *it, json_t **ret_versions, char **ret_now);
 bool kubeadm_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool kubeadm_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
+/* Whether this rung of the ladder is open for the hop (kubeadm-probe.c asks in turn). after: the
+ * hop is done, or begun by an earlier run. False: it is not. True: *ret is the offer, or *ret is
+ * left empty because a fact is not read yet. */
+bool kubeadm_offer_t1(Item *it, const json_t *hop, bool after, RollbackOffer *ret);
+bool kubeadm_offer_t3(Item *it, const json_t *hop, bool after, RollbackOffer *ret);
 bool kubeadm_bound(Item *it, HopBound *ret);
 bool kubeadm_found(Item *it, int64_t since_usec, Found *ret);
