@@ -2,9 +2,9 @@
  * under a key of this journal and item; what became of it the node tells for ever after, so a crash
  * of ours changes nothing. A command that failed is begun again under the next number: every text
  * may be run twice. */
+#include "providers/kubeadm-jobs.h"
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
-#include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-sh.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
@@ -65,7 +65,7 @@ static char *upgrade(const Item *it, const Machine *m, const char *version)
 							: kubeadm_node_text(options);
 }
 
-static const char *key_on(const Item *it, const Machine *m)
+const char *kubeadm_key_on(const Item *it, const Machine *m)
 {
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	return json_string_value(json_object_get(keys, m->name));
@@ -103,8 +103,8 @@ static char *text_kubelet_back(const Item *it, const Machine *m)
 	GString *s = g_string_new(NULL);
 	unsigned kubeadm = m->control_plane ? 0 : SOFTWARE_KUBEADM;
 	then(s, install(it, kubeadm_from(it), SOFTWARE_KUBELET | kubeadm));
-	if (key_on(it, m))
-		then(s, kubelet_config_restore_text(key_on(it, m)));
+	if (kubeadm_key_on(it, m))
+		then(s, kubelet_config_restore_text(kubeadm_key_on(it, m)));
 	then(s, kubelet_restart_text());
 	return g_string_free(s, FALSE);
 }
@@ -112,7 +112,7 @@ static char *text_kubelet_back(const Item *it, const Machine *m)
 static char *text_helpers_back(const Item *it, const Machine *m)
 {
 	GString *s = g_string_new(NULL);
-	const char *key = key_on(it, m);
+	const char *key = kubeadm_key_on(it, m);
 	then(s, manifest_swap_text("kube-scheduler", key ? key : ""));
 	then(s, manifest_swap_text("kube-controller-manager", key ? key : ""));
 	return g_string_free(s, FALSE);
@@ -128,22 +128,12 @@ static char *text_control_plane_back(const Item *it, const Machine *m)
 
 static char *text_manifests_back(const Item *it, const Machine *m)
 {
-	const char *key = key_on(it, m);
+	const char *key = kubeadm_key_on(it, m);
 	return manifests_restore_text(key ? key : "");
 }
 
-/* What the memo says that was found. */
-static char *text_mend(const Item *it, const Machine *m)
-{
-	const json_t *found = json_object_get(item_memo(it), "mend");
-	const char *key = key_on(it, m);
-	char *text = node_repair_text(json_path_str(found, "fault", ""),
-		json_path_str(found, "what", ""), key ? key : "", NULL);
-	return text ? text : g_strdup("echo 'nothing is known that mends it' >&2; exit 1\n");
-}
-
 static const Command commands[] = {
-	{ "mend", "mending", 600, false, text_mend },
+	{ "mend", "mending", 600, false, kubeadm_mend_text },
 	{ "up-backup", "the backup set", 900, true, text_backup },
 	{ "up-control-plane", "kubeadm upgrade", 1800, false, text_control_plane },
 	{ "up-kubelet", "the kubelet's upgrade", 900, false, text_kubelet },
@@ -193,7 +183,7 @@ char *kubeadm_backup_of(const json_t *hop, const json_t *discovered)
 	return best ? g_strdup(json_path_str(best, "key", "")) : NULL;
 }
 
-static char *command_key(const Item *it, const Machine *m, const char *kind, int n)
+char *kubeadm_command_key(const Item *it, const Machine *m, const char *kind, int n)
 {
 	g_autofree char *id = own_id(it);
 	return g_strdup_printf("%s %s-%s-%s.%d", m->address, id, kubeadm_to(it), kind, n);
@@ -259,14 +249,14 @@ const ActRow act_node_command = {
 static int newest(const Item *it, const Machine *m, const char *kind)
 {
 	for (int n = 0;; n++) {
-		g_autofree char *key = command_key(it, m, kind, n + 1);
+		g_autofree char *key = kubeadm_command_key(it, m, kind, n + 1);
 		if (!act_find(it, &act_node_command, key))
 			return n;
 	}
 }
 
 /* What has ended does not change any more. */
-static const View *look_at(Item *it, const char *key)
+const View *kubeadm_command_look(Item *it, const char *key)
 {
 	const View *v = fact_peek(it, &fact_node_job, key);
 	const char *state = v ? json_path_str(v->json, "state", "") : "";
@@ -324,71 +314,6 @@ static bool is_verdict(const Item *it)
 	       !hop_crossed(it, "workers");
 }
 
-/* ---- mending: what a crash left on a node, before a command is begun there again ---- */
-
-/* The first fault that a text of ours mends; NULL: none. New reference. */
-static json_t *fault_of(const Machine *m, const json_t *look)
-{
-	g_autoptr(json_t) wanted = json_pack("{s:b, s:b}", "controlPlane", (int)m->control_plane,
-		"stackedEtcd", (int)m->control_plane);
-	g_autoptr(json_t) faults = node_faults(look, wanted);
-	size_t i;
-	json_t *f;
-	json_array_foreach (faults, i, f)
-		if (strcmp(json_path_str(f, "repair", ""), "text") == 0)
-			return json_incref(f);
-	return NULL;
-}
-
-/* It was found and mended already before this same attempt. */
-static bool is_same_fault(const json_t *mend, const Machine *m, const json_t *f, const char *next)
-{
-	return strcmp(json_path_str(mend, "node", ""), m->name) == 0 &&
-	       strcmp(json_path_str(mend, "for", ""), next) == 0 &&
-	       strcmp(json_path_str(mend, "fault", ""), json_path_str(f, "fault", "-")) == 0 &&
-	       strcmp(json_path_str(mend, "what", ""), json_path_str(f, "what", "-")) == 0;
-}
-
-/* The repair that the memo names, to its end, well or not: the attempt after it decides. */
-static StepResult mend(Item *it, int64_t now, Batch *b, const Machine *m, const json_t *found)
-{
-	int n = (int)json_path_int(found, "n", 1);
-	g_autofree char *key = command_key(it, m, "mend", n);
-	const Act *a = act_find(it, &act_node_command, key);
-	if (!a || act_state(a) != ACT_DONE)
-		return step_act(it, &act_node_command, key, b);
-	const View *v = look_at(it, key);
-	if (!v)
-		return step_read(it);
-	if (strcmp(json_path_str(v->json, "state", ""), "running") == 0)
-		return step_wait(it, now + POLL_MIN_SEC * SL_USEC_PER_SEC, "%s: %s is mended",
-			m->name, json_path_str(found, "fault", "?"));
-	json_t *over = json_copy((json_t *)found);
-	json_object_set_new(over, "open", json_false());
-	batch_memo(b, it, "mend", over);
-	return step_wait(it, now, "%s on %s is mended", json_path_str(found, "what", "?"), m->name);
-}
-
-/* Begun again under the next number, once nothing is left to mend. */
-static StepResult again_under(Item *it, int64_t now, Batch *b, const Machine *m, const char *next)
-{
-	const json_t *memo = json_object_get(item_memo(it), "mend");
-	if (json_path_bool(memo, "open", false) &&
-		strcmp(json_path_str(memo, "node", ""), m->name) == 0)
-		return mend(it, now, b, m, memo);
-	const json_t *look = kubeadm_look_after(it, now, m);
-	if (!look)
-		return step_read(it);
-	g_autoptr(json_t) f = fault_of(m, look);
-	if (!f || is_same_fault(memo, m, f, next))
-		return step_act(it, &act_node_command, next, b);
-	batch_memo(b, it, "mend",
-		json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "node", m->name, "for", next, "fault",
-			json_path_str(f, "fault", ""), "what", json_path_str(f, "what", ""), "n",
-			(json_int_t)json_path_int(memo, "n", 0) + 1, "open", 1));
-	return step_wait(it, now, "%s: %s", m->name, json_path_str(f, "text", "a fault was found"));
-}
-
 /* A person who resumes lets it be tried once more. */
 static bool asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret)
 {
@@ -404,8 +329,8 @@ static bool asked(Item *it, Batch *b, const char *key, const char *why, StepResu
 static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Machine *m, int n,
 	const json_t *job, StepResult *ret)
 {
-	g_autofree char *key = command_key(it, m, c->kind, n);
-	g_autofree char *next = command_key(it, m, c->kind, n + 1);
+	g_autofree char *key = kubeadm_command_key(it, m, c->kind, n);
+	g_autofree char *next = kubeadm_command_key(it, m, c->kind, n + 1);
 	g_autofree char *why = failure_text(c, m, n, job);
 	const Target *t = target_of(it);
 	int64_t seen = fact_sent_usec(it, &fact_node_job, key);
@@ -416,7 +341,7 @@ static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Mach
 		return;
 	bool due = often && !verdict ? asked(it, b, key, why, ret) : now >= again;
 	if (due)
-		*ret = again_under(it, now, b, m, next);
+		*ret = kubeadm_mend_and_begin(it, now, b, m, next);
 	else if (often && !verdict)
 		return;
 	else if (!often || !t->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))
@@ -430,13 +355,13 @@ bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const ch
 {
 	const Command *c = find(kind);
 	int n = (int)sl_max(newest(it, m, kind), 1);
-	g_autofree char *key = command_key(it, m, kind, n);
+	g_autofree char *key = kubeadm_command_key(it, m, kind, n);
 	const Act *a = act_find(it, &act_node_command, key);
 	if (!a || act_state(a) != ACT_DONE) {
 		*ret = step_act(it, &act_node_command, key, b);
 		return false;
 	}
-	const View *v = look_at(it, key);
+	const View *v = kubeadm_command_look(it, key);
 	if (!v) {
 		*ret = step_read(it);
 		return false;
@@ -456,7 +381,8 @@ bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const ch
 
 int64_t kubeadm_command_seen_usec(Item *it, const Machine *m, const char *kind)
 {
-	g_autofree char *key = command_key(it, m, kind, (int)sl_max(newest(it, m, kind), 1));
+	g_autofree char *key =
+		kubeadm_command_key(it, m, kind, (int)sl_max(newest(it, m, kind), 1));
 	return fact_sent_usec(it, &fact_node_job, key);
 }
 
@@ -468,7 +394,7 @@ bool kubeadm_command_begun(const Item *it, const Machine *m, const char *kind)
 int kubeadm_command_failures(Item *it, const Machine *m, const char *kind)
 {
 	int n = newest(it, m, kind);
-	g_autofree char *key = command_key(it, m, kind, n > 0 ? n : 1);
+	g_autofree char *key = kubeadm_command_key(it, m, kind, n > 0 ? n : 1);
 	const View *v = n > 0 ? fact_peek(it, &fact_node_job, key) : NULL;
 	const char *state = v ? json_path_str(v->json, "state", "running") : "running";
 	bool bad = strcmp(state, "lost") == 0 ||
@@ -512,7 +438,7 @@ const json_t *kubeadm_look_after(Item *it, int64_t now, const Machine *m)
 		const Act *a = item_act(it, i - 1);
 		if (!is_on(a, m))
 			continue;
-		const View *v = look_at(it, act_key(a));
+		const View *v = kubeadm_command_look(it, act_key(a));
 		bool runs = v && strcmp(json_path_str(v->json, "state", ""), "running") == 0;
 		return v && !runs
 			       ? kubeadm_look(it, m, fact_sent_usec(it, &fact_node_job, act_key(a)))
@@ -529,7 +455,7 @@ StepResult kubeadm_settle(Item *it, int64_t now, Batch *b)
 		const Act *a = item_act(it, i - 1);
 		if (act_row(a) != &act_node_command || act_state(a) != ACT_DONE)
 			continue;
-		const View *v = look_at(it, act_key(a));
+		const View *v = kubeadm_command_look(it, act_key(a));
 		if (!v && fact_error(it, &fact_node_job, act_key(a)))
 			continue;
 		if (!v)
