@@ -72,6 +72,45 @@ static inline json_t *node_look(const FakeNodes *f, const NodeJob *j)
 	return v;
 }
 
+static inline json_t *node_said(bool ok, const char *out, const char *err)
+{
+	return json_pack("{s:b, s:i, s:n, s:s, s:s}", "ok", (int)ok, "exitCode", ok ? 0 : 1,
+		"signal", "out", out, "err", err);
+}
+
+/* etcd as the member on this node tells it. */
+static inline json_t *node_etcd(const FakeNodes *f, const FakeNode *asked)
+{
+	g_autoptr(GString) s = g_string_new("shiplock-etcd 1\n");
+	size_t i, n = 0, n_off = 0;
+	for (i = 0; i < f->n; i++) {
+		n += f->nodes[i].control_plane;
+		n_off += f->nodes[i].etcd_off;
+	}
+	if (asked->etcd_off || n_off * 2 > n)
+		return node_said(false, "", "etcdctl member list failed");
+	const char *leader = NULL;
+	for (i = 0; i < f->n && f->nodes[i].control_plane; i++) {
+		const FakeNode *m = &f->nodes[i];
+		leader = leader || m->etcd_off ? leader : m->address;
+		g_string_append_printf(s,
+			"member %zx, started, %s, https://%s:2380, https://%s:2379, false\n",
+			i + 10, m->name, m->address, m->address);
+		if (!m->etcd_off)
+			g_string_append_printf(s,
+				"status \"ClusterID\" : 1\nstatus \"MemberID\" : %s\n"
+				"status \"Leader\" : %s\n"
+				"status \"Endpoint\" : \"https://%s:2379\"\n",
+				m->address, leader, m->address);
+		g_string_append_printf(s, "health https://%s:2379 is %s\n", m->address,
+			m->etcd_off ? "unhealthy: no answer" : "healthy: took 1ms");
+	}
+	if (f->alarm)
+		g_string_append_printf(s, "alarm %s\n", f->alarm);
+	g_string_append(s, "end\n");
+	return node_said(true, s->str, "");
+}
+
 static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 {
 	GString *s = g_string_new("shiplock-discover 1\nhostname h\nboot b\nkubelet-active\n");

@@ -21,6 +21,8 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 	g_assert_nonnull(n);
 	g_assert_cmpuint(strspn(key, allowed), ==, strlen(key)); /* as ssh/job.c */
 	g_assert_cmpuint(strlen(key), <=, 120);
+	if (strcmp(op, "run") == 0 && strstr(json_path_str(q, "command", ""), "shiplock-etcd 1"))
+		return node_etcd(f, n);
 	if (strcmp(op, "run") == 0)
 		return node_run(f, n);
 	if (strcmp(op, "start") == 0 && !node_job(n, key))

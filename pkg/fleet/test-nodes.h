@@ -24,6 +24,7 @@ typedef struct FakeNode {
 	unsigned n_backups;
 	bool away; /* nobody reaches it by SSH */
 	bool missing; /* a manifest: kubeadm was killed between its two renames */
+	bool etcd_off; /* its member does not answer */
 } FakeNode;
 
 typedef enum { NODE_FAULT_NONE_YET, NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER } NodeWireFault;
@@ -43,6 +44,7 @@ typedef struct FakeNodes {
 	void *ud;
 	bool leaderless; /* nobody renews the Leases */
 	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
+	const char *alarm; /* etcd's; NULL: none */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;
 

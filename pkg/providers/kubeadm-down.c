@@ -142,6 +142,8 @@ static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, Step
 			return false;
 		if (helpers_at(look, kubeadm_from(it)))
 			return true;
+		if (!kubeadm_quorum_stands(it, now, m, ret))
+			return false;
 	}
 	if (!saved(it, now, b, m, ret) ||
 		!kubeadm_command(it, now, b, m, "down-helpers", &job, ret))
@@ -188,6 +190,8 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 		if (kubeadm_control_plane_at(look, kubeadm_from(it)) &&
 			kubeadm_same(json_path_str(look, "kubeadm", ""), kubeadm_from(it)))
 			return true;
+		if (!kubeadm_quorum_stands(it, now, m, ret))
+			return false;
 	}
 	return commanded(it, now, b, m, &since, ret) && back_proven(it, now, m, since, false, ret);
 }

@@ -152,7 +152,7 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 	StepResult closed;
 	if (!going_back(it) && t->may_move && !t->may_move(it, &closed))
 		return closed;
-	if (m->control_plane && !kubeadm_quorum_stands(it, now, &closed))
+	if (m->control_plane && !kubeadm_quorum_stands(it, now, m, &closed))
 		return closed;
 	if (!leaders_live(it, now, b, m, purpose, &closed))
 		return closed;

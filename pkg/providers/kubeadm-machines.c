@@ -1,6 +1,7 @@
 /* What is there: machines, their versions, the pods that a control plane is made of. */
 #include "objects/version.h"
 #include "providers/clusterversion.h"
+#include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
@@ -183,6 +184,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 	const SoftwareOps *ops = software_find(json_path_str(software, "method", ""));
 	if (strcmp(what, KUBEADM_DISCOVER) == 0)
 		return node_discover_text();
+	if (strcmp(what, KUBEADM_ETCD) == 0)
+		return etcd_look_text();
 	if (g_str_has_prefix(what, KUBEADM_TRY) && ops)
 		return ops->simulate(software, what + strlen(KUBEADM_TRY));
 	return NULL;
@@ -190,6 +193,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 
 json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 {
+	if (strcmp(what, KUBEADM_ETCD) == 0)
+		return etcd_looked(out, err);
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 

@@ -81,21 +81,6 @@ static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	return false;
 }
 
-bool kubeadm_quorum_stands(Item *it, int64_t now, StepResult *ret)
-{
-	const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
-	if (!pods) {
-		*ret = step_read(it);
-		return false;
-	}
-	g_autofree char *bad = kubeadm_etcd_unready(pods->json);
-	if (!bad)
-		return true;
-	*ret = step_hold(it, "etcd", "%s: no other member is restarted before it is", bad);
-	ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
-	return false;
-}
-
 /* Everything of the control plane on this machine runs the version, by reads after the command. */
 static bool proven(Item *it, int64_t now, const Machine *m, const char *version, int64_t since,
 	StepResult *ret)
@@ -108,8 +93,12 @@ static bool proven(Item *it, int64_t now, const Machine *m, const char *version,
 	}
 	g_autofree char *behind = kubeadm_pods_behind(pods->json, m->name, version, false);
 	g_autofree char *etcd = behind ? NULL : kubeadm_etcd_unready(pods->json);
-	if (!behind && !etcd)
+	if (!behind && !etcd && kubeadm_etcd_stands(it, now, NULL, since, ret))
 		return true;
+	if (!behind && !etcd && ret->verb == STEP_READ)
+		return false;
+	if (!behind && !etcd)
+		etcd = g_strdup(item_reason(it));
 	if (since && now > since + SETTLE_SEC * SL_USEC_PER_SEC)
 		*ret = step_hold(it, "control-plane", "%s is upgraded, but %s", m->name,
 			behind ? behind : etcd);
@@ -154,7 +143,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 	}
 	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
-	if (!begun && (!kubeadm_quorum_stands(it, now, ret) || !may_begin(it, b, ret)))
+	if (!begun && (!kubeadm_quorum_stands(it, now, m, ret) || !may_begin(it, b, ret)))
 		return false;
 	if (!kubeadm_command(it, now, b, m, "up-control-plane", &job, ret)) {
 		say_alone(it, ret);

@@ -21,6 +21,7 @@
 #define KUBEADM_SYSTEM_PODS "/api/v1/namespaces/kube-system/pods"
 #define KUBEADM_VERSION "/version"
 #define KUBEADM_DISCOVER "discover"
+#define KUBEADM_ETCD "etcd" /* etcd_look_text */
 #define KUBEADM_TRY "try " /* and the version */
 
 /* ---- kubeadm-claim.c ---- */
@@ -61,12 +62,21 @@ char *kubeadm_unready_pod(const json_t *pods, const char *node);
  * is not. only_helpers: scheduler and controller manager alone. Caller frees. */
 char *kubeadm_pods_behind(
 	const json_t *pods, const char *node, const char *version, bool only_helpers);
-/* The members of etcd, before one of them is restarted, by its kubelet too. False: *ret. */
-bool kubeadm_quorum_stands(Item *it, int64_t now_usec, StepResult *ret);
 /* NULL: every etcd member that runs as a pod here is Ready; else which is not. Caller frees. */
 char *kubeadm_etcd_unready(const json_t *pods);
 char *kubeadm_look_text(const Target *t, const char *what);
 json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err);
+
+/* ---- kubeadm-quorum.c: etcd, asked through a member ---- */
+/* NULL: every member started and healthy, one leader, no alarm; else what is not. but_at: the
+ * machine whose member need not be. Caller frees. */
+char *kubeadm_etcd_problem(const json_t *etcd_look, const char *but_at);
+/* By a look sent since then (0: a fresh one). losing: its member is about to be restarted; on the
+ * way back that one may be broken. NULL: none is. False: *ret, a wait with what is wrong. */
+bool kubeadm_etcd_stands(
+	Item *it, int64_t now_usec, const Machine *losing, int64_t since_usec, StepResult *ret);
+/* The same before a member is restarted, by its kubelet too; a hold where it does not. */
+bool kubeadm_quorum_stands(Item *it, int64_t now_usec, const Machine *losing, StepResult *ret);
 
 /* ---- kubeadm-jobs.c: commands ---- */
 extern const ActRow act_node_command;
