@@ -231,7 +231,8 @@ static void show_done_cluster(const json_t *c, const Term *t, GString *out)
 	if (!*outcome)
 		return;
 	if (strcmp(outcome, "RolledBack") == 0)
-		version = str(c, "hop.from");
+		version =
+			*str(c, "rollback.target") ? str(c, "rollback.target") : str(c, "hop.from");
 	g_string_append_printf(out, "done: %s ", str(c, "name"));
 	paint(out, t, paint_of_outcome(outcome), outcome);
 	g_string_append_printf(out, "%s%s", *version ? " " : "", version);

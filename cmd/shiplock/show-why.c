@@ -43,7 +43,9 @@ static void show_head(const json_t *why, const Term *t, GString *out)
 	g_string_append(out, since);
 	if (*str(why, "run"))
 		g_string_append_printf(out, "    run %s", str(why, "run"));
-	if (*str(why, "hop.to"))
+	if (*str(why, "hop.text"))
+		g_string_append_printf(out, ", hop %s", str(why, "hop.text"));
+	else if (*str(why, "hop.to"))
 		g_string_append_printf(
 			out, ", hop %s -> %s", str(why, "hop.from"), str(why, "hop.to"));
 	g_string_append_c(out, '\n');
@@ -313,18 +315,35 @@ void show_question(const json_t *why, const Term *t, GString *out)
 	show_approval(why, out);
 }
 
-void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out)
+static void show_version_back(bool workers, GString *out)
 {
-	bool workers = json_path_bool(cluster, "workersTouched", false);
-	const char *how = str(cluster, "rollback.how");
-	g_string_append_printf(out, "%s %s -> %s by %s\n", str(why, "cluster"), str(why, "hop.to"),
-		str(why, "hop.from"), *how ? how : "the provider's own steps down");
 	g_string_append(out,
 		"  first    every worker pool is paused again, a node in drain is finished\n"
 		"  then     the control plane; the API is away while its servers restart\n");
 	g_string_append_printf(out, "  last     %s\n",
 		workers ? "the workers that moved: drained and rebooted once more, one by one"
 			: "no worker has moved, so none is touched");
+}
+
+static void show_level_back(bool workers, GString *out)
+{
+	g_string_append_printf(out, "  first    %s\n",
+		workers ? "the kubelets that moved: drained and brought back, one by one"
+			: "no worker has moved, so none is touched");
+	g_string_append(out, "  then     the feature level of each control-plane node, one by one; "
+			     "its API server "
+			     "restarts\n");
+}
+
+void show_rollback(const json_t *why, const json_t *cluster, const Term *t, GString *out)
+{
+	bool workers = json_path_bool(cluster, "workersTouched", false);
+	bool level = strcmp(str(cluster, "rollback.tier"), "T1") == 0;
+	const char *how = str(cluster, "rollback.how"), *target = str(cluster, "rollback.target");
+	g_string_append_printf(out, "%s %s -> %s by %s\n", str(why, "cluster"), str(why, "hop.to"),
+		level ? target : str(why, "hop.from"),
+		*how ? how : "the provider's own steps down");
+	(level ? show_level_back : show_version_back)(workers, out);
 	if (*str(why, "stands"))
 		g_string_append_printf(out, "  stands   %s\n", str(why, "stands"));
 	if (*str(cluster, "rollback.expires"))

@@ -262,8 +262,9 @@ static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
 		snapshot, "rollback", json_pack("{s:O, s:s}", "hop", hop, "of", item_name(run)));
 	r->run = fleet_add_run(r->f, b, snapshot, r->c.who);
 	record(b, cluster, &r->c);
+	const char *target = json_path_str(item_memo(cluster), "offer.target", "");
 	r->says = g_strdup_printf("a run of its own takes %s back to %s", item_name(cluster),
-		json_path_str(hop, "from", "?"));
+		*target ? target : json_path_str(hop, "from", "?"));
 	return true;
 }
 

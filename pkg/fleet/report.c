@@ -15,6 +15,7 @@ typedef struct Cluster {
 	json_t *states, *holds, *gates, *writes; /* as they are shown */
 	json_t *moves; /* namespace -> {"pods", "usec"}; NULL: none */
 	char *state, *outcome, *why;
+	char *target; /* where a way back would lead, or led; NULL: none was offered */
 	json_t *hop;
 	json_t *observed; /* memo of a cluster that is only observed; NULL: none */
 	int64_t since_usec, began_usec, ended_usec;
@@ -63,6 +64,7 @@ static void cluster_free(void *p)
 	g_free(c->state);
 	g_free(c->outcome);
 	g_free(c->why);
+	g_free(c->target);
 	g_free(c);
 }
 
@@ -220,6 +222,7 @@ static void take_memo(Cluster *c, const json_t *memo)
 	const char *outcome = json_path_str(memo, "outcome", NULL);
 	json_t *hop = json_object_get(memo, "hop"), *seen = json_object_get(memo, "observed");
 	json_t *moves = json_path(memo, "disruption.namespaces");
+	const char *target = json_path_str(memo, "offer.target", NULL);
 	if (moves) {
 		json_decref(c->moves);
 		c->moves = json_incref(moves);
@@ -227,6 +230,10 @@ static void take_memo(Cluster *c, const json_t *memo)
 	if (seen) {
 		json_decref(c->observed);
 		c->observed = json_incref(seen);
+	}
+	if (target) {
+		g_free(c->target);
+		c->target = g_strdup(target);
 	}
 	if (outcome) {
 		g_free(c->outcome);
@@ -473,7 +480,7 @@ static json_t *cluster_json(const Cluster *c)
 {
 	const char *version = json_path_str(c->hop, "to", NULL);
 	if (g_strcmp0(c->outcome, "RolledBack") == 0)
-		version = json_path_str(c->hop, "from", NULL);
+		version = c->target && *c->target ? c->target : json_path_str(c->hop, "from", NULL);
 	return json_pack(
 		"{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:O, s:O, s:O, s:O, "
 		"s:o, s:o, s:o, s:s, s:s, s:O?, s:O?}",

@@ -81,8 +81,9 @@ bool rollback_meets(
 static bool is_automatic(const RollbackRules *r, const RollbackFacts *f)
 {
 	switch (f->offered) {
-	case TIER_T1:
-		return r->automatic_t1;
+	case TIER_T1: /* kubelets that moved go back first, as with T2 */
+		return f->workers_touched ? r->automatic_t1 && r->automatic_t2_after
+					  : r->automatic_t1;
 	case TIER_T2:
 		return f->workers_touched ? r->automatic_t2_after : r->automatic_t2_before;
 	default:

@@ -29,9 +29,14 @@ bool provider_inspects(const Item *it)
 	return json_path_bool(item_data(item_parent(it)), "inspect", false);
 }
 
+const char *hop_key(const json_t *hop)
+{
+	return json_path_str(hop, "key", json_path_str(hop, "to", ""));
+}
+
 static char *pivot_name(const Item *it, const char *pivot)
 {
-	return g_strdup_printf("%s:%s", pivot, json_path_str(item_memo(it), "hop.to", ""));
+	return g_strdup_printf("%s:%s", pivot, hop_key(json_object_get(item_memo(it), "hop")));
 }
 
 bool hop_crossed(const Item *it, const char *pivot)

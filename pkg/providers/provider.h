@@ -16,6 +16,9 @@ bool findings_block(const json_t *findings);
  * is found too. */
 bool provider_inspects(const Item *it);
 
+/* What tells this hop from every other one of its cluster: its "key", else the version it goes to.
+ * Borrowed. */
+const char *hop_key(const json_t *hop);
 /* Points of no cheap return, of the hop under way: those of an earlier hop say nothing about this
  * one. */
 bool hop_crossed(const Item *it, const char *pivot);
@@ -67,6 +70,9 @@ struct Provider {
 	const char *(*version_of)(const json_t *answer); /* of version_path; "": none. Borrowed */
 	const ActRow *claim, *release, *take_over;
 	const StepOps *const *up, *const *nodes, *const *down;
+	/* The steps down where they differ by what was offered; NULL: down, whatever it was. The
+	 * same list for as long as the journal knows the tier. */
+	const StepOps *const *(*down_for)(Tier tier);
 	/* Takes back a request that was never taken up; DONE when there is none. Part of every
 	 * undo. */
 	StepResult (*abandon)(Item *it, int64_t now_usec, Batch *b);
@@ -95,7 +101,9 @@ struct Provider {
 	 * fact that cannot be read leaves its member out. */
 	bool (*inspect)(Item *it, json_t *report);
 	/* The hop to take now: {"from","fromImage","to","image","index","last"}; JSON null when the
-	 * target is reached. ret_why says why there is none although one is needed. */
+	 * target is reached. ret_why says why there is none although one is needed. Where two hops
+	 * go to the same version: "key" tells them apart, "text" is what people read instead of
+	 * "FROM -> TO", "returns" the tier by which it is taken back (default "T2"). */
 	bool (*next_hop)(Item *it, json_t **ret_hop, char **ret_why);
 	/* The whole path as far as it can be seen now: array of versions. */
 	bool (*path)(Item *it, json_t **ret_versions, char **ret_now);

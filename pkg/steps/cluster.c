@@ -20,7 +20,8 @@ static const StepOps *const *nodes_list(const Item *it)
 
 static const StepOps *const *down_list(const Item *it)
 {
-	return target_of(it)->provider->down;
+	const Provider *p = target_of(it)->provider;
+	return p->down_for ? p->down_for(cluster_down_tier(it)) : p->down;
 }
 
 #define BACK (TO(CL_ROLLBACK) | TO(CL_UNDO))
@@ -240,12 +241,27 @@ static json_t *decisive_look(const Item *it, const char *gate)
 	return NULL;
 }
 
+Tier cluster_down_tier(const Item *it)
+{
+	Tier tier = TIER_T2;
+	tier_parse(json_path_str(item_memo(it), "downTier", "T2"), &tier);
+	return tier;
+}
+
+static bool is_another_offer(const Item *it, const json_t *offer)
+{
+	const json_t *known = json_object_get(item_memo(it), "offer");
+	return strcmp(json_path_str(known, "tier", ""), json_path_str(offer, "tier", "")) != 0 ||
+	       strcmp(json_path_str(known, "target", ""), json_path_str(offer, "target", "")) != 0;
+}
+
 static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char *why)
 {
 	/* Probed anew: what was open before the hop may be closed by now. */
 	g_auto(RollbackOffer) offer = { 0 };
 	if (!target_of(it)->provider->probe_return(it, cluster_hop(it), &offer))
 		return step_read(it);
+	g_autoptr(json_t) shown = cluster_offer_json(it, &offer);
 	RollbackFacts f = {
 		.cluster = item_name(it),
 		.offered = offer.tier,
@@ -263,11 +279,15 @@ static StepResult want_rollback(Item *it, Batch *b, const char *gate, const char
 		return cluster_wait_window(it, until, text);
 	}
 	if (a.decision == ROLLBACK_AUTOMATIC) {
-		json_t *memo = json_pack("{s:{s:s, s:s, s:s, s:O?}}", "rollback", "gate", gate,
-			"why", why, "by", "gate", "look", decisive_look(it, gate));
+		json_t *memo = json_pack("{s:{s:s, s:s, s:s, s:O?}, s:O, s:s}", "rollback", "gate",
+			gate, "why", why, "by", "gate", "look", decisive_look(it, gate), "offer",
+			shown, "downTier", tier_name(offer.tier));
 		batch_move_memo(b, it, CL_ROLLBACK, memo, "gate %s failed: %s", gate, why);
 		return (StepResult){ .verb = STEP_ACT };
 	}
+	/* Whoever is asked says yes to what is offered now. */
+	if (is_another_offer(it, shown))
+		batch_memo(b, it, "offer", json_incref(shown));
 	return step_hold_person(it, a.decision == ROLLBACK_ASK ? "rollback-wanted" : "gate-failed",
 		"gate %s failed: %s; %s", gate, why, a.text);
 }

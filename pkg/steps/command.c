@@ -238,22 +238,22 @@ static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GErr
 
 /* ---- rollback, and the yes to one ---- */
 
-static void step_down(Item *it, Batch *b, const Command *c, char **ret_says)
-{
-	clear_holds(it, b, c);
-	json_t *memo = json_pack(
-		"{s:{s:s, s:s}}", "rollback", "by", c->who, "why", c->reason ? c->reason : "");
-	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
-		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
-	*ret_says = g_strdup_printf(
-		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
-}
-
 static Tier offered(const Item *it)
 {
 	Tier tier = TIER_T0;
 	tier_parse(json_path_str(item_memo(it), "offer.tier", "T0"), &tier);
 	return tier;
+}
+
+static void step_down(Item *it, Batch *b, const Command *c, char **ret_says)
+{
+	clear_holds(it, b, c);
+	json_t *memo = json_pack("{s:{s:s, s:s}, s:s}", "rollback", "by", c->who, "why",
+		c->reason ? c->reason : "", "downTier", tier_name(offered(it)));
+	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	*ret_says = g_strdup_printf(
+		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
 }
 
 /* The policy names who must say yes to this tier, and it would not begin by itself either. */
@@ -321,9 +321,9 @@ static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, G
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
 	bool ordered = hop_crossed(it, "control-plane");
 	/* In control-plane there may be brakes already: they are let go on the way down. */
-	if (!ordered && (s < CL_CONTROL_PLANE || offered(it) < TIER_T2))
+	if (!ordered && (s < CL_CONTROL_PLANE || offered(it) < TIER_T1))
 		return do_abort(it, b, c, ret_says, err);
-	if (offered(it) < TIER_T2)
+	if (offered(it) < TIER_T1)
 		return refuse(err, "%s cannot be rolled back: %s", item_name(it),
 			json_path_str(item_memo(it), "offer.how", "the probe offers nothing"));
 	if (barred(it, err))

@@ -23,6 +23,8 @@ extern const StepOps step_pending, step_preflight, step_claim, step_baseline, st
 /* inspect.c: the preflight of an item that nobody wants anywhere. */
 StepResult inspect_tick(Item *it, Batch *b);
 json_t *cluster_offer_json(const Item *it, const RollbackOffer *o);
+/* cluster.c: the tier by which this item steps down, stored with the move into rollback. */
+Tier cluster_down_tier(const Item *it);
 /* takeover.c */
 enum { TAKEOVER_LOOK_USEC = 10000000 };
 extern const StepOps step_raise_claim, step_found;

@@ -52,9 +52,11 @@ static const char *automatic(const Item *it, Tier tier)
 	const RollbackRules *r = cluster_rollback_rules(it);
 	if (tier >= TIER_T1 && target_waits_for_merge(target_of(it)))
 		return "asks first, then waits for a merge";
-	if (tier < TIER_T2 || !(r->automatic_t2_before || r->automatic_t2_after))
+	bool feature = tier == TIER_T1 && r->automatic_t1, version = tier == TIER_T2;
+	bool after = (feature || version) && r->automatic_t2_after;
+	if (!feature && !after && !(version && r->automatic_t2_before))
 		return "asks first";
-	return r->automatic_t2_after ? "automatic" : "automatic until workers start";
+	return after ? "automatic" : "automatic until workers start";
 }
 
 json_t *cluster_offer_json(const Item *it, const RollbackOffer *o)
@@ -85,7 +87,7 @@ static bool look_back(Item *it, const json_t *hop, json_t *findings, json_t **re
 	g_auto(RollbackOffer) offer = { 0 };
 	if (!target_of(it)->provider->probe_return(it, hop, &offer))
 		return false;
-	if (offer.tier < TIER_T2)
+	if (offer.tier < TIER_T1)
 		finding_add(findings, "block", "rollback", "see shiplock why for what is left",
 			"%s", offer.how);
 	*ret_offer = cluster_offer_json(it, &offer);
@@ -213,6 +215,8 @@ static StepResult baseline_tick(Item *it, int64_t now, Batch *b)
 	if (back) {
 		json_object_set(memo, "hop", (json_t *)back);
 		json_object_set_new(memo, "workersMoved", json_true());
+		json_object_set_new(memo, "downTier",
+			json_string(json_path_str(item_memo(it), "offer.tier", "T2")));
 		batch_move_memo(b, it, CL_ROLLBACK, memo, "a finished upgrade is taken back");
 	} else {
 		batch_move_memo(b, it, CL_EVACUATE, memo, "the picture before is stored");
@@ -248,9 +252,11 @@ static StepResult hop_tick(Item *it, int64_t now, Batch *b)
 	if (findings_block(findings))
 		return step_hold(
 			it, "rollback-lost", "%s", json_path_str(findings, "0.message", ""));
+	g_autofree char *text = g_strdup_printf(
+		"%s -> %s", json_path_str(hop, "from", ""), json_path_str(hop, "to", ""));
 	batch_move_memo(b, it, CL_CONTROL_PLANE,
-		json_pack("{s:O, s:O}", "hop", hop, "offer", offer), "%s -> %s",
-		json_path_str(hop, "from", ""), json_path_str(hop, "to", ""));
+		json_pack("{s:O, s:O}", "hop", hop, "offer", offer), "%s",
+		json_path_str(hop, "text", text));
 	return moved();
 }
 
@@ -317,8 +323,10 @@ static StepResult rolled_back_tick(Item *it, int64_t now, Batch *b)
 	StepResult r = gates_run(it, now, b, WHEN_VERIFY, 0, &sum);
 	if (r.verb != STEP_DONE)
 		return r;
-	batch_move_memo(b, it, CL_UNDO, outcome("RolledBack"), "healthy at %s again",
-		json_path_str(cluster_hop(it), "from", ""));
+	const char *target = json_path_str(item_memo(it), "offer.target", "");
+	if (cluster_down_tier(it) == TIER_T2 || !*target)
+		target = json_path_str(cluster_hop(it), "from", "");
+	batch_move_memo(b, it, CL_UNDO, outcome("RolledBack"), "healthy at %s again", target);
 	return moved();
 }
 

@@ -39,13 +39,15 @@ static void set_digest(Question *q, const char *reason)
 static bool question_take_back(Item *run, Question *ret)
 {
 	Item *c = item_n_children(run) ? item_child(run, 0) : NULL;
-	const char *policy = c ? cluster_rollback_rules(c)->approval[TIER_T2] : NULL;
+	Tier tier = TIER_T2;
+	tier_parse(json_path_str(item_data(run), "rollback.hop.returns", "T2"), &tier);
+	const char *policy = c ? cluster_rollback_rules(c)->approval[tier] : NULL;
 	if (!policy)
 		return false;
 	*ret = (Question){ .it = run,
 		.subject = "rollback",
 		.about = item_name(c),
-		.tier = tier_name(TIER_T2),
+		.tier = tier_name(tier),
 		.policy = policy };
 	set_digest(ret, json_path_str(item_data(run), "rollback.of", ""));
 	return true;
