@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from rangelib import machines, objects, outside, product, workload
 from rangelib.harness import check, equal, need_true_nodes, test
@@ -14,6 +15,7 @@ from rangelib.wait import wait_for
 
 STATE_SEC = 300.0
 LONG_SEC = 800.0
+RATE_MIN, LOOKS_MIN = 15, 4  # of 20 and 10 wanted: two clusters share two cores
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")
 
 
@@ -128,6 +130,9 @@ def check_witnesses(t, c):
         kill_web(m)
     wait_for("failed requests", traffic.failed, 30)
     wait_for("broken budgets", observer.breaches, 30)
+    ahead = {"metadata": {"name": "x"}, "status": {"nodeInfo": {"kubeletVersion": "v1.36.3"}}}
+    equal(len(outside.newer_kubelets(["v1.36.3", "v1.35.4"], [ahead])), 1, "a kubelet ahead")
+    equal(outside.newer_kubelets(["v1.36.3"], [ahead]), [], "one that is not")
 
 
 def uid_there(client, pod):
@@ -146,6 +151,10 @@ class Upgrade:
         self.fleet = KubeadmFleet(t)
         self.before = objects.picture(self.cluster.client)
         self.traffic, self.observer = start_witnesses(t, self.cluster)
+        folder = os.path.join(t.folder, "witness")
+        self.versions = outside.Versions(t.registry, folder, self.cluster)
+        t.defer(self.versions.process.stop)
+        self.began = time.monotonic()
 
     def kill_in(self, state, what=None):
         """kill -9 of shiplockd and a new start, once the cluster is in this state."""
@@ -155,21 +164,37 @@ class Upgrade:
         self.fleet.restart()
         self.t.note(f"shiplockd killed in {state} {what or ''}")
 
-    def check_end(self, version):
-        """Everything stands at this version, nobody noticed, nothing of ours is left."""
+    def check_end(self, version, lost=()):
+        """Everything stands at this version, nobody noticed, nothing of ours is left. lost: machines
+        that were without power: requests to their pods are not counted."""
         c = self.cluster
         c.wait_nodes(version)
-        equal(c.server_version(), version, "the API server")
+        for m in c.control_planes:
+            equal(c.server_version(m), version, f"the API server of {m.name}")
         workload.wait_ready(c.client)
-        self.traffic.stop()
-        self.observer.stop()
-        sent, gaps = self.traffic.sent(), self.observer.gaps()
-        self.t.note(f"{sent} requests; API server away {[round(s, 1) for _, s in gaps]} s")
-        equal(self.traffic.failed(), [], f"failed of {sent} requests")
-        equal(self.observer.breaches(), [], "budgets that were broken")
+        self.check_seen(tuple(m.pods.rpartition(".")[0] + "." for m in lost))
         after = objects.picture(c.client)
         equal(objects.differences(self.before, after), [], "objects that changed")
         check_no_marks(after)
+
+    def check_seen(self, lost):
+        """They have looked all the time, and saw nothing. lost: how addresses begin."""
+        for witness in (self.traffic, self.observer, self.versions):
+            witness.stop()
+        sent, gaps, took = self.traffic.sent(), self.observer.gaps(), time.monotonic() - self.began
+        away = self.observer.gap_sec()
+        looks = self.observer.looks() / max(took - away, 1)
+        self.t.note(
+            f"{took:.0f} s: {sent / took:.1f} requests a second, {sent} in all; API server away "
+            f"{[round(s, 1) for _, s in gaps]} s; budgets looked at {looks:.1f} times a second"
+        )
+        failed = [x for x in self.traffic.failed() if not (x["address"] or "").startswith(lost)]
+        equal(failed, [], f"failed of {sent} requests")
+        equal(self.observer.breaches(), [], "budgets that were broken")
+        equal(self.versions.newer(), [], "kubelets newer than an API server")
+        check(sent / took > RATE_MIN, f"the client asked {sent / took:.1f} times a second")
+        check(looks > LOOKS_MIN, f"the budgets were looked at {looks:.1f} times a second")
+        check(self.versions.looks() > (took - away) / 10, "versions were hardly looked at")
 
 
 def check_no_marks(picture):

@@ -1,19 +1,20 @@
 """Whole ways up and down on true nodes, too long for every run: parts kubeadm-... of check-long."""
 
 import json
-import threading
 
-from rangelib import objects
+from rangelib import endstate, objects
 from rangelib.harness import check, equal, test
 from rangelib.kubeadm import UNREACHABLE
+from rangelib.kubeadm_fleet import OldClient
 from rangelib.upgrade import at_rest
-from rangelib.wait import wait_for
+from rangelib.wait import holds_for, wait_for
 from test_kubeadm import LONG_SEC, STATE_SEC, Upgrade
 
 NEEDS = ["own-kubeadm:1+2", "binaries:shiplock,shiplockd,shiplock-worker"]
 NEEDS_THREE = ["own-kubeadm:3+1", *NEEDS[1:]]
 ROUNDS = 3
-CUTS = 10
+CUTS, CUT_EVERY = 10, 3
+AWAY_SEC = 20
 
 
 def rollback(up, timeout=LONG_SEC):
@@ -34,55 +35,71 @@ def worker_kubelets(cluster):
     return [versions[m.name] for m in cluster.workers]
 
 
+def wait_a_worker(up):
+    moved = lambda: up.cluster.target in worker_kubelets(up.cluster)
+    wait_for("a worker is up", moved, LONG_SEC, poll=1, ignore=UNREACHABLE)
+
+
+def moved_first(up):
+    """The machines whose kubelets were ordered back, in order."""
+    acts = up.fleet.journal().find("intent", row="node-command")
+    return [a["want"]["node"] for a in acts if a["want"]["kind"] == "down-kubelet"]
+
+
 @test(
-    "kubeadm: with one worker up it goes back when told to, workers first",
+    "kubeadm: in mid-way of the workers it goes back when told to",
     NEEDS,
     timeout=1200,
     part="kubeadm-asks",
 )
-def test_asks(t):
+def test_told(t):
     up = Upgrade(t)
     up.fleet.start(cpSoak="5s", gates=())
-    moved = lambda: up.cluster.target in worker_kubelets(up.cluster)
-    wait_for("a worker is up", moved, LONG_SEC, poll=1, ignore=UNREACHABLE)
-    seen = []
-    end = versions_watcher(up.cluster, seen)
+    wait_a_worker(up)
     rollback(up)
-    end()
-    equal(too_new(seen), [], "a kubelet newer than the API server")
     up.check_end(up.cluster.version)
 
 
-def versions_watcher(cluster, seen):
-    """Looks at the versions every second from now on; the function that is returned ends it."""
-    ended = threading.Event()
+@test(
+    "kubeadm: a rule on real metrics fails with one worker up: asks, then goes back workers first",
+    NEEDS,
+    timeout=1500,
+    part="kubeadm-asks",
+)
+def test_asks(t):
+    up = Upgrade(t)
+    old = OldClient(up.cluster)
+    t.defer(old.stop)
+    old.start()
+    name = up.fleet.name
+    up.fleet.start(name="up-1", cpSoak="2s", gates=())
+    wait_a_worker(up)
+    done = up.fleet.cli("abort", name)
+    equal(done.returncode, 0, f"abort: {done.stdout}{done.stderr}")
+    up.fleet.wait_rest(STATE_SEC)
+    check(up.cluster.version in worker_kubelets(up.cluster), "both workers are up")
+    up.fleet.change(name="up-2", cpSoak="10m")
+    up.fleet.wait(name, "the soak of the second run", in_soak, STATE_SEC)
+    old.armed.set()
+    asked = up.fleet.wait(name, "it asks", lambda c: held(c, "rollback"), STATE_SEC)
+    t.note(f"it asks: {held(asked, 'rollback')['reason']}")
+    equal(moved_first(up), [], "kubelets ordered back before anybody said so")
+    rollback(up)
+    first = up.fleet.back_figures(old.since)
+    t.note(f"fault to first write {first[0]:.1f} s, fault to healthy {first[1]:.1f} s")
+    workers = [m.name for m in up.cluster.workers]
+    check(moved_first(up)[:1][0] in workers, f"not workers first: {moved_first(up)}")
+    up.check_end(up.cluster.version)
 
-    def look():
-        while not ended.wait(1):
-            try:
-                kubelets = cluster.kubelet_versions()
-                seen.append((cluster.server_version(cluster.first), kubelets))
-            except UNREACHABLE:
-                pass
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-
-    def end():
-        ended.set()
-        thread.join(60)
-
-    return end
+def in_soak(entry):
+    return entry["run"].startswith("up-2") and entry["state"] == "cp-soak"
 
 
-def too_new(seen):
-    """The moments at which a kubelet was newer than the API server."""
-    number = lambda v: [int(x) for x in v.split(".")]
-    return [
-        (server, kubelets)
-        for server, kubelets in seen
-        if any(number(k) > number(server) for k in kubelets.values())
-    ]
+def held(entry, word):
+    """The hold whose cause or reason has this word; None: there is none."""
+    holds = [h for h in entry["holds"] if word in h["cause"] + " " + h["reason"]]
+    return holds[0] if holds else None
 
 
 @test(
@@ -94,10 +111,8 @@ def too_new(seen):
 def test_rounds(t):
     up = Upgrade(t)
     install_sample(up.cluster)
-    sample = sample_of(objects.picture(up.cluster.client))
-    check(len(sample) >= 30, f"the sample has only {sorted(sample)}")
-    seen = []
-    end = versions_watcher(up.cluster, seen)
+    sample = settled_sample(up)
+    check_every_kind(up.cluster.client, sample)
     up.fleet.start(name="up-1", cpSoak="2s")
     for i in range(ROUNDS):
         wait_ended(up, 0)
@@ -110,9 +125,19 @@ def test_rounds(t):
             up.fleet.change(name=f"up-{i + 2}", cpSoak="2s")
             newest = f"up-{i + 2}#"
             wait_for("the next run", lambda: newest in json.dumps(up.fleet.status()), STATE_SEC)
-    end()
-    equal(too_new(seen), [], "a kubelet newer than the API server")
     up.check_end(up.cluster.version)
+
+
+def settled_sample(up):
+    """Once controllers have added what they add to a new object."""
+    seen = []
+
+    def probe():
+        seen.append(sample_of(picture(up)))
+        return seen[-2:-1] == seen[-1:]
+
+    wait_for("the sample is as it stays", probe, STATE_SEC, poll=3)
+    return seen[-1]
 
 
 def picture(up):
@@ -125,11 +150,31 @@ def sample_of(all_objects):
     }
 
 
+# What belongs to a server or a kubelet alone: it is not kept as somebody made it.
+NOT_OURS = {
+    "ComponentStatus", "Event", "Node", "CertificateSigningRequest", "CSINode", "IPAddress",
+    "APIService", "ResourceSlice", "Namespace",
+}  # fmt: skip
+
+
+def check_every_kind(client, sample):
+    """Each built-in kind that people make is in the sample; the namespace itself is not asked for."""
+    has = {key.partition(" ")[0] for key in sample}
+    gone = sorted(
+        f"{row['api']} {row['kind']}"
+        for row in objects.kinds(client)
+        if row["made"] and row["plural"] not in has and row["kind"] not in NOT_OURS
+    )
+    equal(gone, [], f"kinds that the sample of {len(sample)} objects lacks")
+
+
 def install_sample(cluster):
     """One object of each built-in kind that people make, all with a name that begins so."""
     cluster.client.create(
         "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "sample"}}
     )
+    account = lambda: cluster.client.find("serviceaccounts", "default", "sample")
+    wait_for("the namespace's service account", account, STATE_SEC)
     for doc in sample_documents():
         kind, api = doc["kind"], doc["apiVersion"]
         for row in objects.kinds(cluster.client):
@@ -144,13 +189,70 @@ def install_sample(cluster):
 
 
 def sample_documents():
-    pod = {
+    """The Pod comes before the LimitRange, which it does not fit."""
+    return [*typed_documents(), *plain_documents()]
+
+
+def typed_documents():
+    """Those whose type says more than a spec: what admission, scheduling and storage are told."""
+    expression = {"expression": "true"}
+    requests = {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "sample"}}]}}
+    out = [
+        ("v1", "Pod", {"spec": pod_of_nobody()["spec"]}),
+        ("apps/v1", "ControllerRevision", {"revision": 1, "data": {"a": "b"}}),
+        ("networking.k8s.io/v1", "ServiceCIDR", {"spec": {"cidrs": ["198.51.100.0/24"]}}),
+        ("storage.k8s.io/v1", "VolumeAttributesClass", {"driverName": "example.com/p"}),
+        ("storage.k8s.io/v1", "CSIStorageCapacity", {"storageClassName": "sample"}),
+        (
+            "storage.k8s.io/v1",
+            "VolumeAttachment",
+            {
+                "spec": {
+                    "attacher": "example.com/p",
+                    "nodeName": "nobody",
+                    "source": {"persistentVolumeName": "sample"},
+                }
+            },
+        ),
+        (
+            "flowcontrol.apiserver.k8s.io/v1",
+            "PriorityLevelConfiguration",
+            {
+                "spec": {
+                    "type": "Limited",
+                    "limited": {
+                        "nominalConcurrencyShares": 1,
+                        "limitResponse": {"type": "Reject"},
+                    },
+                }
+            },
+        ),
+        (
+            "admissionregistration.k8s.io/v1",
+            "ValidatingAdmissionPolicyBinding",
+            {"spec": {"policyName": "nobody", "validationActions": ["Audit"]}},
+        ),
+        ("resource.k8s.io/v1", "DeviceClass", {"spec": {"selectors": [{"cel": expression}]}}),
+        ("resource.k8s.io/v1", "ResourceClaim", {"spec": requests}),
+        ("resource.k8s.io/v1", "ResourceClaimTemplate", {"spec": {"spec": requests}}),
+    ]
+    for api, kind, rest in out:
+        yield {"apiVersion": api, "kind": kind, "metadata": {"name": "sample"}, **rest}
+
+
+def pod_of_nobody():
+    """A template that no node can run."""
+    return {
         "metadata": {"labels": {"app": "sample"}},
         "spec": {
             "nodeSelector": {"nobody": "has-this"},
             "containers": [{"name": "c", "image": "range.local/web:1"}],
         },
     }
+
+
+def plain_documents():
+    pod = pod_of_nobody()
     workload_spec = {"selector": {"matchLabels": {"app": "sample"}}, "template": pod}
     job_pod = {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
     webhook = {
@@ -334,24 +436,27 @@ def test_three(t):
 )
 def test_power(t):
     up = Upgrade(t)
-    lost = up.cluster.control_planes[1]
+    lost, last = up.cluster.control_planes[1:]
     up.fleet.start(cpSoak="5s")
     second = lambda c: f"kubeadm upgrade on {lost.name}" in json.dumps(c)
     up.fleet.wait(up.fleet.name, f"{lost.name} is its turn", second, LONG_SEC)
     lost.power_off()
-    named = lambda c: lost.name in (c.get("now") or c.get("reason") or json.dumps(c))
-    up.fleet.wait(up.fleet.name, f"{lost.name} is named", named, STATE_SEC)
-    check(up.cluster.server_version(up.cluster.control_planes[2]) == up.cluster.version, "stopped")
+    named = up.fleet.wait(
+        up.fleet.name, f"held for {lost.name}", lambda c: held(c, lost.name), STATE_SEC
+    )
+    t.note(f"held: {held(named, lost.name)['reason']}")
+    holds_for("nothing else is begun", lambda: commanded(up, last) <= {"up-backup"}, AWAY_SEC)
+    equal(up.cluster.server_version(last), up.cluster.version, f"the API server of {last.name}")
     lost.power_on()
-    if at_rest_held(up):
-        up.fleet.cli("resume", up.fleet.name)
     wait_ended(up, 0)
-    up.check_end(up.cluster.target)
+    equal(up.observer.gaps(), [], "moments in which no API server answered")
+    up.check_end(up.cluster.target, lost=[lost])
 
 
-def at_rest_held(up):
-    entry = up.fleet.cluster(up.fleet.name) or {}
-    return bool(entry.get("hold"))
+def commanded(up, m):
+    """The kinds of commands that were ordered on this machine so far."""
+    acts = up.fleet.journal().find("intent", row="node-command")
+    return {a["want"]["kind"] for a in acts if a["want"]["node"] == m.name}
 
 
 # ---- cuts ----
@@ -371,34 +476,81 @@ def kill_daemon(up, m):
     up.fleet.restart()
 
 
-def cut_run(t, cut):
-    """One way up with this cut at ten points: each time the journal tells of a new act."""
-    up = Upgrade(t)
+def way_up(up):
     up.fleet.start(cpSoak="5s")
-    journal, seen, n = up.fleet.journal(), 0, 0
+
+
+def cut_run(t, cut):
+    """One way up with this cut at ten points, from the first act to the last ones: each time right
+    after the journal tells of one more, so while it is sent, or a command runs, or is asked for."""
+    up = Upgrade(t)
+    way_up(up)
+    journal, seen, points = up.fleet.journal(), 0, []
 
     def acts():
-        return len(journal.find("intent")) + len(journal.find("result"))
+        return [r for r in journal.records() if r["record"] in ("intent", "result")]
 
     def probe():
-        return acts() > seen or at_rest(up.fleet.status())
+        return len(acts()) >= seen + CUT_EVERY or at_rest(up.fleet.status())
 
-    while n < CUTS:
-        wait_for("another act", probe, LONG_SEC, ignore=(OSError,))
-        if acts() == seen:
+    while len(points) < CUTS:
+        wait_for("more acts", probe, LONG_SEC, poll=0.02, ignore=(OSError,))
+        told = acts()
+        if len(told) < seen + CUT_EVERY:
             break
         for m in up.cluster.nodes:
             if cut is not kill_daemon or m is up.cluster.first:
                 cut(up, m)
-        seen, n = acts(), n + 1
-    t.note(f"{n} cuts")
-    check(n == CUTS, f"the run ended after {n} cuts")
+        seen = len(told)
+        points.append(point(told[-1]))
+    t.note(f"{len(points)} cuts: {', '.join(points)}")
+    check(len(points) == CUTS, f"the run ended after {len(points)} cuts")
     wait_ended(up, 0)
+    check_once(up)
+    up.check_end(up.cluster.target)
+    compare_end(t, up)
+
+
+def point(record):
+    want = record.get("want") or {}
+    words = [record["record"], record.get("row", ""), want.get("kind", ""), want.get("node", "")]
+    return " ".join(filter(None, words))
+
+
+def check_once(up):
+    """Each command took effect once: kubeadm keeps what it replaced, each time in a new folder."""
     for m in up.cluster.nodes:
         kept = m.shell("ls -d /etc/kubernetes/tmp/kubeadm-backup-manifests-* || :").split()
         want = 1 if m in up.cluster.control_planes else 0
         equal(len(kept), want, f"{m.name}: kubeadm took effect so often: {kept}")
+        again = [k for k in begun_jobs(up, m) if not k.endswith(".1")]
+        equal(again, [], f"{m.name}: commands that were begun again")
+
+
+def begun_jobs(up, m):
+    acts = up.fleet.journal().find("intent", row="node-command")
+    return [a["want"]["job"] for a in acts if a["want"]["node"] == m.name]
+
+
+def compare_end(t, up):
+    if not UNDISTURBED:
+        t.note("not compared with the undisturbed run, which is not part of this one")
+        return
+    equal(endstate.differences(UNDISTURBED, endstate.of(up.cluster)), [], "what is on the nodes")
+
+
+UNDISTURBED = {}
+
+
+@test("kubeadm: the way up that the cuts are compared with", NEEDS, 1500, "kubeadm-cuts")
+def test_undisturbed(t):
+    up = Upgrade(t)
+    way_up(up)
+    wait_ended(up, 0)
+    check_once(up)
     up.check_end(up.cluster.target)
+    UNDISTURBED.update(endstate.of(up.cluster))
+    check(all(len(text) > 1000 for text in UNDISTURBED.values()), str(UNDISTURBED))
 
 
 @test("kubeadm: every SSH connection is cut at ten points", NEEDS, 1500, "kubeadm-cuts")

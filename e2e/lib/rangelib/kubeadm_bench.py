@@ -1,6 +1,7 @@
 """Measures on a kubeadm cluster of 1 + 2 true nodes: `make bench BENCH=kubeadm`.
 
-The workload of the range runs meanwhile; the outside client and observer look on.
+The plain script and the product in turn, ROUNDS times (2); the figures are means. The workload of
+the range runs meanwhile; the outside client and observer look on.
 """
 
 import os
@@ -12,6 +13,7 @@ from .wait import wait_for
 
 SHAPE = "1+2"
 RUN_SEC = 900.0
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
 
 
 def watched(cluster, registry, folder, name, work):
@@ -32,24 +34,25 @@ def watched(cluster, registry, folder, name, work):
     return result, traffic, observer
 
 
-def plain_script(cluster, run, folder):
+def plain_script(cluster, run, n):
     """script_up_s, script_down_s: start: e2e/range/kubeadm-script begins; end: it ends, the whole
     cluster at the other version; no target. script_up_phases_s, script_down_phases_s: the same,
     what it waited for `kubectl drain` taken off. script_api_gap_up_s: seconds on the way up in
     which an outside look every 100 ms got no answer from the only API server.
     script_failed_requests: of the client, both ways."""
+    folder = os.path.join(run.folder, f"script-{n}")
     out = {"script_failed_requests": 0}
     for way in ("up", "down"):
         took, traffic, observer = watched(
-            cluster, run.registry, folder, f"script-{way}", lambda: script.run(cluster, way)
+            cluster, run.registry, folder, f"script-{way}-{n}", lambda: script.run(cluster, way)
         )
         for name, seconds in took.phases:
             print(f"# script {way}: {name} {seconds:.1f}", flush=True)
         out["script_failed_requests"] += len(traffic.failed())
-        out[f"script_{way}_s"] = round(took.seconds, 1)
-        out[f"script_{way}_phases_s"] = round(took.without_drains(), 1)
+        out[f"script_{way}_s"] = took.seconds
+        out[f"script_{way}_phases_s"] = took.without_drains()
         if way == "up":
-            out["script_api_gap_up_s"] = round(observer.gap_sec(), 1)
+            out["script_api_gap_up_s"] = observer.gap_sec()
     return out
 
 
@@ -59,12 +62,12 @@ def context(cluster, run, name):
     return t
 
 
-def our_run(cluster, run, folder):
+def our_run(cluster, run, n):
     """kubeadm_up_s, kubeadm_down_s: start: the first effect that the product orders; end: the run
     ends, the whole cluster at the other version, backup set and proofs counted; declared soaks 0;
     target: <= script_up_s, script_down_s. api_gap_up_s as script_api_gap_up_s.
     kubeadm_failed_requests: of the client, both ways."""
-    t = context(cluster, run, "ours")
+    t = context(cluster, run, f"ours-{n}")
     fleet = KubeadmFleet(t)
 
     def up():
@@ -82,12 +85,16 @@ def our_run(cluster, run, folder):
     try:
         for way, work in (("up", up), ("down", down)):
             asked = time.time()
-            _, traffic, observer = watched(cluster, run.registry, folder, f"ours-{way}", work)
+            _, traffic, observer = watched(
+                cluster, run.registry, t.folder, f"ours-{way}-{n}", work
+            )
             began, ended = fleet.times(asked)
-            out[f"kubeadm_{way}_s"] = round(ended - began, 1)
+            for at, words in fleet.steps(began):
+                print(f"# ours {way}: {at:6.1f} {words}", flush=True)
+            out[f"kubeadm_{way}_s"] = ended - began
             out["kubeadm_failed_requests"] += len(traffic.failed())
             if way == "up":
-                out["api_gap_up_s"] = round(observer.gap_sec(), 1)
+                out["api_gap_up_s"] = observer.gap_sec()
     finally:
         for error in t.close():
             print(error, flush=True)
@@ -95,7 +102,18 @@ def our_run(cluster, run, folder):
     return out
 
 
-def fault(cluster, run, folder):
+def means(rounds):
+    """Each key's mean over the rounds; what was counted is summed."""
+    out = {}
+    for key in rounds[0]:
+        values = [r[key] for r in rounds]
+        print(f"# {key}: {', '.join(f'{v:.1f}' for v in values)}", flush=True)
+        counted = key.endswith("_requests")
+        out[key] = sum(values) if counted else round(sum(values) / len(values), 1)
+    return out
+
+
+def fault(cluster, run):
     """fault_to_first_write_s: start: in the control-plane soak a client begins to ask for what is
     not there, 20 times a second; end: the first effect of the way back is ordered. The gate takes
     3 looks, one a second, at a rate over 10 s that is scraped every 2 s. fault_to_healthy_s: the
@@ -126,9 +144,12 @@ def measure():
         cluster = run.kubeadm(SHAPE)
         cluster.bring_images(cluster.target)
         workload.install(cluster.client)
-        folder = os.path.join(run.folder, "witness")
-        for part in (plain_script, our_run, fault):
-            out.update(part(cluster, run, folder))
+        scripts, ours = [], []
+        for n in range(ROUNDS):
+            scripts.append(plain_script(cluster, run, n))
+            ours.append(our_run(cluster, run, n))
+            out = means(scripts) | means(ours)
+        out.update(fault(cluster, run))
         return out, 0
     except Exception as e:
         print(f"bench: kubeadm: {e}", flush=True)

@@ -123,6 +123,21 @@ class KubeadmFleet(Fleet):
         ends = [m["time"] for m in self._moves(j) if m["to"] in ENDS and m["time"] >= since]
         return writes[0], ends[-1]
 
+    def steps(self, since):
+        """[(seconds after it, words)] of each state that the cluster reached, of each command that
+        a node was given, and of each node that was drained or put back."""
+        out = []
+        for r in self.journal().records():
+            words = None
+            if r["record"] == "move" and r["to"] != r["from"] and r.get("cluster") == self.name:
+                words = f"{r['from']} -> {r['to']}: {r.get('why', '')}"
+            elif r["record"] == "intent" and r.get("row") in ("node-command", "cordon", "uncordon"):
+                want = r.get("want") or {}
+                words = f"{r['row']} {want.get('kind', '')} {want.get('node') or r['key']}"
+            if words and r["time"] >= since:
+                out.append((r["time"] - since, words[:120]))
+        return out
+
     def _moves(self, journal):
         return [m for m in journal.find("move", cluster=self.name) if m["to"] != m["from"]]
 

@@ -44,7 +44,8 @@ NODES_OWN = (
 
 
 def kinds(client):
-    """[{"plural", "kind", "api", "path", "namespaced"}] of everything that can be listed, once."""
+    """[{"plural", "kind", "api", "path", "namespaced", "made"}] of everything that can be listed, once;
+    made: by clients."""
     groups = [("v1", "/api/v1")]
     for g in client.request("GET", "/apis")["groups"]:
         api = g["preferredVersion"]["groupVersion"]
@@ -55,6 +56,7 @@ def kinds(client):
             if "list" in r["verbs"] and "/" not in r["name"]:
                 row = {k: r[v] for k, v in (("plural", "name"), ("kind", "kind"))}
                 row |= {"api": api, "path": f"{path}/{r['name']}", "namespaced": r["namespaced"]}
+                row |= {"made": "create" in r["verbs"]}
                 yield row
 
 

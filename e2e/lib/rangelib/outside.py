@@ -3,6 +3,7 @@
 Traffic   a client that asks the pods of Services 20 times a second, in turn over the endpoints that
           are Ready; every request that is not answered with 200 counts as failed, none is repeated
 Observer  looks every 100 ms at the budgets of a namespace and at whether the API server answers
+Versions  looks twice a second whether a kubelet is newer than any API server that answers
 
 Each appends JSON lines to a file. As a program: python3 -m rangelib.outside CONFIG.json
 """
@@ -21,6 +22,7 @@ from .wait import wait_for
 
 TRAFFIC_SEC = 0.05
 LOOK_SEC = 0.1
+VERSIONS_SEC = 0.5
 REQUEST_SEC = 2.0
 WATCH_SEC = 60
 START_SEC = 30.0
@@ -205,6 +207,47 @@ def observe(config, out):
     out.write(at=time.time(), looks=looks)
 
 
+def number(version):
+    return [int(x) for x in version.lstrip("v").split(".")]
+
+
+def newer_kubelets(servers, nodes):
+    """[text] of each kubelet that is newer than one of these API servers."""
+    low = min(servers, key=number)
+    kubelets = {n["metadata"]["name"]: n["status"]["nodeInfo"]["kubeletVersion"] for n in nodes}
+    return [
+        f"kubelet of {name} is {v}, an API server is {low}"
+        for name, v in sorted(kubelets.items())
+        if number(v) > number(low)
+    ]
+
+
+def versions(config, out):
+    """A line per breach, and one per change of what the API servers run. The servers are asked
+    before the kubelets: on either way nothing is newer then by the look alone."""
+    clients, last, looks = make_clients(config, REQUEST_SEC), None, 0
+    while not ended:
+        servers, answering = {}, None
+        for client in clients:
+            try:
+                servers[client.host] = client.request("GET", "/version")["gitVersion"]
+                answering = client
+            except UNREACHABLE:
+                client.close()
+        if servers != last:
+            last = servers
+            out.write(at=time.time(), servers=servers)
+        try:
+            nodes = answering.request("GET", "/api/v1/nodes")["items"] if answering else []
+            for text in newer_kubelets(servers.values(), nodes) if nodes else []:
+                out.write(at=time.time(), newer=text)
+            looks += bool(nodes)
+        except UNREACHABLE:
+            answering.close()
+        time.sleep(VERSIONS_SEC)
+    out.write(at=time.time(), looks=looks)
+
+
 ended = []
 
 
@@ -222,7 +265,8 @@ def main(argv):
     with open(argv[1], encoding="utf-8") as f:
         config = json.load(f)
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    {"traffic": traffic, "observe": observe}[config["what"]](config, Writer(config["out"]))
+    works = {"traffic": traffic, "observe": observe, "versions": versions}
+    works[config["what"]](config, Writer(config["out"]))
     return 0
 
 
@@ -279,6 +323,19 @@ class Traffic(Witness):
         return [x for x in self.lines() if "failed" in x]
 
 
+class Versions(Witness):
+    def __init__(self, registry, folder, cluster, name="versions"):
+        super().__init__(registry, folder, name, cluster, what="versions")
+
+    def looks(self):
+        """How many there were; known once it was stopped."""
+        return max((x["looks"] for x in self.lines() if "looks" in x), default=0)
+
+    def newer(self):
+        """Moments at which a kubelet was newer than an API server."""
+        return [x for x in self.lines() if "newer" in x]
+
+
 class Observer(Witness):
     def __init__(self, registry, folder, cluster, namespace, needed, name="observer"):
         """needed: {budget: how many Ready pods it needs at any time}."""
@@ -288,6 +345,10 @@ class Observer(Witness):
 
     def breaches(self):
         return [x for x in self.lines() if "breach" in x]
+
+    def looks(self):
+        """How many there were; known once it was stopped."""
+        return max((x["looks"] for x in self.lines() if "looks" in x), default=0)
 
     def gaps(self):
         """[(begin, seconds)] in which no API server answered."""
