@@ -143,6 +143,29 @@ static void test_back_of_a_retry(void)
 	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 DOWN_LOG_1);
 }
 
+/* Aborted with one worker up and tried again: the way back asks, and begins with that worker. */
+static void test_back_of_a_retry_with_a_worker(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_true(story_command(f->r, "abort", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 7);
+	set_kubelet(f, 1, "1.36.3");
+	g_assert_true(story_command(f->r, "retry", "k"));
+	story_reach(f->r, "k", "cp-soak", NULL);
+	worker_fails(f);
+	story_reach(f->r, "k", "cp-soak", "rollback-wanted");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	const char *worker = strstr(f->log->str, "down-kubelet"),
+		   *servers = strstr(f->log->str, "down-control-plane");
+	g_assert_true(worker && servers && worker < servers);
+}
+
 /* Three of a control plane: one after the other, and back one after the other. */
 static void test_three(void)
 {
@@ -345,6 +368,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/unwished", test_unwished);
 	g_test_add_func("/kubeadm/taken-over", test_taken_over);
 	g_test_add_func("/kubeadm/back-of-a-retry", test_back_of_a_retry);
+	g_test_add_func("/kubeadm/back-of-a-retry-with-a-worker",
+		test_back_of_a_retry_with_a_worker);
 	g_test_add_func("/kubeadm/three", test_three);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
 	g_test_add_func("/kubeadm/killed-between-renames", test_killed_between_renames);

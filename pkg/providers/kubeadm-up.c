@@ -8,6 +8,16 @@ enum { POLL_SEC = 2, SETTLE_SEC = 300 };
 
 /* ---- survey: the machines of this hop, durable, since the API server may be away later ---- */
 
+/* An earlier run, or a person, has brought a kubelet above the old version already: the way back
+ * begins with it, and asks. */
+static void cross_for_moved(Item *it, Batch *b, const json_t *nodes)
+{
+	const char *low, *high;
+	kubeadm_kubelets(nodes, &low, &high);
+	if (*high && kubeadm_newer(high, kubeadm_from(it)) && !hop_crossed(it, "workers"))
+		hop_cross(b, it, "workers");
+}
+
 static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *known = json_object_get(item_memo(it), "machines");
@@ -22,6 +32,7 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 	batch_memo(b, it, "backups", json_object());
 	batch_memo(b, it, "backupKeys", json_object());
 	batch_memo(b, it, "proven", json_object());
+	cross_for_moved(it, b, nodes->json);
 	return step_wait(it, now, "the machines are noted");
 }
 
