@@ -179,6 +179,34 @@ static void test_three(void)
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4/1.35.4 1.35.4/1.35.4 1.35.4 1.35.4");
 }
 
+/* The second loses its power while kubeadm runs there. */
+static NodeWireFault second_goes(uint64_t n, void *ud)
+{
+	FakeNodes *f = ud;
+	FakeNode *second = &f->nodes[1];
+	for (size_t i = 0; i < second->n_jobs && !f->ran; i++)
+		if (strcmp(second->jobs[i].kind, "up-control-plane") == 0)
+			second->away = f->ran = true;
+	return NODE_FAULT_NONE_YET;
+}
+
+/* It is named, nothing else is begun, and it goes on by itself when the node is back. */
+static void test_away(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(3, 2);
+	f->fault = second_goes;
+	f->ud = f;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "control-plane", "unreachable");
+	g_assert_nonnull(strstr(f->r->story->str, "up-control-plane.1 on node k-master-1 fails"));
+	story_pass(f->r, 600);
+	g_assert_null(strstr(f->log->str, "up-control-plane on k-master-2"));
+	f->nodes[1].away = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3/1.36.3 1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
 static int fails_once(const FakeNode *n, const NodeJob *j, void *ud)
 {
 	unsigned *left = ud;
@@ -371,6 +399,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/back-of-a-retry-with-a-worker",
 		test_back_of_a_retry_with_a_worker);
 	g_test_add_func("/kubeadm/three", test_three);
+	g_test_add_func("/kubeadm/away", test_away);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
 	g_test_add_func("/kubeadm/killed-between-renames", test_killed_between_renames);
 	g_test_add_func("/kubeadm/failed-for-good", test_failed_for_good);

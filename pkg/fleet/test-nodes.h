@@ -42,6 +42,7 @@ typedef struct FakeNodes {
 	void (*crash)(void *ud);
 	int (*code)(const FakeNode *n, const NodeJob *j, void *ud); /* how a command ends */
 	void *ud;
+	bool ran; /* what fault or code do once */
 	bool leaderless; /* nobody renews the Leases */
 	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
 	const char *alarm; /* etcd's; NULL: none */

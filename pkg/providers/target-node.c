@@ -50,6 +50,34 @@ static char *whole_request(Pending *p, const char *key, json_t *body)
 	return json_canonical(all);
 }
 
+/* The node's name as the memo of this item's hop has it, else the address. */
+static const char *name_of(const Item *it, const char *key)
+{
+	size_t len = strcspn(key, " "), i;
+	json_t *m;
+	json_array_foreach (json_path(item_memo(it), "machines.list"), i, m) {
+		const char *address = json_path_str(m, "address", "");
+		if (strlen(address) == len && strncmp(address, key, len) == 0)
+			return json_path_str(m, "name", "?");
+	}
+	return key;
+}
+
+static char *look_words(const Item *it, const char *key)
+{
+	const char *name = name_of(it, key);
+	return name == key ? g_strdup_printf("node %s", key)
+			   : g_strdup_printf("node %s (%s)", name, key);
+}
+
+/* It is only asked about: what runs there goes on by itself. */
+static char *job_words(const Item *it, const char *key)
+{
+	const char *name = name_of(it, key);
+	int len = name == key ? (int)strcspn(key, " ") : (int)strlen(name);
+	return g_strdup_printf("what became of command %s on node %.*s", what_of(key), len, name);
+}
+
 /* ---- looks ---- */
 
 static json_t *look_view(const Target *t, const char *what, const json_t *v, GError **err)
@@ -114,10 +142,10 @@ static void read_try(Site *site, const char *key, FactRead *r)
 }
 
 const FactRow fact_node_look = {
-	.name = "node", .max_age_sec = LOOK_MAX_AGE_SEC, .read = read_look
+	.name = "node", .max_age_sec = LOOK_MAX_AGE_SEC, .read = read_look, .words = look_words
 };
 const FactRow fact_node_try = {
-	.name = "node-try", .max_age_sec = TRY_MAX_AGE_SEC, .read = read_try
+	.name = "node-try", .max_age_sec = TRY_MAX_AGE_SEC, .read = read_try, .words = look_words
 };
 
 /* ---- commands ---- */
@@ -145,7 +173,7 @@ static void read_job(Site *site, const char *key, FactRead *r)
 }
 
 const FactRow fact_node_job = {
-	.name = "node-job", .max_age_sec = JOB_MAX_AGE_SEC, .read = read_job
+	.name = "node-job", .max_age_sec = JOB_MAX_AGE_SEC, .read = read_job, .words = job_words
 };
 
 Class node_job_classify(const json_t *want, const View *v)

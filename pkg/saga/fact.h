@@ -32,6 +32,8 @@ typedef struct FactRow {
 	bool pushed; /* kept fresh by a watch: a write of ours does not make it unread */
 	/* Starts the read; must end in exactly one fact_read_done, never from inside this call. */
 	void (*read)(Site *site, const char *key, FactRead *r);
+	/* What is read, for people, where a read fails; NULL: name and key. Caller frees. */
+	char *(*words)(const Item *it, const char *key);
 } FactRow;
 
 /* Takes view; NULL means err says why the read failed. */

@@ -41,6 +41,12 @@ static StepResult passed_deadline(Item *it, int64_t now, Batch *b)
 	return step_read(it);
 }
 
+static char *words_of(const Item *it, const Fact *f)
+{
+	return f->row->words ? f->row->words(it, f->key)
+			     : g_strdup_printf("%s %s", f->row->name, f->key);
+}
+
 /* A fact that fails again and again becomes a hold with the server's own words. */
 static StepResult unreadable(Item *it)
 {
@@ -48,12 +54,13 @@ static StepResult unreadable(Item *it)
 		const Fact *f = g_ptr_array_index(it->uses, i);
 		if (!f->err)
 			continue;
-		item_set_reason(it, "reading %s %s: %s", f->row->name, f->key, f->err->message);
+		g_autofree char *what = words_of(it, f);
+		item_set_reason(it, "reading %s: %s", what, f->err->message);
 		bool refused = g_error_matches(f->err, SL_ERROR, SL_ERR_REFUSED);
 		if (f->n_failures < (refused ? REFUSED_AFTER_FAILURES : UNREACHABLE_AFTER_FAILURES))
 			continue;
 		return step_hold(it, refused ? "credentials" : "unreachable",
-			"reading %s %s fails: %s", f->row->name, f->key, f->err->message);
+			"reading %s fails: %s", what, f->err->message);
 	}
 	return step_read(it);
 }
