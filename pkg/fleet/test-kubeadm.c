@@ -396,8 +396,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm/unwished", test_unwished);
 	g_test_add_func("/kubeadm/taken-over", test_taken_over);
 	g_test_add_func("/kubeadm/back-of-a-retry", test_back_of_a_retry);
-	g_test_add_func("/kubeadm/back-of-a-retry-with-a-worker",
-		test_back_of_a_retry_with_a_worker);
+	g_test_add_func(
+		"/kubeadm/back-of-a-retry-with-a-worker", test_back_of_a_retry_with_a_worker);
 	g_test_add_func("/kubeadm/three", test_three);
 	g_test_add_func("/kubeadm/away", test_away);
 	g_test_add_func("/kubeadm/failed-once", test_failed_once);
