@@ -113,6 +113,8 @@ static inline void nodes_free(FakeNodes *f)
 			g_free(n->jobs[k].key);
 			g_free(n->jobs[k].kind);
 			g_free(n->jobs[k].to);
+			g_free(n->jobs[k].from);
+			g_free(n->jobs[k].text);
 		}
 		g_free(n->name);
 		g_free(n->address);

@@ -1,6 +1,6 @@
 /* For tests: the commands of the nodes of test-nodes.h, and what a look at a node tells. */
 #pragma once
-#include "fleet/test-nodes.h"
+#include "fleet/test-node-effects.h"
 
 typedef struct NodeTimer {
 	FakeNodes *f;
@@ -32,7 +32,7 @@ static inline NodeJob *node_job(FakeNode *n, const char *key)
 static inline void node_begin(FakeNodes *f, FakeNode *n, const char *key, const char *command)
 {
 	g_auto(GStrv) w = g_strsplit(command, " ", 8); /* # shiplock: KIND on NODE, FROM -> TO */
-	g_auto(GStrv) to = g_strsplit(w[7], "\n", 2);
+	g_auto(GStrv) to = g_strsplit(w[7], "\n", 3);
 	g_assert_cmpuint(n->n_jobs, <, NODE_JOBS_MAX);
 	g_autofree char *from = g_strndup(w[5], strlen(w[5]));
 	NodeJob *j = &n->jobs[n->n_jobs++];
@@ -41,8 +41,11 @@ static inline void node_begin(FakeNodes *f, FakeNode *n, const char *key, const 
 	*j = (NodeJob){ .key = g_strdup(key),
 		.kind = g_strdup(w[2]),
 		.to = g_strdup(g_str_has_prefix(w[2], "down") ? from : to[0]),
+		.from = g_strdup(from),
+		.text = g_strdup(to[1]),
 		.begun_usec = now,
 		.end_usec = now + (long_one ? 40 : 4) * SL_USEC_PER_SEC };
+	witness_begin(f, n, j);
 	NodeTimer *t = g_new(NodeTimer, 1);
 	*t = (NodeTimer){ f, n, n->n_jobs - 1 };
 	if (long_one)
@@ -118,10 +121,14 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
 	const char *const of[][2] = { { "kube-apiserver", n->manifests },
 		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
-	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of) - n->missing; i++)
-		g_string_append_printf(
-			s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
+	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
+		if (g_strcmp0(n->t.missing, of[i][0]) != 0)
+			g_string_append_printf(
+				s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
+	trouble_look(s, &n->t);
 	if (n->control_plane)
+		g_string_append(s, "data 1024\n");
+	if (n->control_plane && g_strcmp0(n->t.missing, "etcd") != 0)
 		g_string_append(s, "manifest etcd 00 1 r.sim/etcd:3.6.8-0\n");
 	for (unsigned i = 0; i < n->n_backups; i++)
 		g_string_append_printf(s, "backup 1.35.4-to-1.36.3-x.%u 00 %u\n", i, i + 1);

@@ -3,12 +3,12 @@
  * the simulated API server shows of the node. It lives on through crashes of the controller, as
  * real nodes do. */
 #pragma once
-#include "fleet/test-outside.h"
+#include "fleet/test-node-trouble.h"
 
 enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_ANSWER_USEC = 40000 };
 
 typedef struct NodeJob {
-	char *key, *kind, *to;
+	char *key, *kind, *to, *from, *text; /* text: its second line */
 	int64_t begun_usec, end_usec; /* boot time of the world */
 	int code;
 	bool applied;
@@ -23,8 +23,8 @@ typedef struct FakeNode {
 	size_t n_jobs;
 	unsigned n_backups;
 	bool away; /* nobody reaches it by SSH */
-	bool missing; /* a manifest: kubeadm was killed between its two renames */
 	bool etcd_off; /* its member does not answer */
+	NodeTrouble t;
 } FakeNode;
 
 typedef enum { NODE_FAULT_NONE_YET, NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER } NodeWireFault;
@@ -90,53 +90,8 @@ static inline void node_show_control_plane(FakeNodes *f, FakeNode *n)
 	sim_api_set_version(sim_cluster_api(f->c), v);
 }
 
-/* kubelets, schedulers and controller managers at or below every API server, always. */
-static inline void nodes_judge(FakeNodes *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		for (size_t k = 0; k < f->n; k++) {
-			const FakeNode *a = &f->nodes[i], *b = &f->nodes[k];
-			if (b->control_plane && strcmp(a->kubelet, b->manifests) > 0)
-				f->broken = "a kubelet is newer than an API server";
-			if (a == b && b->control_plane && strcmp(a->helpers, b->manifests) > 0)
-				f->broken = "a scheduler is newer than its API server";
-		}
-}
-
 static inline void node_set(char **at, const char *to)
 {
 	g_free(*at);
 	*at = g_strdup(to);
-}
-
-/* How the command ends. 137: killed between the renames, and a manifest is missing. */
-static inline int node_code(FakeNodes *f, FakeNode *n, const NodeJob *j)
-{
-	int code = f->code ? f->code(n, j, f->ud) : 0;
-	n->missing = (n->missing || code == 137) && strcmp(j->kind, "mend") != 0;
-	return n->missing && strstr(j->kind, "-control-plane") && code == 0 ? 1 : code;
-}
-
-static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
-{
-	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
-	j->applied = true;
-	j->code = node_code(f, n, j);
-	g_string_append_printf(
-		f->log, "%s on %s -> %s%s\n", j->kind, n->name, j->to, j->code ? " failed" : "");
-	if (j->code)
-		return;
-	n->n_backups += strstr(j->kind, "-backup") != NULL;
-	if (kubelet && n->control_plane)
-		f->restart_usec = loop_boot_usec(f->world) + 5 * SL_USEC_PER_SEC;
-	if (kubelet)
-		node_set(&n->kubelet, j->to), node_show_kubelet(f, n);
-	if (kubelet || pods)
-		node_set(&n->kubeadm, j->to);
-	pods = pods || strstr(j->kind, "-manifests");
-	if (pods)
-		node_set(&n->manifests, j->to);
-	if (pods || strstr(j->kind, "-helpers"))
-		node_set(&n->helpers, j->to), node_show_control_plane(f, n);
-	nodes_judge(f);
 }

@@ -7,8 +7,7 @@
 
 enum { POLL_SEC = 2, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
 
-/* What was begun on the way up comes to its end first, and the way back is stored. */
-static bool begun(Item *it, int64_t now, Batch *b, StepResult *ret)
+bool kubeadm_turned(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
 	if (item_pivot_crossed(it, "rollback"))
 		return true;
@@ -61,7 +60,7 @@ static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
-	if (!begun(it, now, b, &r))
+	if (!kubeadm_turned(it, now, b, &r))
 		return r;
 	for (int control_plane = 0; control_plane < 2 && kubelets_moved(it); control_plane++)
 		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
@@ -190,6 +189,8 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 		if (kubeadm_control_plane_at(look, kubeadm_from(it)) &&
 			kubeadm_same(json_path_str(look, "kubeadm", ""), kubeadm_from(it)))
 			return true;
+		if (!kubeadm_mended(it, now, b, m, "down-control-plane", ret))
+			return false;
 		if (!kubeadm_quorum_stands(it, now, m, ret))
 			return false;
 	}

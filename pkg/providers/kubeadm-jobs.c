@@ -315,7 +315,7 @@ static bool is_verdict(const Item *it)
 }
 
 /* A person who resumes lets it be tried once more. */
-static bool asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret)
+bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret)
 {
 	bool before = strcmp(json_path_str(item_memo(it), "nodeAsked", ""), key) == 0;
 	if (before && !item_find_hold(it, "node-command"))
@@ -339,9 +339,9 @@ static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Mach
 	bool verdict = is_verdict(it), often = n >= FAILURES_MAX;
 	if (verdict && t->failing(it, now, b, 0, NULL, ret))
 		return;
-	bool due = often && !verdict ? asked(it, b, key, why, ret) : now >= again;
+	bool due = often && !verdict ? kubeadm_asked(it, b, key, why, ret) : now >= again;
 	if (due)
-		*ret = kubeadm_mend_and_begin(it, now, b, m, next);
+		*ret = kubeadm_mend_and_begin(it, now, b, m, c->kind, next);
 	else if (often && !verdict)
 		return;
 	else if (!often || !t->failing(it, now, b, wall - 3600 * SL_USEC_PER_SEC, why, ret))

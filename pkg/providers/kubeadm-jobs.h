@@ -12,6 +12,9 @@ const char *kubeadm_key_on(const Item *it, const Machine *m);
 
 /* The text of command "mend": what the memo says that was found. Caller frees. */
 char *kubeadm_mend_text(const Item *it, const Machine *m);
-/* Begins the command of this key, once nothing is left to mend on the machine. */
+/* Begins the command of this key and kind, once nothing is left to mend on the machine. */
 StepResult kubeadm_mend_and_begin(
-	Item *it, int64_t now, Batch *b, const Machine *m, const char *next);
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *kind, const char *next);
+/* A person is asked, once for what stands under key. True: who resumed lets it be tried again;
+ * false: *ret is the hold. */
+bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret);

@@ -158,31 +158,35 @@ static void check_programs(const Machine *m, const json_t *look, const char *now
 	if (!json_path_bool(look, "kubeletActive", true))
 		finding_add(findings, "block", "node", "mend it first",
 			"the kubelet of %s is not active", m->name);
-	if (m->control_plane && !*is)
+	/* One that is missing is a fault of the node, said with what mends it. */
+	if (m->control_plane && !*is && json_object_get(manifests, "kube-apiserver"))
 		finding_add(findings, "block", "manifest", "mend it first",
 			"%s has no manifest of kube-apiserver with a version in its image",
 			m->name);
-	if (m->control_plane && !json_object_get(manifests, "etcd"))
+	if (m->control_plane && !json_object_get(manifests, "etcd") &&
+		json_path_int(look, "dataBytes", 0) == 0)
 		finding_add(findings, "block", "later", "use stacked etcd",
 			"%s runs no etcd member: external etcd has no backup by Shiplock in this "
 			"version",
 			m->name);
 }
 
-/* What an earlier crash left: there is no backup set of this run yet that could mend it. */
+/* What an earlier crash left: mended before anything else where there is a way, by the backup sets
+ * that earlier runs left on the node. */
 static void check_faults(const Machine *m, const json_t *look, json_t *findings)
 {
-	g_autoptr(json_t) wanted = json_pack("{s:b, s:b}", "controlPlane", (int)m->control_plane,
-		"stackedEtcd", (int)m->control_plane);
+	g_autoptr(json_t) wanted = kubeadm_wanted(m, look);
 	g_autoptr(json_t) faults = node_faults(look, wanted);
 	size_t i;
 	json_t *f;
 	json_array_foreach (faults, i, f) {
-		bool newer = strcmp(json_path_str(f, "fault", ""),
-				     node_fault_name(NODE_FAULT_CERTIFICATE_NEWER)) == 0;
-		finding_add(findings, newer ? "warn" : "block", "node-fault",
-			"mend it first: kubeadm upgrade begins on whole nodes only", "%s: %s",
-			m->name, json_path_str(f, "text", "?"));
+		g_autofree char *key = kubeadm_set_to_mend(look, json_path_str(f, "fault", ""));
+		const char *by = !key   ? "; no backup set of an earlier run fits"
+				 : *key ? "; it is put back from backup set "
+					: "; it is mended before anything else";
+		finding_add(findings, key ? "warn" : "block", "node-fault",
+			key ? NULL : "mend it first: kubeadm upgrade begins on whole nodes only",
+			"%s: %s%s%s", m->name, json_path_str(f, "text", "?"), by, key ? key : "");
 	}
 }
 

@@ -157,7 +157,9 @@ static void find_mixed(const json_t *node, const json_t *wanted, json_t *faults)
 		want++;
 	if (!want)
 		want = first;
-	for (size_t i = 0; want && i < G_N_ELEMENTS(components); i++) {
+	bool early = json_path_bool(wanted, "helpersFirst", false) && g_strcmp0(first, want) != 0;
+	bool judged = want && !early && json_path_bool(wanted, "mixed", true);
+	for (size_t i = 0; judged && i < G_N_ELEMENTS(components); i++) {
 		g_autofree char *is = image_version(node, components[i]);
 		if (!is)
 			continue;

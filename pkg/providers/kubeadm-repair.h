@@ -20,6 +20,8 @@ const char *node_fault_name(NodeFault f); /* "manifest-missing", ... */
  * which they are to be mended. discovered: of node_discovered. wanted, all optional:
  * {"controlPlane": bool, "stackedEtcd": bool,
  *  "version": "1.36.3" (of all three components, once one of them is; absent: they are equal),
+ *  "mixed": false (several versions are what a way is made of: not judged),
+ *  "helpersFirst": bool (mixed only once the API server has the version: the way back),
  *  "kubeletMinor": "1.35" (what the kubelet's config should be of; absent: not judged),
  *  "backupMinor": "1.35" (of the kubelet whose config lies in the backup set),
  *  "tmpOurs": [names] (left there by our own runs: node_tmp_ours), "minFreeBytes" (1 GiB),

@@ -154,7 +154,8 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 	}
 	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
-	if (!begun && (!kubeadm_quorum_stands(it, now, m, ret) || !may_begin(it, b, ret)))
+	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
+			      !kubeadm_quorum_stands(it, now, m, ret) || !may_begin(it, b, ret)))
 		return false;
 	if (!kubeadm_command(it, now, b, m, "up-control-plane", &job, ret)) {
 		say_alone(it, ret);

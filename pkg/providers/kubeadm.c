@@ -3,11 +3,11 @@
 #include "providers/judge.h"
 #include <string.h>
 
-static const StepOps *const up[] = { &step_survey, &step_control_plane, NULL };
+static const StepOps *const up[] = { &step_survey, &step_mend, &step_control_plane, NULL };
 /* Who took the cluster over after its control plane was done begins here. */
-static const StepOps *const nodes[] = { &step_survey, &step_kubelets, NULL };
-static const StepOps *const down[] = { &step_survey, &step_kubelets_back, &step_helpers_back,
-	&step_control_plane_back, NULL };
+static const StepOps *const nodes[] = { &step_survey, &step_mend, &step_kubelets, NULL };
+static const StepOps *const down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
+	&step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
 	&act_kubeadm_take_over, &act_node_command, NULL };
 

@@ -99,7 +99,22 @@ char *kubeadm_backup_key(const Item *it);
 char *kubeadm_backup_of(const json_t *hop, const json_t *discovered);
 StepResult kubeadm_settle(Item *it, int64_t now_usec, Batch *b);
 
+/* ---- kubeadm-mend.c: what a crash left on a node ---- */
+/* Before the first attempt of this kind: what kubeadm left in /etc/kubernetes/tmp is noted, what is
+ * broken is mended. True: it may begin. False: *ret. */
+bool kubeadm_mended(
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *kind, StepResult *ret);
+/* The backup set of an earlier run that mends this fault (kubeadm-repair.h) at the start of one;
+ * "", where it needs none. NULL: a person must mend it. Caller frees. */
+char *kubeadm_set_to_mend(const json_t *look, const char *fault);
+/* What node_faults takes where no hop is under way. New reference. */
+json_t *kubeadm_wanted(const Machine *m, const json_t *look);
+
 /* ---- the steps ---- */
+/* kubeadm-down.c: what was begun upwards has come to its end, and the way back is stored. False:
+ * *ret. */
+bool kubeadm_turned(Item *it, int64_t now, Batch *b, StepResult *ret);
+extern const StepOps step_mend, step_mend_back, step_mend_end;
 extern const StepOps step_survey, step_control_plane, step_kubelets, step_kubelets_back,
 	step_helpers_back, step_control_plane_back;
 /* kubeadm-kubelets.c: brings the kubelet of this machine to the version, drained. True: it is there
