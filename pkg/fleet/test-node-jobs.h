@@ -114,9 +114,19 @@ static inline json_t *node_etcd(const FakeNodes *f, const FakeNode *asked)
 	return node_said(true, s->str, "");
 }
 
+static inline const char *node_boot(const FakeNodes *f, const FakeNode *n)
+{
+	if (n->boot)
+		return n->boot;
+	const SimObj *o = sim_store_find(sim_cluster_store(f->c), SIM_NODES, NULL, n->name);
+	return json_path_str(o->json, "status.nodeInfo.bootID", "none");
+}
+
 static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 {
-	GString *s = g_string_new("shiplock-discover 1\nhostname h\nboot b\nkubelet-active\n");
+	GString *s = g_string_new("shiplock-discover 1\nkubelet-active\n");
+	g_string_append_printf(
+		s, "hostname %s\nboot %s\n", n->host ? n->host : n->name, node_boot(f, n));
 	g_string_append_printf(
 		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
 	const char *const of[][2] = { { "kube-apiserver", n->manifests },

@@ -23,6 +23,8 @@ typedef struct FakeNode {
 	size_t n_jobs;
 	unsigned n_backups;
 	bool away; /* nobody reaches it by SSH */
+	/* What the machine calls itself and its boot; NULL: as the Node object has it. */
+	const char *host, *boot;
 	bool etcd_off; /* its member does not answer */
 	NodeTrouble t;
 } FakeNode;

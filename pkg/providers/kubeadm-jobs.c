@@ -358,7 +358,8 @@ bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const ch
 	g_autofree char *key = kubeadm_command_key(it, m, kind, n);
 	const Act *a = act_find(it, &act_node_command, key);
 	if (!a || act_state(a) != ACT_DONE) {
-		*ret = step_act(it, &act_node_command, key, b);
+		if (kubeadm_is_itself(it, now, m, ret))
+			*ret = step_act(it, &act_node_command, key, b);
 		return false;
 	}
 	const View *v = kubeadm_command_look(it, key);

@@ -18,3 +18,7 @@ StepResult kubeadm_mend_and_begin(
 /* A person is asked, once for what stands under key. True: who resumed lets it be tried again;
  * false: *ret is the hold. */
 bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepResult *ret);
+
+/* kubeadm-who.c: the machine at the address is this node. False: *ret, a hold where it is another.
+ */
+bool kubeadm_is_itself(Item *it, int64_t now_usec, const Machine *m, StepResult *ret);

@@ -1,19 +1,13 @@
 /* One kubelet to another version: its node drained by our engine, the command, the proof, and put
  * back. The same way up and down. */
 #include "base/num.h"
-#include "providers/kubeadm.h"
+#include "providers/kubeadm-jobs.h"
+#include "providers/kubeadm-moves.h"
 #include <string.h>
 
 /* STEADY: a new kubelet reports its version first and restarts the static pods some seconds later,
  * the leading controller manager among them. */
 enum { POLL_SEC = 2, SETTLE_SEC = 300, STEADY_SEC = 20 };
-#define LEASES "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/"
-static const struct {
-	const char *name, *path;
-} leases[] = {
-	{ "controllerManager", LEASES "kube-controller-manager" },
-	{ "scheduler", LEASES "kube-scheduler" },
-};
 
 static bool going_back(const Item *it)
 {
@@ -47,7 +41,7 @@ static bool read_proof(Item *it, int64_t now, int64_t since, Proof *ret)
 }
 
 /* NULL: the kubelet runs the version and its node works. Caller frees. */
-static char *unproven(const Proof *p, const Machine *m, const char *version)
+static char *unproven(const Proof *p, const Machine *m, const char *version, const json_t *before)
 {
 	const char *is = kubeadm_kubelet_of(p->nodes, m->name);
 	if (!*is)
@@ -56,7 +50,7 @@ static char *unproven(const Proof *p, const Machine *m, const char *version)
 		return g_strdup_printf("the kubelet of %s says %s", m->name, is);
 	if (!kubeadm_is_ready(p->nodes, m->name))
 		return g_strdup_printf("node %s is not Ready", m->name);
-	char *why = kubeadm_unready_pod(p->pods, m->name);
+	char *why = kubeadm_newly_unready(p->pods, m->name, before);
 	return why || !m->control_plane ? why : kubeadm_etcd_unready(p->pods);
 }
 
@@ -82,7 +76,8 @@ static bool came(Item *it, int64_t now, const Machine *m, const char *version, S
 		*ret = step_read(it);
 		return false;
 	}
-	g_autofree char *why = unproven(&p, m, version);
+	g_autofree char *purpose = purpose_of(it, version);
+	g_autofree char *why = unproven(&p, m, version, kubeadm_before(it, m, purpose));
 	if (!why)
 		return is_steady(it, now, m, since, ret);
 	if (now > since + SETTLE_SEC * SL_USEC_PER_SEC)
@@ -115,36 +110,6 @@ static StepResult skip(Item *it, int64_t now, Batch *b, const char *node)
 	return step_wait(it, now, "node %s is left out", node);
 }
 
-/* Somebody must replace what the drain takes away: both leaders were seen to renew their Lease, one
- * value noted first and then another seen, so that no clock plays a part. False: *ret. */
-static bool leaders_live(
-	Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose, StepResult *ret)
-{
-	const json_t *noted = json_object_get(item_memo(it), "leaders");
-	g_autofree char *of = g_strdup_printf("%s %s", purpose, m->name);
-	g_autoptr(json_t) is = json_pack("{s:s}", "for", of);
-	bool begun = strcmp(json_path_str(noted, "for", ""), of) == 0, live = begun;
-	for (size_t i = 0; i < G_N_ELEMENTS(leases); i++) {
-		const View *v = fact_since(it, &fact_object, leases[i].path, now - SL_USEC_PER_SEC);
-		*ret = step_read(it);
-		if (!v)
-			return false;
-		const char *renewed = json_path_str(v->json, "spec.renewTime", "");
-		json_object_set_new(is, leases[i].name, json_string(renewed));
-		live = live && *renewed &&
-		       strcmp(json_path_str(noted, leases[i].name, ""), renewed) != 0;
-	}
-	if (live)
-		return true;
-	if (!begun)
-		batch_memo(b, it, "leaders", json_incref(is));
-	*ret = step_wait(it, now + SL_USEC_PER_SEC,
-		"before node %s: the leaders of scheduler and controller manager are to renew "
-		"their Leases",
-		m->name);
-	return false;
-}
-
 /* The pivot and the drain it belongs to are stored together. */
 static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose)
 {
@@ -154,10 +119,13 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 		return closed;
 	if (m->control_plane && !kubeadm_quorum_stands(it, now, m, &closed))
 		return closed;
-	if (!leaders_live(it, now, b, m, purpose, &closed))
+	if (!kubeadm_is_itself(it, now, m, &closed))
 		return closed;
 	if (item_held(it))
 		return step_wait(it, 0, "held before node %s", m->name);
+	if (!kubeadm_leaders_live(it, now, b, m, purpose, &closed) ||
+		!kubeadm_note_before(it, now, b, m, purpose, &closed))
+		return closed;
 	if (!going_back(it) && !hop_crossed(it, "workers"))
 		hop_cross(b, it, "workers");
 	t->drains->begin(it, b, m->name, purpose);

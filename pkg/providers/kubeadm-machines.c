@@ -215,23 +215,6 @@ static bool on_node(const json_t *pod, const char *node)
 	return strcmp(json_path_str(pod, "spec.nodeName", ""), node) == 0;
 }
 
-static bool finished(const json_t *pod)
-{
-	const char *phase = json_path_str(pod, "status.phase", "");
-	return strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
-}
-
-char *kubeadm_unready_pod(const json_t *pods, const char *node)
-{
-	size_t i;
-	json_t *p;
-	json_array_foreach (json_object_get(pods, "items"), i, p)
-		if (on_node(p, node) && !finished(p) && !pod_ready(p))
-			return g_strdup_printf(
-				"pod kube-system/%s on %s is not Ready", pod_name(p), node);
-	return NULL;
-}
-
 static bool is_component(const json_t *pod, const char *component)
 {
 	const json_t *labels = json_path(pod, "metadata.labels");

@@ -204,8 +204,11 @@ static StepResult mend(Item *it, int64_t now, Batch *b, const Machine *m, const 
 	int n = (int)json_path_int(found, "n", 1);
 	g_autofree char *key = kubeadm_command_key(it, m, "mend", n);
 	const Act *a = act_find(it, &act_node_command, key);
+	StepResult other;
 	if (!a || act_state(a) != ACT_DONE)
-		return step_act(it, &act_node_command, key, b);
+		return kubeadm_is_itself(it, now, m, &other)
+			       ? step_act(it, &act_node_command, key, b)
+			       : other;
 	const View *v = kubeadm_command_look(it, key);
 	if (!v)
 		return step_read(it);
@@ -313,7 +316,9 @@ StepResult kubeadm_mend_and_begin(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *kind, const char *next)
 {
 	StepResult r;
-	return mended(it, now, b, m, kind, next, &r) ? step_act(it, &act_node_command, next, b) : r;
+	return mended(it, now, b, m, kind, next, &r) && kubeadm_is_itself(it, now, m, &r)
+		       ? step_act(it, &act_node_command, next, b)
+		       : r;
 }
 
 /* ---- before and after the ways ---- */

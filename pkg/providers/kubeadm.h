@@ -56,8 +56,6 @@ bool kubeadm_control_plane_at(const json_t *discovered, const char *version);
 const json_t *kubeadm_look(Item *it, const Machine *m, int64_t since_usec);
 /* The same, sent after the newest command of ours there was seen ended. (kubeadm-jobs.c) */
 const json_t *kubeadm_look_after(Item *it, int64_t now_usec, const Machine *m);
-/* A Pod of kube-system on the node that is not Ready, in words; NULL: all are. Caller frees. */
-char *kubeadm_unready_pod(const json_t *pods, const char *node);
 /* NULL: the static pods of the control plane on this node are Ready and run this version; else what
  * is not. only_helpers: scheduler and controller manager alone. Caller frees. */
 char *kubeadm_pods_behind(

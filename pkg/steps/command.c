@@ -186,13 +186,13 @@ static bool ask_instead(Item *it, Batch *b, const Command *c, char **ret_says)
 		g_strdup_printf("aborted by %s: stopped here; shiplock rollback %s or resume %s",
 			c->who, item_name(it), item_name(it));
 	batch_hold(b, it, "abort", "person", true, text);
-	*ret_says = g_strdup_printf("%s is stopped in %s; what the operator has begun goes on. "
+	*ret_says = g_strdup_printf("%s is stopped in %s; what has begun there goes on. "
 				    "Next: shiplock rollback %s, or shiplock resume %s",
 		item_name(it), item_state_name(it), item_name(it), item_name(it));
 	return true;
 }
 
-/* Nothing of the hop has begun: it was not ordered yet, or the operator refuses the order, which is
+/* Nothing of the hop has begun: it was not ordered yet, or the provider refuses the order, which is
  * then taken back (a refused order is taken up by itself as soon as its reason goes). */
 static bool nothing_begun(const Item *it)
 {
@@ -200,7 +200,7 @@ static bool nothing_begun(const Item *it)
 	       (!hop_crossed(it, "control-plane") || item_find_hold(it, "refused"));
 }
 
-/* The way back itself waits for a person, or is refused by the operator: it may be given up. */
+/* The way back itself waits for a person, or is refused by the provider: it may be given up. */
 static bool stuck(const Item *it)
 {
 	for (size_t i = 0; i < item_n_holds(it); i++)

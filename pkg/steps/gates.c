@@ -444,7 +444,7 @@ bool cluster_failing(
 	if (since == 0 && !progress_look(it))
 		return false;
 	if (left > 0 && !progress_look(it)) /* nothing need change until then */
-		*ret = step_wait(it, now + left, "the operator reports a failure: %s", text);
+		*ret = step_wait(it, now + left, "the provider reports a failure: %s", text);
 	else
 		*ret = progress_failed(it, now, b, text ? text : "");
 	return true;
@@ -509,7 +509,7 @@ static StepResult soak_tick(Item *it, int64_t now, Batch *b)
 	StepResult r = gates_then(it, now, b, WHEN_SOAK, wave_seconds(it, "soakSeconds"), CL_DONE);
 	if (r.verb != STEP_DONE)
 		return r;
-	/* Where an operator drains, a node that is left out here it drains without us. */
+	/* Where somebody else drains, a node that is left out here is drained without us. */
 	bool nodes = target_of(it)->provider->drains &&
 		     json_array_size(json_object_get(item_memo(it), "skippedNodes")) > 0;
 	bool skips = nodes || json_array_size(json_object_get(item_memo(it), "skippedGates")) > 0;
