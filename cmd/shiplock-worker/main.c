@@ -32,7 +32,9 @@ static const struct Verb {
 	{ "git", "fetch, read, change and push repositories", run_git,
 		{ .cpu_sec = 600, .file_bytes = (size_t)4 << 30 } },
 	{ "node", "run commands on nodes over SSH, and copy files", ssh_verb,
-		{ .cpu_sec = 600, .memory_bytes = (size_t)2 << 30 } },
+		{ .cpu_sec = 600,
+			.memory_bytes = (size_t)2 << 30,
+			.file_bytes = (size_t)16 << 30 } },
 	{ "probe", "try what the sandbox of yaml forbids (for its test)", probe_verb,
 		{ .cpu_sec = 1, .memory_bytes = (size_t)256 << 20, .pure = true } },
 };

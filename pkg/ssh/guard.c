@@ -162,6 +162,7 @@ static const char guard[] =
 	"\tdone\n"
 	"}\n"
 	"receive() {\n"
+	"\tcase $1 in \"$state\"/*) mkdir -p \"${1%/*}\" ;; esac\n"
 	"\tnew=$(mktemp \"${1%/*}/.shiplock-put.XXXXXX\") || fail \"cannot write to ${1%/*}\"\n"
 	"\ttrap 'rm -f \"$new\"' EXIT\n"
 	"\tcat >\"$new\"\n"

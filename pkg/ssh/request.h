@@ -32,3 +32,7 @@ json_t *ssh_op_start(const json_t *request, GError **err);
 json_t *ssh_op_look(const json_t *request, GError **err);
 json_t *ssh_op_put(const json_t *request, GError **err);
 json_t *ssh_op_get(const json_t *request, GError **err);
+json_t *ssh_op_fetch(const json_t *request, GError **err);
+/* After "to" has come: of the folders beside its own the newest "keep" stay (0: all), its own and
+ * "keepKeys". */
+bool fetch_prune(const json_t *request, const char *to, GError **err);

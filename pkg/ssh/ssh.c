@@ -10,6 +10,7 @@ static const struct {
 	{ "look", ssh_op_look },
 	{ "put", ssh_op_put },
 	{ "get", ssh_op_get },
+	{ "fetch", ssh_op_fetch },
 };
 
 json_t *ssh_verb(const json_t *request, GError **err)

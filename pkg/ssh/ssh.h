@@ -29,9 +29,14 @@
  *       limitSec, "out", "outBytes": there are, "outDropped": beyond keepBytes,
  *       "said": by the node's programs, why it did not begin}
  * {"op": "put", "state", "epoch", "path", "mode" ("0644"), "text" or "base64" or "file": PATH here,
- *  "sha256" (needed for file, hex)} -> {"sha256"}: by rename, whole or not at all
+ *  "sha256" (needed for file, hex)} -> {"sha256"}: by rename, whole or not at all; below state its
+ *  folder is made
  * {"op": "get", "path", "maxBytes" (1 MiB)} -> {"missing": true}, or {"text" or "base64", "sha256",
  *  "mode"}
+ * {"op": "fetch", "path", "to": PATH here, "sha256": what it must be, "partBytes" (4 MiB)}
+ *   -> {"have": bytes that are here, "done"}: adds the next part to TO.part; the last one is
+ *   followed by the digest and the rename. One that is here already is done. TO is FOLDER/KEY/FILE
+ *   where "keep" (0: all) of FOLDER's newest stay, and those of "keepKeys": array.
  *
  * Errors: INVALID the request or the key; REFUSED host key, algorithms (both lists are named),
  * login, sudo, a lower epoch, too much output; CONFLICT the key stands for another command; RETRY
@@ -45,7 +50,7 @@ enum {
 	SSH_MAX_COMMAND_BYTES = 1 << 20, /* of start; of run: SSH_MAX_RUN_BYTES */
 	SSH_MAX_RUN_BYTES = 16 << 10,
 	SSH_MAX_ANSWER_BYTES = 16 << 20, /* maxBytes goes no higher */
-	SSH_MAX_PUT_BYTES = 512 << 20,
+	SSH_MAX_PUT_BYTES = INT32_MAX, /* above what etcd's data is by default */
 	SSH_MAX_JOB_KEY = 120,
 };
 

@@ -382,6 +382,11 @@ static void test_files(void)
 	expect_error(r, SL_ERR_REFUSED, "cannot write to");
 	r = with(file_request(&s, "put", "state"), "text", json_string("x"));
 	expect_error(r, SL_ERR_REFUSED, "is a folder");
+	r = with(file_request(&s, "put", "state/sets/k/set.tar"), "text", json_string("x"));
+	json_decref(ask_ok(r));
+	v = ask_ok(file_request(&s, "get", "state/sets/k/set.tar"));
+	g_assert_cmpstr(str(v, "text"), ==, "x");
+	json_decref(v);
 	sshd_end(&s);
 }
 
