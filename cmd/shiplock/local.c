@@ -59,6 +59,8 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 	l->http = http_curl_new(sd, l->loop);
 	l->jobs = job_worker_new(l->events, NULL);
 	g_autofree char *mirrors = g_build_filename(l->state, "git-actuator", NULL);
+	g_autofree char *sets = g_build_filename(l->state, "backups", NULL);
+	g_autofree char *backups = g_canonicalize_filename(sets, NULL);
 	l->connect =
 		connect_new(&(ConnectOptions){ .event = sd, .loop = l->loop, .mirrors = mirrors });
 	FleetOptions o = { .loop = l->loop,
@@ -68,6 +70,7 @@ bool local_open(Local *l, const char *state, FleetListener *listener, void *ud, 
 		.connect = connect_fleet(l->connect),
 		.name = l->name,
 		.holder = l->holder,
+		.backups = backups,
 		.listener = listener,
 		.listener_ud = ud };
 	l->fleet = fleet_new(&o);

@@ -255,6 +255,8 @@ static bool start_fleet(Daemon *d, GError **err)
 	d->feed = feed_new(store, store_sqlite_last_seq(d->store));
 	d->orders = orders_new();
 	d->inventory = json_object();
+	g_autofree char *sets = g_build_filename(config_state(d->config), "backups", NULL);
+	g_autofree char *backups = g_canonicalize_filename(sets, NULL);
 	FleetOptions o = { .loop = d->loop,
 		.http = meter_http(d->meter),
 		.store = store,
@@ -264,6 +266,7 @@ static bool start_fleet(Daemon *d, GError **err)
 		.idle_interval_sec = config_idle_sec(d->config),
 		.name = d->config->name,
 		.holder = d->holder,
+		.backups = backups,
 		.notify = config_notify(d->config),
 		.results = { results_names, results_wanted, results_write, results_cancel, d },
 		.listener = on_event,

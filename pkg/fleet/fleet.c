@@ -232,6 +232,7 @@ static void link_git(Fleet *f, Target *t)
 	t->git_ud = f->o.connect.ud;
 	t->node_access = f->o.connect.node;
 	t->node_ud = f->o.connect.ud;
+	t->backups = f->backups;
 	if (name && strcmp(name, t->name) != 0)
 		t->gitops = kube_for(f, other, &t->gitops_broken);
 }
@@ -304,6 +305,7 @@ Fleet *fleet_new(const FleetOptions *o)
 	Fleet *f = g_new0(Fleet, 1);
 	f->o = *o;
 	f->name = g_strdup(o->name);
+	f->backups = g_strdup(o->backups);
 	f->holder = g_strdup(o->holder);
 	f->targets = g_ptr_array_new_with_free_func(forget_target);
 	f->credentials = g_ptr_array_new_with_free_func((GDestroyNotify)creds_free);
@@ -345,6 +347,7 @@ void fleet_free(Fleet *f)
 	g_ptr_array_free(f->requests, TRUE);
 	g_hash_table_destroy(f->ends);
 	g_free(f->name);
+	g_free(f->backups);
 	g_free(f->holder);
 	g_free(f);
 }

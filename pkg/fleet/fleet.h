@@ -44,6 +44,7 @@ typedef struct FleetOptions {
 	int idle_interval_sec; /* how often a cluster outside a run is looked at; 0 = never */
 	const char *name; /* of the fleet, in claims: ControllerConfig metadata.name */
 	const char *holder; /* whose journal this is, in claims (store/holder.h); NULL: not told */
+	const char *backups; /* absolute folder for the backup sets of nodes; NULL: none */
 	const json_t *notify; /* spec.notify of the ControllerConfig with its defaults; may be NULL:
 				 nobody is told; borrowed for fleet_new */
 	FleetResults results;

@@ -26,7 +26,7 @@ typedef struct Results Results;
 
 struct Fleet {
 	FleetOptions o;
-	char *name, *holder;
+	char *name, *holder, *backups;
 	Saga *saga;
 	GPtrArray *targets; /* Target, sorted by name */
 	GPtrArray *credentials; /* Creds, of the targets; freed after them */

@@ -30,6 +30,7 @@ static inline void tune(FleetOptions *o, void *ud)
 {
 	o->job = (Job){ &node_ops, ud };
 	o->connect.node = access_of;
+	o->backups = "/state/backups";
 }
 
 static inline void add_node(FakeNodes *f, const char *name, bool control_plane)
@@ -122,6 +123,7 @@ static inline void nodes_free(FakeNodes *f)
 		g_free(n->kubelet);
 		g_free(n->manifests);
 		g_free(n->helpers);
+		g_free(n->put);
 	}
 	g_string_free(f->log, TRUE);
 	g_free(f);

@@ -23,6 +23,16 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 	g_assert_cmpuint(strlen(key), <=, 120);
 	if (strcmp(op, "run") == 0 && strstr(json_path_str(q, "command", ""), "shiplock-etcd 1"))
 		return node_etcd(f, n);
+	if (strcmp(op, "run") == 0 && strstr(json_path_str(q, "command", ""), "shiplock-set 1"))
+		return node_said(true,
+			n->put ? "shiplock-set 1\nsha256 0011\nend\n" : "shiplock-set 1\nend\n",
+			"");
+	if (strcmp(op, "fetch") == 0) /* in two parts */
+		return json_pack("{s:i, s:b}", "have", 2048, "done", ++n->n_fetched % 2 == 0);
+	if (strcmp(op, "put") == 0) {
+		node_set(&n->put, json_path_str(q, "path", ""));
+		return json_pack("{s:s}", "sha256", "0011");
+	}
 	if (strcmp(op, "run") == 0)
 		return node_run(f, n);
 	if (strcmp(op, "start") == 0 && !node_job(n, key))

@@ -27,6 +27,9 @@ typedef struct FakeNode {
 	const char *host, *boot;
 	bool etcd_off; /* its member does not answer */
 	NodeTrouble t;
+	unsigned n_fetched; /* parts of its backup set that were brought off it */
+	bool sets_gone; /* its sets, but for what was put there since */
+	char *put; /* the path of that */
 } FakeNode;
 
 typedef enum { NODE_FAULT_NONE_YET, NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER } NodeWireFault;

@@ -121,6 +121,35 @@ static const char drop[] =
 	"$d/.$key.gone\"\n"
 	"say \"there is no backup set $key on this node\"\n";
 
+static const char look[] = "f=$root/var/lib/shiplock/backups/$key/set.tar\n"
+			   "say \"shiplock-set 1\"\n"
+			   "[ ! -e \"$f\" ] || say \"sha256 $(sha \"$f\")\"\n"
+			   "say \"end\"\n";
+
+/* By the time that each says of itself: a copy may have touched its files. */
+static const char prune[] =
+	"d=$root/var/lib/shiplock/backups\n"
+	"for f in \"$d\"/*/result; do\n"
+	"\t[ ! -e \"$f\" ] || say \"$(sed -n 's/^at //p' \"$f\") ${f%/result}\"\n"
+	"done | sort -rn | tail -n \"+$((n + 1))\" | while read -r at f; do\n"
+	"\t[ \"${f##*/}\" != \"$key\" ] || continue\n"
+	"\tmv \"$f\" \"$d/.${f##*/}.gone\" && rm -rf \"$d/.${f##*/}.gone\"\n"
+	"done\n"
+	"# What a cut left of an earlier one.\n"
+	"rm -rf \"$d\"/.*.gone\n";
+
+char *node_set_text(const char *key)
+{
+	return sh_text((const ShValue[]){ { "key", key }, { 0 } }, 0, look);
+}
+
+char *node_backup_prune_text(const char *key, int n)
+{
+	char text[16];
+	g_snprintf(text, sizeof text, "%d", n);
+	return sh_text((const ShValue[]){ { "key", key }, { "n", text }, { 0 } }, 0, prune);
+}
+
 char *node_backup_text(const char *key, const char *dir)
 {
 	return sh_text(

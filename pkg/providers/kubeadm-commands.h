@@ -18,6 +18,10 @@ char *node_backup_text(const char *key, const char *dir);
 json_t *node_backup_result(const char *out, GError **err) SL_MUST_USE;
 /* A look, to bring set.tar off the node in parts: base64 of max bytes from that byte on. */
 char *node_backup_part_text(const char *key, int64_t from, int64_t max);
+/* A look: the digest of set.tar, to prove that it has come back. */
+char *node_set_text(const char *key);
+/* The newest n sets stay on the node, and the one of this key. Says nothing. */
+char *node_backup_prune_text(const char *key, int n);
 /* The set is no longer on the node, nor what a cut left of it. */
 char *node_backup_remove_text(const char *key);
 

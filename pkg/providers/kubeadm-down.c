@@ -2,7 +2,7 @@
  * moved, workers first; scheduler and controller manager of every control-plane node; then the API
  * servers by the older kubeadm, or by the saved manifests where that cannot. */
 #include "base/num.h"
-#include "providers/kubeadm.h"
+#include "providers/kubeadm-shelf.h"
 #include <string.h>
 
 enum { POLL_SEC = 2, SETTLE_SEC = 300, KUBEADM_TRIES = 2 };
@@ -77,8 +77,9 @@ static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
 static bool saved(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
-	if (json_is_string(json_object_get(keys, m->name)))
-		return true;
+	const char *known = json_string_value(json_object_get(keys, m->name));
+	if (known)
+		return kubeadm_set_on(it, now, b, m, known, ret);
 	const json_t *look = kubeadm_look_after(it, now, m);
 	*ret = step_read(it);
 	if (!look)

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-sh.h"
+#include "providers/kubeadm-shelf.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
 #include <string.h>
@@ -73,8 +74,11 @@ const char *kubeadm_key_on(const Item *it, const Machine *m)
 
 static char *text_backup(const Item *it, const Machine *m)
 {
+	GString *s = g_string_new(NULL);
 	g_autofree char *key = kubeadm_backup_key(it);
-	return node_backup_text(key, NODE_BACKUP_DIR);
+	then(s, node_backup_text(key, NODE_BACKUP_DIR));
+	then(s, node_backup_prune_text(key, KUBEADM_SETS_KEPT));
+	return g_string_free(s, FALSE);
 }
 
 static char *text_control_plane(const Item *it, const Machine *m)

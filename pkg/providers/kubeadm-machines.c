@@ -3,8 +3,8 @@
 #include "providers/clusterversion.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
+#include "providers/kubeadm-shelf.h"
 #include "providers/kubeadm-software.h"
-#include "providers/kubeadm.h"
 #include <string.h>
 
 #define CONTROL_PLANE_LABEL "node-role.kubernetes.io/control-plane"
@@ -186,6 +186,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 		return node_discover_text();
 	if (strcmp(what, KUBEADM_ETCD) == 0)
 		return etcd_look_text();
+	if (g_str_has_prefix(what, KUBEADM_SET))
+		return node_set_text(what + strlen(KUBEADM_SET));
 	if (g_str_has_prefix(what, KUBEADM_TRY) && ops)
 		return ops->simulate(software, what + strlen(KUBEADM_TRY));
 	return NULL;
@@ -195,6 +197,8 @@ json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 {
 	if (strcmp(what, KUBEADM_ETCD) == 0)
 		return etcd_looked(out, err);
+	if (g_str_has_prefix(what, KUBEADM_SET))
+		return kubeadm_set_looked(out, err);
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 

@@ -1,7 +1,7 @@
 /* Up: what there is, then the control plane node by node; after the soak every kubelet. */
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
-#include "providers/kubeadm.h"
+#include "providers/kubeadm-shelf.h"
 #include <string.h>
 
 enum { POLL_SEC = 2, SETTLE_SEC = 300 };
@@ -170,7 +170,7 @@ static StepResult control_plane_tick(Item *it, int64_t now, Batch *b)
 	Machine m;
 	StepResult r;
 	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
-		if (!backed_up(it, now, b, &m, &r))
+		if (!backed_up(it, now, b, &m, &r) || !kubeadm_shelve(it, now, b, &m, &r))
 			return r;
 	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
 		if (!kubeadm_is_noted(it, &m, "up-control-plane"))

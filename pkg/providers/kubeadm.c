@@ -1,6 +1,6 @@
 /* Plain Kubernetes by kubeadm, over SSH. */
-#include "providers/kubeadm.h"
 #include "providers/judge.h"
+#include "providers/kubeadm-shelf.h"
 #include <string.h>
 
 static const StepOps *const up[] = { &step_survey, &step_mend, &step_control_plane, NULL };
@@ -9,7 +9,7 @@ static const StepOps *const nodes[] = { &step_survey, &step_mend, &step_kubelets
 static const StepOps *const down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
 	&step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
-	&act_kubeadm_take_over, &act_node_command, NULL };
+	&act_kubeadm_take_over, &act_node_command, &act_node_set, NULL };
 
 static const WakeRow wakes[] = { { 0 } };
 

@@ -13,6 +13,9 @@ enum {
 	TRY_COMMAND_MSEC = 150000,
 	TRY_SESSION_MSEC = 165000,
 	START_JOB_MSEC = 60000,
+	FETCH_JOB_MSEC = 180000,
+	FETCH_SESSION_MSEC = 165000,
+	JOB_MARGIN_MSEC = 15000, /* beyond the session of a request that names one */
 	SESSION_MSEC =
 		45000, /* below the worker's own time, so that it says itself what was late */
 	LOOK_MAX_AGE_SEC = 60,
@@ -176,6 +179,35 @@ const FactRow fact_node_job = {
 	.name = "node-job", .max_age_sec = JOB_MAX_AGE_SEC, .read = read_job, .words = job_words
 };
 
+/* ---- files ---- */
+
+char *target_backup_path(const Target *t, const char *file)
+{
+	return t->backups && *file ? g_build_filename(t->backups, t->name, file, NULL) : NULL;
+}
+
+static void read_fetch(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	Pending *p = pending_new(t, r);
+	g_autoptr(json_t) q = json_loads(what_of(key), 0, NULL);
+	g_autofree char *to = target_backup_path(t, json_path_str(q, "file", ""));
+	if (!to) {
+		pending_fail(p, "there is no folder for backup sets here");
+		return;
+	}
+	json_object_set_new(q, "op", json_string("fetch"));
+	json_object_set_new(q, "to", json_string(to));
+	json_object_set_new(q, "sessionMsec", json_integer(FETCH_SESSION_MSEC));
+	json_object_set_new(q, "commandMsec", json_integer(FETCH_SESSION_MSEC));
+	g_autofree char *text = whole_request(p, key, json_incref(q));
+	if (text)
+		p->job = t->job.ops->start(
+			t->job.self, "node", text, strlen(text), FETCH_JOB_MSEC, on_job, p);
+}
+
+const FactRow fact_node_fetch = { .name = "node-fetch", .read = read_fetch };
+
 Class node_job_classify(const json_t *want, const View *v)
 {
 	return strcmp(json_path_str(v->json, "state", ""), "absent") == 0 ? CLASS_ABSENT
@@ -215,7 +247,8 @@ uint64_t target_send_node(Target *t, const ActRequest *r, ActDone *done, void *u
 	g_autofree char *text = whole_request(p, r->path, json_incref(r->body));
 	if (!text)
 		return p->timer;
-	p->job = t->job.ops->start(
-		t->job.self, "node", text, strlen(text), START_JOB_MSEC, on_start, p);
+	int session = (int)json_path_int(r->body, "sessionMsec", 0);
+	p->job = t->job.ops->start(t->job.self, "node", text, strlen(text),
+		session ? session + JOB_MARGIN_MSEC : START_JOB_MSEC, on_start, p);
 	return p->job;
 }

@@ -13,6 +13,12 @@ extern const FactRow fact_node_look, fact_node_try;
 /* Key "ADDRESS JOB": a command of ours, as look of ssh/ssh.h tells it. For acts with EFFECT_BY_KEY:
  * NODE_METHOD, the same key. */
 extern const FactRow fact_node_job;
+/* Key "ADDRESS JSON", JSON the canonical text of {"path" there, "file" below the target's folder of
+ * backups, "sha256", "keep", "keepKeys"} (ssh/ssh.h, fetch): every read brings one part. json:
+ * {"have", "done"}. */
+extern const FactRow fact_node_fetch;
+/* Where FILE lies; NULL: there is no folder for it. Caller frees. */
+char *target_backup_path(const Target *t, const char *file);
 char *node_key(const char *address, const char *what);
 /* Class of a command whose want is anything: begun is done, what became of it is another question.
  */

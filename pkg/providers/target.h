@@ -56,6 +56,7 @@ typedef struct Target {
 	 * be written now (a window), which may be hours after the hop was chosen; false: *ret says
 	 * what the step returns. Asks nothing on the way down. NULL: always. */
 	bool (*may_order)(Item *cluster, StepResult *ret);
+	const char *backups; /* folder for what nodes keep of themselves; borrowed, NULL: none */
 	char *fleet; /* the name in our claims */
 	const char *holder; /* whose journal it is (store/holder.h), borrowed; NULL: not told */
 	/* How long this cluster's last upgrade took, of past.h of the fleet; borrowed, NULL: not

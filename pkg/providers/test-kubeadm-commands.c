@@ -134,6 +134,60 @@ static void test_backup_remove(void)
 	root_end(&r);
 }
 
+#define SETS "var/lib/shiplock/backups/"
+
+/* Five sets, the one of a run that still needs it the oldest. */
+static void node_five_sets(Root *r)
+{
+	static const char *const keys[] = { "a", "b", "c", "d", "e" };
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+		g_autofree char *set = g_strdup_printf(SETS "%s/set.tar", keys[i]);
+		g_autofree char *result = g_strdup_printf(SETS "%s/result", keys[i]);
+		g_autofree char *text = g_strdup_printf(
+			"shiplock-backup 1\nkey %s\nat %zu\nend\n", keys[i], 999998 + i);
+		root_write(r, set, "x");
+		root_write(r, result, text);
+	}
+}
+
+static char *text_prune(void)
+{
+	return node_backup_prune_text("a", 2);
+}
+
+static void check_pruned(const Root *r, bool finished)
+{
+	g_assert_true(root_has(r, SETS "a/set.tar"));
+	g_assert_true(root_has(r, SETS "d/set.tar") && root_has(r, SETS "e/set.tar"));
+	g_assert_true(root_has(r, SETS "c") == root_has(r, SETS "c/set.tar"));
+	g_assert_false(finished && (root_has(r, SETS "b") || root_has(r, SETS "c")));
+	g_assert_false(finished && (root_has(r, SETS ".b.gone") || root_has(r, SETS ".c.gone")));
+}
+
+static void test_backup_prune(void)
+{
+	Root r;
+	crash_matrix(&(CrashCase){ node_five_sets, text_prune, check_pruned });
+	root_begin(&r);
+	root_expect(&r, text_prune(), true, NULL); /* none at all */
+	root_end(&r);
+}
+
+/* The digest of what lies there is what the node had answered. */
+static void test_backup_set(void)
+{
+	Root r;
+	root_begin(&r);
+	node_prepare(&r);
+	g_autoptr(json_t) b = backup(&r);
+	g_autofree char *text = node_set_text("k"), *none = node_set_text("other");
+	g_auto(Said) is = root_run(&r, text);
+	g_auto(Said) not = root_run(&r, none);
+	g_assert_nonnull(strstr(is.out, json_path_str(b, "sha256", "-")));
+	g_assert_cmpstr(not .out, ==, "shiplock-set 1\nend\n");
+	root_end(&r);
+}
+
 /* No etcdctl on the node: the one in etcd's own container serves, and nothing stays behind. */
 static void test_backup_inside(void)
 {
@@ -372,6 +426,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/commands/backup", test_backup);
 	g_test_add_func("/commands/backup-part", test_backup_part);
 	g_test_add_func("/commands/backup-remove", test_backup_remove);
+	g_test_add_func("/commands/backup-prune", test_backup_prune);
+	g_test_add_func("/commands/backup-set", test_backup_set);
 	g_test_add_func("/commands/backup-inside", test_backup_inside);
 	g_test_add_func("/commands/backup-worker", test_backup_worker);
 	g_test_add_func("/commands/backup-refused", test_backup_refused);

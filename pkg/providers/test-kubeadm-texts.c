@@ -39,6 +39,16 @@ static char *backup_remove(const json_t *a)
 	return node_backup_remove_text(key(a));
 }
 
+static char *backup_prune(const json_t *a)
+{
+	return node_backup_prune_text(key(a), 3);
+}
+
+static char *backup_set(const json_t *a)
+{
+	return node_set_text(key(a));
+}
+
 static char *apply(const json_t *a)
 {
 	return kubeadm_apply_text(json_path_str(a, "version", "1.36.3"), a);
@@ -120,6 +130,8 @@ static const struct {
 	{ "backup", backup, "{}" },
 	{ "backup-part", backup_part, "{}" },
 	{ "backup-remove", backup_remove, "{}" },
+	{ "backup-prune", backup_prune, "{}" },
+	{ "backup-set", backup_set, "{}" },
 	{ "apply", apply, "{\"emulated\":\"1.35\",\"ignorePreflightErrors\":[\"it's\"]}" },
 	{ "node", kubeadm_node_text, "{\"patches\":\"/a b\"}" },
 	{ "kubelet-restart", restart, "{}" },

@@ -85,7 +85,7 @@ bool fetch_prune(const json_t *request, const char *to, GError **err)
 	g_autofree char *key = g_path_get_basename(own);
 	g_autofree char *folder = g_path_get_dirname(own);
 	g_autoptr(GArray) all = keys_in(folder);
-	for (guint i = (guint)keep; i < all->len; i++) {
+	for (unsigned i = (unsigned)keep; i < all->len; i++) {
 		const Kept *k = &g_array_index(all, Kept, i);
 		g_autofree char *path = g_build_filename(folder, k->name, NULL);
 		if (!is_needed(request, k->name, key))
