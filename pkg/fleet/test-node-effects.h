@@ -1,5 +1,6 @@
 /* For tests: what a command changes on a node of test-nodes.h, once it has run. */
 #pragma once
+#include "fleet/test-node-level.h"
 #include "fleet/test-node-witness.h"
 
 /* How the command ends. 137: killed between the renames, and a manifest is missing. */
@@ -39,8 +40,8 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
 	j->applied = true;
 	j->code = node_code(f, n, j);
-	g_string_append_printf(
-		f->log, "%s on %s -> %s%s\n", j->kind, n->name, j->to, j->code ? " failed" : "");
+	g_string_append_printf(f->log, "%s on %s -> %s%s%s%s\n", j->kind, n->name, j->to,
+		*j->level ? " at " : "", j->level, j->code ? " failed" : "");
 	node_kubeadm_ran(f, n, j);
 	if (j->code)
 		return;
@@ -54,6 +55,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	if (kubelet || pods)
 		node_set(&n->kubeadm, j->to);
 	pods = pods || strstr(j->kind, "-manifests");
+	node_level(f, n, j);
 	if (pods)
 		node_set(&n->manifests, j->to);
 	if (pods || strstr(j->kind, "-helpers"))

@@ -37,7 +37,8 @@ static inline void node_begin(FakeNodes *f, FakeNode *n, const char *key, const 
 	g_autofree char *from = g_strndup(w[5], strlen(w[5]));
 	NodeJob *j = &n->jobs[n->n_jobs++];
 	int64_t now = loop_boot_usec(f->world);
-	bool long_one = strstr(w[2], "-control-plane") != NULL;
+	bool long_one =
+		strstr(w[2], "-control-plane") || strstr(w[2], "-raise") || strstr(w[2], "-level");
 	*j = (NodeJob){ .key = g_strdup(key),
 		.kind = g_strdup(w[2]),
 		.to = g_strdup(g_str_has_prefix(w[2], "down") ? from : to[0]),
@@ -46,6 +47,7 @@ static inline void node_begin(FakeNodes *f, FakeNode *n, const char *key, const 
 		.begun_usec = now,
 		.end_usec = now + (long_one ? 40 : 4) * SL_USEC_PER_SEC };
 	witness_begin(f, n, j);
+	node_read_level(j, command);
 	NodeTimer *t = g_new(NodeTimer, 1);
 	*t = (NodeTimer){ f, n, n->n_jobs - 1 };
 	if (long_one)
@@ -129,12 +131,7 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 		s, "hostname %s\nboot %s\n", n->host ? n->host : n->name, node_boot(f, n));
 	g_string_append_printf(
 		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
-	const char *const of[][2] = { { "kube-apiserver", n->manifests },
-		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
-	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
-		if (g_strcmp0(n->t.missing, of[i][0]) != 0)
-			g_string_append_printf(
-				s, "manifest %s 00 1 r.sim/%s:v%s\n", of[i][0], of[i][0], of[i][1]);
+	node_manifests(s, n);
 	trouble_look(s, &n->t);
 	if (n->control_plane)
 		g_string_append(s, "data 1024\n");

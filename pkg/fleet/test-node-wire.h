@@ -21,9 +21,10 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 	g_assert_nonnull(n);
 	g_assert_cmpuint(strspn(key, allowed), ==, strlen(key)); /* as ssh/job.c */
 	g_assert_cmpuint(strlen(key), <=, 120);
-	if (strcmp(op, "run") == 0 && strstr(json_path_str(q, "command", ""), "shiplock-etcd 1"))
+	const char *command = json_path_str(q, "command", "");
+	if (strcmp(op, "run") == 0 && strstr(command, "shiplock-etcd 1"))
 		return node_etcd(f, n);
-	if (strcmp(op, "run") == 0 && strstr(json_path_str(q, "command", ""), "shiplock-set 1"))
+	if (strcmp(op, "run") == 0 && strstr(command, "shiplock-set 1"))
 		return node_said(true,
 			n->put ? "shiplock-set 1\nsha256 0011\nend\n" : "shiplock-set 1\nend\n",
 			"");
@@ -33,6 +34,9 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 		node_set(&n->put, json_path_str(q, "path", ""));
 		return json_pack("{s:s}", "sha256", "0011");
 	}
+	if (strcmp(op, "run") == 0 && f->gone && !strstr(command, "shiplock-discover 1") &&
+		strstr(command, f->gone))
+		return node_said(false, "", "no such software");
 	if (strcmp(op, "run") == 0)
 		return node_run(f, n);
 	if (strcmp(op, "start") == 0 && !node_job(n, key))

@@ -10,6 +10,9 @@ static inline void nodes_judge(FakeNodes *f)
 			const FakeNode *a = &f->nodes[i], *b = &f->nodes[k];
 			if (b->control_plane && strcmp(a->kubelet, b->manifests) > 0)
 				f->broken = "a kubelet is newer than an API server";
+			if (b->control_plane && *b->level &&
+				strncmp(a->kubelet, b->level, strlen(b->level)) > 0)
+				f->broken = "a kubelet is above an API server's feature level";
 			if (a == b && b->control_plane && strcmp(a->helpers, b->manifests) > 0)
 				f->broken = "a scheduler is newer than its API server";
 		}

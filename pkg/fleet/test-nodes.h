@@ -9,6 +9,7 @@ enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_ANSWER_USEC = 40000 };
 
 typedef struct NodeJob {
 	char *key, *kind, *to, *from, *text; /* text: its second line */
+	char level[8]; /* the feature level that it sets; "": that of the binaries */
 	int64_t begun_usec, end_usec; /* boot time of the world */
 	int code;
 	bool applied;
@@ -19,6 +20,7 @@ typedef struct FakeNode {
 	bool control_plane;
 	char *kubeadm, *kubelet; /* versions, without "v" */
 	char *manifests, *helpers; /* the API server; scheduler and controller manager */
+	char level[8]; /* --emulated-version in its manifests; "": none */
 	NodeJob jobs[NODE_JOBS_MAX];
 	size_t n_jobs;
 	unsigned n_backups;
@@ -51,6 +53,7 @@ typedef struct FakeNodes {
 	bool leaderless; /* nobody renews the Leases */
 	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
 	const char *alarm; /* etcd's; NULL: none */
+	const char *gone; /* this version's software is not at hand; NULL: all is */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;
 
@@ -74,14 +77,15 @@ static inline void node_show_pod(FakeNodes *f, FakeNode *n, const char *componen
 {
 	g_autofree char *name = g_strdup_printf("%s-%s", component, n->name);
 	g_autofree char *image = g_strdup_printf("registry.sim/%s:%s", component, tag);
+	g_autofree char *level = g_strdup_printf("--emulated-version=%s", n->level);
 	sim_store_put(sim_cluster_store(f->c), sim_kind(SIM_PODS),
-		json_pack("{s:{s:s, s:s, s:s, s:{s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s}]}, s:{s:s, "
-			  "s:[{s:s, s:s}]}}",
+		json_pack("{s:{s:s, s:s, s:s, s:{s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s, s:[s, "
+			  "s*]}]}, s:{s:s, s:[{s:s, s:s}]}}",
 			"metadata", "name", name, "namespace", "kube-system", "uid", name, "labels",
 			"component", component, "annotations", "kubernetes.io/config.mirror", "x",
 			"spec", "nodeName", n->name, "containers", "name", component, "image",
-			image, "status", "phase", "Running", "conditions", "type", "Ready",
-			"status", "True"));
+			image, "command", component, *n->level ? level : NULL, "status", "phase",
+			"Running", "conditions", "type", "Ready", "status", "True"));
 }
 
 static inline void node_show_control_plane(FakeNodes *f, FakeNode *n)

@@ -26,7 +26,7 @@ static const Field target_fields[] = {
 		"openshift: administrator acknowledgements that this plan gives" },
 	{ "acceptRisks", &shape_texts, 0, "[]",
 		"openshift: conditional update risks accepted by name; others refuse" },
-	{ "emulatedStep", &shape_bool, FIELD_LATER, "false",
+	{ "emulatedStep", &shape_bool, 0, "false",
 		"kubeadm: first the new binaries at the old feature level, soak, then the rest" },
 	{ 0 },
 };

@@ -1,17 +1,19 @@
 /* Where the cluster stands and where it goes. */
 #include "objects/version.h"
-#include "providers/kubeadm.h"
+#include "providers/kubeadm-level.h"
 #include "providers/wanted.h"
 #include <string.h>
 
-enum { CONTROL_PLANE_SEC = 330, NODE_SEC = 90 };
+#define LEVEL_WORDS " at feature level "
+#define AT_LEVEL "%s" LEVEL_WORDS "%s"
+enum { CONTROL_PLANE_SEC = 330, LEVEL_SEC = 60, NODE_SEC = 90 };
 
 static const char *plain(const char *version)
 {
 	return *version == 'v' ? version + 1 : version;
 }
 
-static json_t *hop_json(const char *from, const char *to, int index, bool last)
+json_t *kubeadm_hop_json(const char *from, const char *to, int index, bool last)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "from", from, "fromImage", "", "to", to,
 		"image", "", "index", index, "last", (int)last);
@@ -43,6 +45,13 @@ static bool planned(const Item *it, const char *version, bool *ret_last)
 	return *ret_last;
 }
 
+/* The second of two hops, where the first is done everywhere; NULL: it is not. */
+static json_t *raise_due(const Item *it, const json_t *nodes, const Servers *s)
+{
+	bool last = false, mixed = version_compare_text(s->low, s->high) < 0;
+	return !mixed && planned(it, s->high, &last) ? kubeadm_raise_hop(it, nodes, s, last) : NULL;
+}
+
 bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 {
 	const View *v = fact(it, &fact_object, KUBEADM_VERSION);
@@ -52,100 +61,159 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	const char *now = plain(json_path_str(v->json, "gitVersion", "")), *low, *high;
 	int index = 0;
 	bool last = false;
+	if (kubeadm_is_stepped(it)) {
+		const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
+		Servers s;
+		if (!pods)
+			return false;
+		kubeadm_servers(pods->json, &s);
+		now = *s.low ? s.low : now; /* the one that answered may be ahead of another */
+		*ret_hop = raise_due(it, nodes->json, &s);
+		if (*ret_hop)
+			return true;
+	}
 	const char *to = wanted_next(it, now, &index, &last);
 	kubeadm_kubelets(nodes->json, &low, &high);
 	if (to) {
 		*ret_why = edge_problem(now, to);
-		*ret_hop = hop_json(now, to, index, last);
+		*ret_hop = kubeadm_splits(it, now, to) ? kubeadm_first_hop(now, to, index)
+						       : kubeadm_hop_json(now, to, index, last);
 		return true;
 	}
 	/* The control plane is there and kubelets are not: an earlier run stopped between the two.
 	 */
 	bool behind = planned(it, now, &last) && *low && version_compare_text(low, now) < 0;
-	*ret_hop = behind ? hop_json(low, now, 0, true) : json_null();
+	*ret_hop = behind ? kubeadm_hop_json(low, now, 0, true) : json_null();
 	return true;
+}
+
+/* The second hop of two is due now, as far as it is known. */
+static bool raise_first(Item *it, char **ret_now)
+{
+	const View *nodes = fact_peek(it, &fact_list, KUBEADM_NODES);
+	const View *pods = fact_peek(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	Servers s = { 0 };
+	if (!nodes || !pods || !kubeadm_is_stepped(it))
+		return false;
+	kubeadm_servers(pods->json, &s);
+	g_autoptr(json_t) raise = raise_due(it, nodes->json, &s);
+	if (raise && s.n_below > 0)
+		*ret_now = g_strdup_printf(AT_LEVEL, s.high, s.level);
+	return raise != NULL;
 }
 
 bool kubeadm_path(Item *it, json_t **ret_versions, char **ret_now)
 {
+	char level[KUBEADM_LEVEL_BYTES];
 	const View *v = fact(it, &fact_object, KUBEADM_VERSION);
 	if (!v)
 		return false;
 	const char *now = plain(json_path_str(v->json, "gitVersion", ""));
-	*ret_now = g_strdup(now);
+	*ret_now = NULL;
 	*ret_versions = json_array();
+	if (raise_first(it, ret_now))
+		json_array_append_new(*ret_versions, json_string(now));
+	if (!*ret_now)
+		*ret_now = g_strdup(now);
 	const char *at = now, *next;
 	int index;
-	for (bool last = false; !last && (next = wanted_next(it, at, &index, &last)); at = next)
+	for (bool last = false; !last && (next = wanted_next(it, at, &index, &last)); at = next) {
+		if (kubeadm_splits(it, at, next))
+			json_array_append_new(*ret_versions,
+				json_sprintf(AT_LEVEL, next, kubeadm_minor(at, level)));
 		json_array_append_new(*ret_versions, json_string(next));
+	}
 	return true;
 }
 
 /* ---- how long ---- */
 
+/* Hops of each sort that lie ahead. */
+typedef struct Ahead {
+	size_t n, n_first, n_raise;
+} Ahead;
+
+static bool read_ahead(Item *it, Ahead *ret)
+{
+	json_t *path = NULL, *v;
+	g_autofree char *now = NULL;
+	size_t i;
+	*ret = (Ahead){ 0 };
+	if (!kubeadm_path(it, &path, &now))
+		return false;
+	json_array_foreach (path, i, v) {
+		bool first = strstr(json_string_value(v), LEVEL_WORDS) != NULL;
+		ret->n_first += first;
+		ret->n_raise += i > 0 && !first && ret->n_first > ret->n_raise;
+	}
+	g_autofree char *level = NULL;
+	ret->n_raise += raise_first(it, &level);
+	ret->n = i;
+	json_decref(path);
+	return true;
+}
+
+/* Of one hop, in the mean of those that lie ahead: the first of two moves no node, the second only
+ * restarts what the control plane is made of. */
 bool kubeadm_bound(Item *it, HopBound *ret)
 {
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
-	if (!nodes)
+	Ahead a;
+	if (!nodes || !read_ahead(it, &a))
 		return false;
 	g_autoptr(json_t) machines = kubeadm_machines(nodes->json);
+	double n = a.n > 0 ? (double)a.n : 1;
+	double upgrades = (n - (double)a.n_raise) / n, moves = (n - (double)a.n_first) / n;
 	*ret = (HopBound){ 0 };
 	size_t i;
 	json_t *m;
 	json_array_foreach (machines, i, m) {
 		if (json_path_bool(m, "controlPlane", false))
-			ret->control_plane_sec += CONTROL_PLANE_SEC;
-		ret->nodes_sec += NODE_SEC;
+			ret->control_plane_sec +=
+				CONTROL_PLANE_SEC * upgrades + LEVEL_SEC * (double)a.n_raise / n;
+		ret->nodes_sec += NODE_SEC * moves;
 	}
 	return true;
 }
 
 /* ---- taking over ---- */
 
-/* The API servers that run as pods, from the lowest to the highest. */
-static void servers(const json_t *pods, const char **ret_low, const char **ret_high)
+static char *found_text(const Servers *s, const char *low, const char *high)
 {
-	size_t i;
-	json_t *p;
-	*ret_low = *ret_high = "";
-	json_array_foreach (json_object_get(pods, "items"), i, p) {
-		const json_t *labels = json_path(p, "metadata.labels");
-		const char *image = json_path_str(p, "spec.containers.0.image", "");
-		const char *colon = strrchr(image, ':'), *v = colon ? plain(colon + 1) : "";
-		if (g_strcmp0(json_string_value(json_object_get(labels, "component")),
-			    "kube-apiserver") != 0)
-			continue;
-		if (!**ret_low || version_compare_text(v, *ret_low) < 0)
-			*ret_low = v;
-		if (!**ret_high || version_compare_text(v, *ret_high) > 0)
-			*ret_high = v;
-	}
+	bool mixed = strcmp(s->low, s->high) != 0, two = strcmp(low, high) != 0;
+	g_autofree char *level = s->n_below > 0 ? g_strdup_printf(", %zu of %zu" LEVEL_WORDS "%s",
+							  s->n_below, s->n, s->level)
+						: g_strdup("");
+	return g_strdup_printf("API servers run %s%s%s%s, kubelets %s%s%s", s->low,
+		mixed ? " to " : "", mixed ? s->high : "", level, low, two ? " to " : "",
+		two ? high : "");
 }
 
 static void classify(Item *it, const json_t *nodes, const json_t *pods, Found *ret)
 {
-	const char *low, *high, *server_low, *server_high;
+	const char *low, *high;
+	Servers s;
 	bool last = false;
 	kubeadm_kubelets(nodes, &low, &high);
-	servers(pods, &server_low, &server_high);
-	bool mixed = version_compare_text(server_low, server_high) < 0;
-	bool wished = planned(it, server_high, &last);
-	ret->workers_moved = wished && kubeadm_same(high, server_high);
-	if (!wished || (!mixed && kubeadm_same(low, server_high) && !last)) {
+	kubeadm_servers(pods, &s);
+	bool mixed = version_compare_text(s.low, s.high) < 0;
+	bool wished = planned(it, s.high, &last);
+	ret->text = found_text(&s, low, high);
+	ret->workers_moved = wished && kubeadm_same(high, s.high);
+	if (!wished || (!mixed && kubeadm_same(low, s.high) && !last && s.n_below == 0)) {
 		ret->class = FOUND_NOTHING;
 		ret->workers_moved = false;
-	} else if (mixed) {
-		ret->class = FOUND_CONTROL_PLANE;
-	} else if (!ret->workers_moved) {
-		ret->class = FOUND_BEFORE_NODES;
-	} else {
-		ret->class = kubeadm_same(low, server_high) ? FOUND_DONE : FOUND_NODES;
+		return;
 	}
-	if (ret->class != FOUND_NOTHING)
-		ret->hop = hop_json(mixed ? server_low : low, server_high, 0, last);
-	ret->text = g_strdup_printf("API servers run %s%s%s, kubelets %s%s%s", server_low,
-		mixed ? " to " : "", mixed ? server_high : "", low, strcmp(low, high) ? " to " : "",
-		strcmp(low, high) ? high : "");
+	if (mixed)
+		ret->class = FOUND_CONTROL_PLANE;
+	else if (!ret->workers_moved)
+		ret->class = FOUND_BEFORE_NODES;
+	else
+		ret->class = kubeadm_same(low, s.high) ? FOUND_DONE : FOUND_NODES;
+	ret->hop = kubeadm_found_step(it, nodes, &s, last, &ret->class);
+	if (!ret->hop)
+		ret->hop = kubeadm_hop_json(mixed ? s.low : low, s.high, 0, last);
 }
 
 bool kubeadm_found(Item *it, int64_t since_usec, Found *ret)

@@ -5,10 +5,10 @@
 #include "providers/kubeadm-jobs.h"
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-level.h"
 #include "providers/kubeadm-sh.h"
 #include "providers/kubeadm-shelf.h"
 #include "providers/kubeadm-software.h"
-#include "providers/kubeadm.h"
 #include <string.h>
 
 enum {
@@ -51,17 +51,21 @@ static char *install(const Item *it, const char *version, unsigned what)
 		   : g_strdup("echo 'nodeAccess.software is missing' >&2; exit 1\n");
 }
 
-static json_t *kubeadm_options(const Item *it, const char *version)
+static json_t *kubeadm_options(const Item *it, const Machine *m, const char *version)
 {
 	json_t *o = json_object_get(access_of(it), "kubeadm");
+	const char *level = kubeadm_emulated(kubeadm_hop(it));
 	o = o ? json_copy(o) : json_object();
 	json_object_set_new(o, "version", json_string(version));
+	/* Each time anew: kubeadm writes the manifests without it otherwise. */
+	if (level && m->control_plane && kubeadm_same(version, kubeadm_to(it)))
+		json_object_set_new(o, "emulated", json_string(level));
 	return o;
 }
 
 static char *upgrade(const Item *it, const Machine *m, const char *version)
 {
-	g_autoptr(json_t) options = kubeadm_options(it, version);
+	g_autoptr(json_t) options = kubeadm_options(it, m, version);
 	return m->control_plane && kubeadm_first(it, m) ? kubeadm_apply_text(version, options)
 							: kubeadm_node_text(options);
 }
@@ -136,11 +140,24 @@ static char *text_manifests_back(const Item *it, const Machine *m)
 	return manifests_restore_text(key ? key : "");
 }
 
+static char *text_raise(const Item *it, const Machine *m)
+{
+	return emulated_version_text(NULL);
+}
+
+static char *text_level_back(const Item *it, const Machine *m)
+{
+	char level[KUBEADM_LEVEL_BYTES];
+	return emulated_version_text(kubeadm_level_before(kubeadm_hop(it), level));
+}
+
 static const Command commands[] = {
 	{ "mend", "mending", 600, false, kubeadm_mend_text },
 	{ "up-backup", "the backup set", 900, true, text_backup },
 	{ "up-control-plane", "kubeadm upgrade", 1800, false, text_control_plane },
 	{ "up-kubelet", "the kubelet's upgrade", 900, false, text_kubelet },
+	{ "up-raise", "the feature level", 900, false, text_raise },
+	{ "down-level", "the feature level's way back", 900, false, text_level_back },
 	{ "down-kubelet", "the kubelet's way back", 900, false, text_kubelet_back },
 	{ "down-helpers", "scheduler and controller manager back", 300, false, text_helpers_back },
 	{ "down-control-plane", "kubeadm's way back", 1800, false, text_control_plane_back },
@@ -190,14 +207,14 @@ char *kubeadm_backup_of(const json_t *hop, const json_t *discovered)
 char *kubeadm_command_key(const Item *it, const Machine *m, const char *kind, int n)
 {
 	g_autofree char *id = own_id(it);
-	return g_strdup_printf("%s %s-%s-%s.%d", m->address, id, kubeadm_to(it), kind, n);
+	return g_strdup_printf("%s %s-%s-%s.%d", m->address, id, hop_key(kubeadm_hop(it)), kind, n);
 }
 
 /* The kind in a key of this item's present hop. */
 static const Command *command_of(const Item *it, const char *key)
 {
 	g_autofree char *id = own_id(it);
-	g_autofree char *prefix = g_strdup_printf(" %s-%s-", id, kubeadm_to(it));
+	g_autofree char *prefix = g_strdup_printf(" %s-%s-", id, hop_key(kubeadm_hop(it)));
 	const char *at = strstr(key, prefix), *dot = strrchr(key, '.');
 	if (!at || !dot)
 		return NULL;

@@ -287,6 +287,19 @@ static bool tmp_noted(Item *it, int64_t now, Batch *b, const Machine *m, const j
 	return false;
 }
 
+/* What the first of two hops saved is of other binaries than those of the second. */
+static const char *noted_set(const Item *it, const Machine *m)
+{
+	return json_object_get(kubeadm_hop(it), "raise") ? NULL : kubeadm_key_on(it, m);
+}
+
+static char *any_set(const Item *it, const json_t *look, const json_t *fault)
+{
+	return json_object_get(kubeadm_hop(it), "raise")
+		       ? kubeadm_set_to_mend(look, json_path_str(fault, "fault", ""))
+		       : kubeadm_backup_of(kubeadm_hop(it), look);
+}
+
 /* True: what waits under next may begin. False: *ret. */
 static bool mended(Item *it, int64_t now, Batch *b, const Machine *m, const char *kind,
 	const char *next, StepResult *ret)
@@ -299,8 +312,8 @@ static bool mended(Item *it, int64_t now, Batch *b, const Machine *m, const char
 	g_autoptr(json_t) f = fault_of(it, m, look, kind);
 	if (!f || is_same_fault(memo, m, f, next))
 		return true;
-	const char *noted = kubeadm_key_on(it, m);
-	g_autofree char *found = noted ? NULL : kubeadm_backup_of(kubeadm_hop(it), look);
+	const char *noted = noted_set(it, m);
+	g_autofree char *found = noted ? NULL : any_set(it, look, f);
 	*ret = begin(it, now, b, m, f, noted ? noted : found ? found : "", next);
 	return false;
 }
@@ -354,7 +367,7 @@ static StepResult whole(Item *it, int64_t now, Batch *b, const Machine *m, const
 			json_path_bool(memo, "ok", false)
 				? "its repair ran and did not mend it: mend it by hand"
 				: "its repair failed: mend it by hand");
-	const char *noted = is(when, AT_START) ? NULL : kubeadm_key_on(it, m);
+	const char *noted = is(when, AT_START) ? NULL : noted_set(it, m);
 	g_autofree char *key =
 		noted ? g_strdup(noted) : kubeadm_set_to_mend(look, json_path_str(f, "fault", ""));
 	if (!key)

@@ -3,6 +3,7 @@
 #include "objects/version.h"
 #include "providers/budgets.h"
 #include "providers/clusterversion.h"
+#include "providers/kubeadm-level.h"
 #include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-software.h"
 #include "providers/kubeadm.h"
@@ -283,6 +284,8 @@ static bool check_hop(Item *it, const Picture *p, const char **ret_to, json_t *f
 	if (!kubeadm_next_hop(it, &hop, &why))
 		return false;
 	g_autoptr(json_t) owned = hop;
+	kubeadm_check_level(
+		it, p->system->json, p->nodes->json, json_is_null(hop) ? NULL : hop, findings);
 	if (json_is_null(hop)) {
 		finding_add(findings, "info", "at-target", NULL, "the cluster is at %s already",
 			p->now);

@@ -43,9 +43,7 @@ static bool bars_by_version(const json_t *hop, const json_t *version, RollbackOf
 	return false;
 }
 
-/* NULL: it may pass. Once the cluster is claimed it is waited for: the engine holds where it lasts.
- */
-static const GError *lasting(const Item *it, const GError *err)
+const GError *kubeadm_lasting(const Item *it, const GError *err)
 {
 	bool final = g_error_matches(err, SL_ERROR, SL_ERR_REFUSED) ||
 		     g_error_matches(err, SL_ERROR, SL_ERR_INVALID);
@@ -72,7 +70,7 @@ static bool read_software(
 		g_autofree char *what = g_strdup_printf(KUBEADM_TRY "%s", from);
 		g_autofree char *key = node_key(json_path_str(m, "address", ""), what);
 		const View *v = fact(it, &fact_node_try, key);
-		const GError *err = lasting(it, fact_error(it, &fact_node_try, key));
+		const GError *err = kubeadm_lasting(it, fact_error(it, &fact_node_try, key));
 		all = all && (v || err);
 		bool had = v && json_path_bool(v->json, "ok", false);
 		if (had || (!v && !err) || *ret_bars)
@@ -109,7 +107,8 @@ static bool read_kept(
 			continue;
 		g_autofree char *at = node_key(machine.address, KUBEADM_DISCOVER);
 		const json_t *look = kubeadm_look(it, &machine, 0);
-		const GError *err = look ? NULL : lasting(it, fact_error(it, &fact_node_look, at));
+		const GError *err =
+			look ? NULL : kubeadm_lasting(it, fact_error(it, &fact_node_look, at));
 		if (!look && !err)
 			return false;
 		if (err)
@@ -160,11 +159,6 @@ static bool offer_t2(Item *it, const json_t *hop, bool after, RollbackOffer *ret
 	return true;
 }
 
-bool kubeadm_offer_t1(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
-{
-	return false;
-}
-
 bool kubeadm_offer_t3(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
 {
 	return false;
@@ -179,6 +173,8 @@ static bool offered(bool (*offer)(Item *, const json_t *, bool, RollbackOffer *)
 		return false;
 	*ret_wait = !o.how;
 	if (o.how) {
+		g_autofree char *own = o.how; /* with why it is not the usual one */
+		o.how = ret->how ? g_strdup_printf("%s; %s", own, ret->how) : g_strdup(own);
 		rollback_offer_clear(ret);
 		*ret = o;
 		o = (RollbackOffer){ 0 };

@@ -1,6 +1,7 @@
 /* Up: what there is, then the control plane node by node; after the soak every kubelet. */
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-level.h"
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
@@ -21,16 +22,20 @@ static void cross_for_moved(Item *it, Batch *b, const json_t *nodes)
 static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *known = json_object_get(item_memo(it), "machines");
-	if (strcmp(json_path_str(known, "to", ""), kubeadm_to(it)) == 0)
+	const char *hop = hop_key(kubeadm_hop(it));
+	/* The second of two hops goes back by what the first has saved. */
+	bool kept = kubeadm_raises(kubeadm_hop(it)) && json_object_get(item_memo(it), "backups");
+	if (strcmp(json_path_str(known, "to", ""), hop) == 0)
 		return step_done(0);
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
 	if (!nodes)
 		return step_read(it);
 	batch_memo(b, it, "machines",
-		json_pack(
-			"{s:s, s:o}", "to", kubeadm_to(it), "list", kubeadm_machines(nodes->json)));
-	batch_memo(b, it, "backups", json_object());
-	batch_memo(b, it, "backupKeys", json_object());
+		json_pack("{s:s, s:o}", "to", hop, "list", kubeadm_machines(nodes->json)));
+	if (!kept) {
+		batch_memo(b, it, "backups", json_object());
+		batch_memo(b, it, "backupKeys", json_object());
+	}
 	batch_memo(b, it, "proven", json_object());
 	cross_for_moved(it, b, nodes->json);
 	return step_wait(it, now, "the machines are noted");
@@ -92,6 +97,14 @@ static bool backed_up(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	return false;
 }
 
+/* NULL: the pods run the version, at the level of the hop where it has one. Caller frees. */
+static char *pods_behind(const Item *it, const json_t *pods, const Machine *m, const char *version)
+{
+	const char *level = kubeadm_emulated(kubeadm_hop(it));
+	char *why = kubeadm_pods_behind(pods, m->name, version, false);
+	return why || !level ? why : kubeadm_pods_level(pods, m->name, level);
+}
+
 /* Everything of the control plane on this machine runs the version, by reads after the command. */
 static bool proven(Item *it, int64_t now, const Machine *m, const char *version, int64_t since,
 	StepResult *ret)
@@ -102,7 +115,7 @@ static bool proven(Item *it, int64_t now, const Machine *m, const char *version,
 		*ret = step_read(it);
 		return false;
 	}
-	g_autofree char *behind = kubeadm_pods_behind(pods->json, m->name, version, false);
+	g_autofree char *behind = pods_behind(it, pods->json, m, version);
 	g_autofree char *etcd = behind ? NULL : kubeadm_etcd_unready(pods->json);
 	if (!behind && !etcd && kubeadm_etcd_stands(it, now, NULL, since, ret))
 		return true;
@@ -152,7 +165,9 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 		*ret = step_read(it);
 		return false;
 	}
-	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)))
+	const char *level = kubeadm_emulated(kubeadm_hop(it));
+	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)) &&
+		(!level || kubeadm_look_at_level(look, level)))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
 	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
 			      !kubeadm_quorum_stands(it, now, m, ret) || !may_begin(it, b, ret)))
@@ -169,6 +184,8 @@ static StepResult control_plane_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
+	if (kubeadm_raises(kubeadm_hop(it)))
+		return step_done(0);
 	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
 		if (!backed_up(it, now, b, &m, &r) || !kubeadm_shelve(it, now, b, &m, &r))
 			return r;
@@ -190,6 +207,10 @@ static StepResult kubelets_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
+	if (kubeadm_emulated(kubeadm_hop(it))) {
+		item_set_reason(it, "no kubelet moves before the feature level is raised");
+		return step_done(0);
+	}
 	for (int control_plane = 0; control_plane < 2; control_plane++)
 		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
 			if (m.control_plane == control_plane &&

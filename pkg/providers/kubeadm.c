@@ -3,11 +3,14 @@
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
-static const StepOps *const up[] = { &step_survey, &step_mend, &step_control_plane, NULL };
+static const StepOps *const up[] = { &step_survey, &step_mend, &step_control_plane, &step_raise,
+	NULL };
 /* Who took the cluster over after its control plane was done begins here. */
 static const StepOps *const nodes[] = { &step_survey, &step_mend, &step_kubelets, NULL };
 static const StepOps *const down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
 	&step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
+static const StepOps *const level_down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
+	&step_level_back, &step_mend_end, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
 	&act_kubeadm_take_over, &act_node_command, &act_node_set, NULL };
 
@@ -37,6 +40,11 @@ static const char *kubeadm_version_of(const json_t *version)
 {
 	const char *v = json_path_str(version, "gitVersion", "");
 	return *v == 'v' ? v + 1 : v;
+}
+
+static const StepOps *const *down_for(Tier tier)
+{
+	return tier == TIER_T1 ? level_down : down;
 }
 
 /* Nothing is ordered here that could be taken up later: commands that ran are over. */
@@ -95,6 +103,7 @@ const Provider provider_kubeadm = {
 	.up = up,
 	.nodes = nodes,
 	.down = down,
+	.down_for = down_for,
 	.abandon = abandon,
 	.rows = rows,
 	.preflight = kubeadm_preflight,

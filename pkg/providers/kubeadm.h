@@ -114,7 +114,7 @@ json_t *kubeadm_wanted(const Machine *m, const json_t *look);
 bool kubeadm_turned(Item *it, int64_t now, Batch *b, StepResult *ret);
 extern const StepOps step_mend, step_mend_back, step_mend_end;
 extern const StepOps step_survey, step_control_plane, step_kubelets, step_kubelets_back,
-	step_helpers_back, step_control_plane_back;
+	step_helpers_back, step_control_plane_back, step_raise, step_level_back;
 /* kubeadm-kubelets.c: brings the kubelet of this machine to the version, drained. True: it is there
  * and put back, or left out. False: *ret. */
 bool kubeadm_kubelet_to(Item *it, int64_t now_usec, Batch *b, const Machine *m, const char *version,
@@ -128,6 +128,9 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why);
 bool kubeadm_path(Item *it, json_t **ret_versions, char **ret_now);
 bool kubeadm_probe(Item *it, const json_t *hop, RollbackOffer *ret);
 bool kubeadm_probe_return(Item *it, const json_t *hop, RollbackOffer *ret);
+/* kubeadm-probe.c. NULL: the error may pass. Once the cluster is claimed it is waited for: the
+ * engine holds where it lasts. */
+const GError *kubeadm_lasting(const Item *it, const GError *err);
 /* Whether this rung of the ladder is open for the hop (kubeadm-probe.c asks in turn). after: the
  * hop is done, or begun by an earlier run. False: it is not. True: *ret is the offer, or *ret is
  * left empty because a fact is not read yet. */

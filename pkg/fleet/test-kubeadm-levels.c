@@ -1,0 +1,433 @@
+/* Feature levels: an upgrade in two hops (emulatedStep), and the way back by the level alone (T1),
+ * the whole controller on simulated nodes. */
+#include "fleet/test-kubeadm-judge.h"
+
+#define PLAN_STEPPED(more)                                                                         \
+	HEAD("UpgradePlan", "up")                                                                  \
+	"spec:\n  target: {version: 1.36.3, emulatedStep: true}\n"                                 \
+	"  waves: [{name: one, clusters: {names: [k]}, cpSoak: 2m, soak: 2m}]\n"                   \
+	"  policies: {gates: few" more "}\n"
+#define STEPPED GATES_K CLUSTER_K("") PLAN_STEPPED("")
+
+#define FIRST_LOG                                                                                  \
+	"up-backup on k-master-0 -> 1.36.3\n"                                                      \
+	"up-control-plane on k-master-0 -> 1.36.3 at 1.35\n"
+#define RAISE_LOG "up-raise on k-master-0 -> 1.36.3\n"
+#define LEVEL_LOG "down-level on k-master-0 -> 1.35.4 at 1.35\n"
+#define KUBELETS_LOG                                                                               \
+	"up-kubelet on k-worker-0 -> 1.36.3\n"                                                     \
+	"up-kubelet on k-worker-1 -> 1.36.3\n"                                                     \
+	"up-kubelet on k-master-0 -> 1.36.3\n"
+
+static const json_t *memo_of(FakeNodes *f)
+{
+	return item_memo(story_item(f->r, "k"));
+}
+
+/* The soak of the hop with this key. */
+static bool in_soak_of_second(void *ud)
+{
+	FakeNodes *f = ud;
+	const Item *k = f->r->fleet ? fleet_newest_of(f->r->fleet, "k") : NULL;
+	return k && strcmp(item_state_name(k), "cp-soak") == 0 &&
+	       json_object_get(json_object_get(item_memo(k), "hop"), "raise");
+}
+
+static void reach_second_soak(FakeNodes *f)
+{
+	if (!loop_sim_run(f->r->loop, in_soak_of_second, f,
+		    loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC))
+		g_error("the second hop was not reached:\n%s\n%s", f->log->str, f->r->story->str);
+}
+
+static void test_two_hops(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG);
+	g_assert_cmpstr(json_path_str(memo_of(f), "now", ""), ==, "1.35.4");
+	g_assert_cmpstr(
+		json_path_str(memo_of(f), "path.0", ""), ==, "1.36.3 at feature level 1.35");
+	g_assert_cmpstr(json_path_str(memo_of(f), "path.1", ""), ==, "1.36.3");
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T2");
+	reach_second_soak(f);
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG);
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T1");
+	g_assert_cmpstr(
+		json_path_str(memo_of(f), "offer.begins", ""), ==, "automatic until workers start");
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG KUBELETS_LOG);
+	g_assert_cmpstr(f->nodes[0].level, ==, "");
+}
+
+/* The same minor version: there is no level between the two. */
+static void test_same_minor(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	for (size_t i = 0; i < f->n; i++) {
+		node_set(&f->nodes[i].kubeadm, "1.36.1");
+		node_set(&f->nodes[i].manifests, "1.36.1");
+		node_set(&f->nodes[i].helpers, "1.36.1");
+		set_kubelet(f, i, "1.36.1");
+	}
+	node_show_control_plane(f, &f->nodes[0]);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 KUBELETS_LOG);
+}
+
+/* The first of two fails: the binaries go back. */
+static void test_first_goes_back(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG DOWN_LOG_1);
+	g_assert_cmpstr(f->nodes[0].level, ==, "");
+}
+
+static void worker_heals(FakeNodes *f)
+{
+	sim_cluster_patch(f->c, SIM_NODES, NULL, "k-worker-1", SIM_SUB_STATUS, "kubelet",
+		json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
+			"True"));
+}
+
+/* The second fails in its soak: the level alone, by itself, and what comes next is the raise. */
+static void test_level_goes_back(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	reach_second_soak(f);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG);
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+	g_assert_nonnull(strstr(f->r->story->str, "healthy at 1.36.3 at feature level 1.35 again"));
+	worker_heals(f);
+	g_assert_true(story_command(f->r, "retry", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG RAISE_LOG KUBELETS_LOG);
+}
+
+/* A worker has moved: a person is asked, its kubelet goes first, then the level. */
+static void test_level_after_a_worker(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	worker_0_moved(f);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==,
+		FIRST_LOG RAISE_LOG "up-kubelet on k-worker-0 -> 1.36.3\n"
+				    "down-kubelet on k-worker-0 -> 1.35.4\n" LEVEL_LOG);
+}
+
+/* A finished upgrade is taken back by a run of its own: every kubelet, then the level. */
+static void test_finished_goes_back(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+}
+
+/* A plain hop whose old software is gone: the level is what is left, and it happens by itself. */
+static void test_instead_of_version(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->gone = "1.35.4";
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	const char *how = json_path_str(memo_of(f), "offer.how", "");
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T1");
+	g_assert_nonnull(strstr(how, "no T2: the software of 1.35.4 is not at hand"));
+	worker_fails(f);
+	story_rest(f->r);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 LEVEL_LOG);
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+}
+
+/* A kubelet stands above the level, and what it ran before is gone: there is no T1 either. */
+static void test_no_level_either(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->gone = "1.35.4";
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	set_kubelet(f, 1, "1.36.3");
+	worker_fails(f);
+	story_reach(f->r, "k", "cp-soak", "gate-failed");
+	g_assert_false(story_command(f->r, "rollback", "k"));
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T0");
+	g_assert_null(strstr(f->log->str, "down-"));
+}
+
+/* Three servers: raised one by one, and brought back one by one. */
+static void test_three(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(3, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	reach_second_soak(f);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4/1.36.3 1.35.4/1.36.3 1.35.4 1.35.4");
+	for (size_t i = 0; i < 3; i++)
+		g_assert_cmpstr(f->nodes[i].level, ==, "1.35");
+}
+
+static int raise_fails(const FakeNode *n, const NodeJob *j, void *ud)
+{
+	unsigned *left = ud;
+	if (strcmp(j->kind, "up-raise") != 0 || *left == 0)
+		return 0;
+	--*left;
+	return 1;
+}
+
+/* The command of the second server fails for good: a verdict, and both stand where they stood. */
+static void test_raise_fails(void)
+{
+	unsigned left = 1000;
+	g_autoptr(FakeNodes) f = nodes_new(3, 2);
+	f->code = raise_fails;
+	f->ud = &left;
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4/1.36.3 1.35.4/1.36.3 1.35.4 1.35.4");
+	for (size_t i = 0; i < 3; i++)
+		g_assert_cmpstr(f->nodes[i].level, ==, "1.35");
+}
+
+/* kubeadm fails once with the new binaries: run again, the flag is there again. */
+static int first_fails(const FakeNode *n, const NodeJob *j, void *ud)
+{
+	unsigned *left = ud;
+	if (strcmp(j->kind, "up-control-plane") != 0 || *left == 0)
+		return 0;
+	--*left;
+	return 1;
+}
+
+static void test_first_run_again(void)
+{
+	unsigned left = 1;
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->code = first_fails;
+	f->ud = &left;
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* ---- a flag that was set by hand ---- */
+
+static FakeNodes *at_level_by_hand(void)
+{
+	FakeNodes *f = nodes_new(1, 2);
+	FakeNode *n = &f->nodes[0];
+	node_set(&n->kubeadm, "1.36.3");
+	node_set(&n->manifests, "1.36.3");
+	node_set(&n->helpers, "1.36.3");
+	g_strlcpy(n->level, "1.35", sizeof n->level);
+	node_show_control_plane(f, n);
+	return f;
+}
+
+/* With emulatedStep the second hop is what is due. */
+static void test_by_hand_raised(void)
+{
+	g_autoptr(FakeNodes) f = at_level_by_hand();
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_cmpstr(json_path_str(memo_of(f), "now", ""), ==, "1.36.3 at feature level 1.35");
+	g_assert_null(json_path_str(memo_of(f), "path.1", NULL));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, RAISE_LOG KUBELETS_LOG);
+}
+
+/* Without it the flag is left alone, and no kubelet goes above it. */
+static void test_by_hand_left(void)
+{
+	g_autoptr(FakeNodes) f = at_level_by_hand();
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	g_assert_cmpint(story_rest(f->r), ==, 5);
+	g_autofree char *findings = json_canonical(json_object_get(memo_of(f), "findings"));
+	g_assert_nonnull(strstr(findings, "no kubelet may be above it"));
+	g_assert_cmpstr(f->log->str, ==, "");
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+}
+
+/* ---- taken over with an empty journal ---- */
+
+static void lose_journal(FakeNodes *f)
+{
+	rig_crash(f->r);
+	store_mem_free(f->r->disk);
+	f->r->disk = store_mem_new(f->r->loop);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_rest(f->r);
+	g_assert_true(story_command(f->r, "takeover", "k"));
+	story_reach(f->r, "k", "takeover", "takeover");
+	g_assert_true(story_command(f->r, "resume", "k"));
+}
+
+static void test_taken_over(void)
+{
+	static const struct {
+		const char *name;
+		bool second;
+	} cases[] = { { "in the first soak" }, { "in the second soak", true } };
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(FakeNodes) f = nodes_new(1, 2);
+		g_test_message("%s", cases[i].name);
+		rig_start(f->r);
+		story_submit(f->r, STEPPED);
+		story_reach(f->r, "k", "cp-soak", NULL);
+		if (cases[i].second)
+			reach_second_soak(f);
+		lose_journal(f);
+		g_assert_cmpint(story_rest(f->r), ==, 0);
+		judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+		g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG KUBELETS_LOG);
+	}
+}
+
+/* ---- crashes: after every word to a node, and words that are lost ---- */
+
+enum { CRASH_RESTART_USEC = 2000000 };
+
+typedef struct Trial {
+	FakeNodes *f;
+	uint64_t at;
+	NodeWireFault fault;
+} Trial;
+
+static NodeWireFault fault_at(uint64_t n, void *ud)
+{
+	const Trial *t = ud;
+	return n == t->at ? t->fault : NODE_FAULT_NONE_YET;
+}
+
+static void restart(void *ud)
+{
+	Rig *r = ((Trial *)ud)->f->r;
+	rig_start(r);
+	if (fleet_n_runs(r->fleet) == 0)
+		story_submit(r, STEPPED);
+}
+
+static void crash(void *ud)
+{
+	Trial *t = ud;
+	rig_crash(t->f->r);
+	loop_timer(t->f->world, loop_boot_usec(t->f->world) + CRASH_RESTART_USEC, restart, t);
+}
+
+static bool trial_over(void *ud)
+{
+	const Rig *r = ((Trial *)ud)->f->r;
+	return r->fleet && fleet_n_runs(r->fleet) > 0 &&
+	       run_exit_code(fleet_nth_run(r->fleet, 0), false) != -1;
+}
+
+/* A worker breaks as soon as the level is raised. */
+static int breaks_worker(const FakeNode *n, const NodeJob *j, void *ud)
+{
+	if (strcmp(j->kind, "up-raise") == 0)
+		worker_fails(((Trial *)ud)->f);
+	return 0;
+}
+
+/* True: the fault came to pass. */
+static bool try_at(uint64_t at, NodeWireFault fault, bool back)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	Trial t = { f, at, fault };
+	f->fault = fault_at;
+	f->crash = crash;
+	f->code = back ? breaks_worker : NULL;
+	f->ud = &t;
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	g_test_message("fault %d at %d", (int)fault, (int)at);
+	g_assert_true(loop_sim_run(
+		f->r->loop, trial_over, &t, loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC));
+	judge_end(f, back ? "RolledBack" : "Succeeded",
+		back ? "1.35.4/1.36.3 1.35.4 1.35.4" : "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==,
+		back ? FIRST_LOG RAISE_LOG LEVEL_LOG : FIRST_LOG RAISE_LOG KUBELETS_LOG);
+	g_assert_cmpstr(f->nodes[0].level, ==, back ? "1.35" : "");
+	return f->n_requests > at;
+}
+
+static void try_all(bool back)
+{
+	static const NodeWireFault faults[] = { NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER };
+	uint64_t step = g_test_slow() ? 1 : 7;
+	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++)
+		for (uint64_t at = i; try_at(at, faults[i], back); at += step)
+			;
+}
+
+static void test_every_word_up(void)
+{
+	try_all(false);
+}
+
+static void test_every_word_back(void)
+{
+	try_all(true);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/levels/two-hops", test_two_hops);
+	g_test_add_func("/levels/same-minor", test_same_minor);
+	g_test_add_func("/levels/first-goes-back", test_first_goes_back);
+	g_test_add_func("/levels/level-goes-back", test_level_goes_back);
+	g_test_add_func("/levels/level-after-a-worker", test_level_after_a_worker);
+	g_test_add_func("/levels/finished-goes-back", test_finished_goes_back);
+	g_test_add_func("/levels/instead-of-version", test_instead_of_version);
+	g_test_add_func("/levels/no-level-either", test_no_level_either);
+	g_test_add_func("/levels/three", test_three);
+	g_test_add_func("/levels/raise-fails", test_raise_fails);
+	g_test_add_func("/levels/first-run-again", test_first_run_again);
+	g_test_add_func("/levels/by-hand-raised", test_by_hand_raised);
+	g_test_add_func("/levels/by-hand-left", test_by_hand_left);
+	g_test_add_func("/levels/taken-over", test_taken_over);
+	g_test_add_func("/levels/every-word-up", test_every_word_up);
+	g_test_add_func("/levels/every-word-back", test_every_word_back);
+	return g_test_run();
+}
