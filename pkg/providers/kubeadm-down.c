@@ -112,8 +112,8 @@ static StepResult behind(Item *it, int64_t now, int64_t since, const char *why)
 static bool back_proven(
 	Item *it, int64_t now, const Machine *m, int64_t since, bool only_helpers, StepResult *ret)
 {
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
-		sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods = kubeadm_list_since(
+		it, now, KUBEADM_SYSTEM_PODS, sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
 	*ret = step_read(it);
 	if (!pods)
 		return false;

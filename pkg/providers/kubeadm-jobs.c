@@ -14,7 +14,7 @@
 enum {
 	LOOK_SEC = 10,
 	POLL_MIN_SEC = 1,
-	POLL_MAX_SEC = 5,
+	POLL_MAX_SEC = 2,
 	FAILURES_MAX = 3, /* then somebody is asked, or it is a verdict */
 	BACKOFF_SEC = 15,
 	TAIL_CHARS = 300,

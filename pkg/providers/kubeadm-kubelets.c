@@ -32,8 +32,8 @@ typedef struct Proof {
 static bool read_proof(Item *it, int64_t now, int64_t since, Proof *ret)
 {
 	int64_t fresh = sl_max(since, now - 2 * POLL_SEC * SL_USEC_PER_SEC);
-	const View *nodes = fact_since(it, &fact_list, KUBEADM_NODES, fresh);
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS, fresh);
+	const View *nodes = kubeadm_list_since(it, now, KUBEADM_NODES, fresh);
+	const View *pods = kubeadm_list_since(it, now, KUBEADM_SYSTEM_PODS, fresh);
 	if (!nodes || !pods)
 		return false;
 	*ret = (Proof){ nodes->json, pods->json };

@@ -202,6 +202,14 @@ json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 
+const View *kubeadm_list_since(Item *it, int64_t now, const char *path, int64_t since)
+{
+	const View *v = fact_since(it, &fact_list, path, since);
+	if (!v)
+		fact_hurry(it, &fact_list, path, now + SL_USEC_PER_SEC);
+	return v;
+}
+
 /* ---- pods of the system ---- */
 
 static const char *pod_name(const json_t *pod)

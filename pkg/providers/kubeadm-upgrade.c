@@ -41,7 +41,7 @@ static const char restart[] =
 	"systemctl restart kubelet || die \"systemctl restart kubelet failed; see journalctl -u "
 	"kubelet\"\n"
 	"tries=0 steady=0\n"
-	"while [ \"$steady\" -lt 3 ]; do\n"
+	"while [ \"$steady\" -lt 2 ]; do\n"
 	"\tsleep \"$poll\"\n"
 	"\tif systemctl is-active --quiet kubelet; then steady=$((steady + 1)); else steady=0; fi\n"
 	"\ttries=$((tries + 1))\n"

@@ -60,6 +60,9 @@ const json_t *kubeadm_look_after(Item *it, int64_t now_usec, const Machine *m);
  * is not. only_helpers: scheduler and controller manager alone. Caller frees. */
 char *kubeadm_pods_behind(
 	const json_t *pods, const char *node, const char *version, bool only_helpers);
+/* The list by a read that was sent then or later. NULL: step_read; a server that is away is asked
+ * again soon: commands of ours restart it. */
+const View *kubeadm_list_since(Item *it, int64_t now_usec, const char *path, int64_t since_usec);
 /* NULL: every etcd member that runs as a pod here is Ready; else which is not. Caller frees. */
 char *kubeadm_etcd_unready(const json_t *pods);
 char *kubeadm_look_text(const Target *t, const char *what);

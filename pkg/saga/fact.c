@@ -205,6 +205,16 @@ const GError *fact_error(Item *it, const FactRow *row, const char *key)
 	return f->err;
 }
 
+void fact_hurry(Item *it, const FactRow *row, const char *key, int64_t at_usec)
+{
+	Fact *f = fact_get(it->site, row, key);
+	if (!f->err || f->retry_usec <= at_usec)
+		return;
+	f->retry_usec = at_usec;
+	if (!it->retry_usec || at_usec < it->retry_usec)
+		it->retry_usec = at_usec;
+}
+
 int64_t fact_sent_usec(Item *it, const FactRow *row, const char *key)
 {
 	Fact *f = fact_find(it->site, row, key);
@@ -223,16 +233,20 @@ static void store(Fact *f, View *view, const GError *err, int64_t sent_usec)
 	g_clear_error(&f->err);
 	if (err) {
 		f->err = g_error_copy(err);
-		f->n_failures++;
-		int64_t delay =
-			MIN((int64_t)1 << MIN(f->n_failures - 1, 10u), READ_BACKOFF_MAX_SEC);
-		f->retry_usec = now + delay * SL_USEC_PER_SEC;
+		if (now >= f->count_usec) {
+			f->n_failures++;
+			int64_t delay = MIN(
+				(int64_t)1 << MIN(f->n_failures - 1, 10u), READ_BACKOFF_MAX_SEC);
+			f->count_usec = now + delay * SL_USEC_PER_SEC;
+		}
+		f->retry_usec = f->count_usec;
 	} else {
 		view_unref(f->view);
 		f->view = view;
 		f->sent_usec = sent_usec;
 		f->stored_usec = now;
 		f->n_failures = 0;
+		f->count_usec = 0;
 	}
 	wake_users(f);
 }

@@ -53,6 +53,10 @@ const View *fact_peek(Item *it, const FactRow *row, const char *key);
 const View *fact_settled(Item *it, const FactRow *row, const char *key);
 /* The error of the last read, NULL when it was good or there was none. Borrowed. */
 const GError *fact_error(Item *it, const FactRow *row, const char *key);
+/* Where a server is expected back: a read that failed is repeated at this boot time, not when its
+ * growing pause ends; when it becomes a hold stays as it is. From a tick, after the read was asked
+ * for. */
+void fact_hurry(Item *it, const FactRow *row, const char *key, int64_t at_usec);
 int64_t fact_sent_usec(Item *it, const FactRow *row, const char *key); /* 0: never read */
 
 /* From a watch or another source that pushes. Takes view; no time of sending, so it proves nothing

@@ -13,6 +13,7 @@ typedef struct Fact {
 	int64_t stored_usec;
 	int64_t min_sent_usec; /* forgotten at this time: only a younger read counts */
 	int64_t retry_usec; /* after a failure: not before */
+	int64_t count_usec; /* a failure before this time is not counted: the read was hurried */
 	unsigned n_failures;
 	FactRead *reading;
 	GPtrArray *users; /* items whose last tick looked at it */

@@ -271,6 +271,35 @@ static void test_unreadable(void)
 	}
 }
 
+static StepResult hurried_tick(Item *it, int64_t now, Batch *b)
+{
+	if (fact(it, &fact_kept, "/far"))
+		return step_done(ENDED);
+	fact_hurry(it, &fact_kept, "/far", now + 2 * SL_USEC_PER_SEC);
+	return step_read(it);
+}
+
+/* A server that is expected back: asked every two seconds, and a hold not sooner than else. */
+static void test_hurried(void)
+{
+	const Twist twists[] = { { "GET", "/far", 0, HTTP_FAULT_NONE, 500, 0 }, { 0 } };
+	Kit *k = kit_new(hurried_tick);
+	target_put(&k->target, "/far", json_object());
+	k->target.twists = twists;
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_run(k, 80);
+	g_assert_cmpint(kit_sent(k, "GET /far"), >=, 30);
+	g_assert_cmpint(kit_sent(k, "GET /far"), <=, 42);
+	g_assert_null(hold_of(k, "/a", "unreachable"));
+	kit_run(k, 30);
+	g_assert_nonnull(hold_of(k, "/a", "unreachable"));
+	k->target.twists = NULL;
+	kit_run(k, 3);
+	g_assert_true(item_ended(kit_item(k, "/a")));
+	kit_free(k);
+}
+
 static void check_held_too_long(bool crash)
 {
 	Kit *k = kit_new(told_tick);
@@ -575,6 +604,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/rules/18-not-ours", test_not_ours);
 	g_test_add_func("/rules/18-two-holds", test_two_holds);
 	g_test_add_func("/rules/18-unreadable", test_unreadable);
+	g_test_add_func("/rules/18-hurried", test_hurried);
 	g_test_add_func("/rules/18-held-too-long", test_held_too_long);
 	g_test_add_func("/rules/18-write-fails", test_write_fails);
 	g_test_add_func("/rules/19-undo-order", test_undo_order);
