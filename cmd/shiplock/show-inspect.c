@@ -90,7 +90,7 @@ static const char *word_of(const char *code)
 		{ "in-progress", "update under way" }, { "node", "node not Ready" },
 		{ "operator", "operator" }, { "owned", "version owned" }, { "pdb", "pdb" },
 		{ "pool", "pool degraded" }, { "pool-moving", "pool moving" },
-		{ "pool-paused", "pool paused" }, { "provider", "no OpenShift" },
+		{ "pool-paused", "pool paused" }, { "provider", "no provider" },
 		{ "removed-api", "removed API" }, { "unreadable", "unreadable" },
 		{ "upgradeable", "Upgradeable=False" } };
 	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
@@ -157,9 +157,10 @@ static char *rollback_today(const json_t *c)
 	const json_t *r = json_object_get(c, "rollback");
 	if (!r)
 		return g_strdup("?");
-	if (strcmp(str(r, "tier"), "T2") != 0)
+	const char *tier = str(r, "tier");
+	if (strcmp(tier, "T0") == 0)
 		return g_strdup("none: stop and hold");
-	return g_strdup_printf("T2 to %s, until %s", str(r, "target"),
+	return g_strdup_printf("%s to %s, until %s", tier, str(r, "target"),
 		*str(r, "expires") ? str(r, "expires") : "the next update");
 }
 
@@ -215,15 +216,17 @@ static void show_updates(const json_t *c, const Term *t, GString *out)
 	size_t i;
 	json_t *u;
 	json_array_foreach (updates, i, u) {
-		bool back = strcmp(str(u, "rollback"), "T2") == 0;
+		const char *tier = str(u, "rollback");
 		g_autofree char *risk = is_conditional(u) ? risk_names(u) : NULL;
 		g_autofree char *applies =
 			is_conditional(u) ? applies_text(u, looked_usec(c)) : NULL;
 		g_autofree char *text = risk ? g_strdup_printf("%s (%s): %s", risk, applies,
 						       str(u, "risks.0.message"))
 					     : g_strdup("recommended");
-		const char *cells[] = { str(u, "version"), back ? "way back: T2" : "no way back",
-			text };
+		const char *back = strcmp(tier, "T2") == 0 ? "way back: T2"
+				   : *tier                 ? "no way back"
+					   : "way back: shiplock plan asks the nodes";
+		const char *cells[] = { str(u, "version"), back, text };
 		table_row(table, PAINT_NONE, cells);
 	}
 	if (json_array_size(updates) > 0)

@@ -3,6 +3,7 @@
  * the simulated API server shows of the node. It lives on through crashes of the controller, as
  * real nodes do. */
 #pragma once
+#include "fleet/test-kubeadm-config.h"
 #include "fleet/test-node-trouble.h"
 
 enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_ANSWER_USEC = 40000 };
@@ -97,6 +98,7 @@ static inline void node_show_control_plane(FakeNodes *f, FakeNode *n)
 	node_show_pod(f, n, "kube-scheduler", helpers);
 	node_show_pod(f, n, "etcd", "3.6.8-0");
 	sim_api_set_version(sim_cluster_api(f->c), v);
+	show_kubeadm_config(f->c, v);
 }
 
 static inline void node_set(char **at, const char *to)

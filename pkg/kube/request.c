@@ -133,3 +133,10 @@ json_t *kube_access_review_body(const char *verb, const char *group, const char 
 	return json_pack("{s:s, s:s, s:{s:o}}", "apiVersion", "authorization.k8s.io/v1", "kind",
 		"SelfSubjectAccessReview", "spec", "resourceAttributes", attributes);
 }
+
+json_t *kube_path_review_body(const char *verb, const char *path)
+{
+	return json_pack("{s:s, s:s, s:{s:{s:s, s:s}}}", "apiVersion", "authorization.k8s.io/v1",
+		"kind", "SelfSubjectAccessReview", "spec", "nonResourceAttributes", "verb", verb,
+		"path", path);
+}

@@ -40,3 +40,5 @@ json_t *kube_eviction_body(const char *ns, const char *name, const char *uid, in
 /* SelfSubjectAccessReview; any of group, sub, ns and name may be NULL. */
 json_t *kube_access_review_body(const char *verb, const char *group, const char *resource,
 	const char *sub, const char *ns, const char *name);
+/* The same for a path that is no resource ("/metrics"). */
+json_t *kube_path_review_body(const char *verb, const char *path);

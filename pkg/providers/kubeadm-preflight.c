@@ -4,9 +4,9 @@
 #include "providers/budgets.h"
 #include "providers/clusterversion.h"
 #include "providers/kubeadm-level.h"
+#include "providers/kubeadm-ready.h"
 #include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-software.h"
-#include "providers/kubeadm.h"
 #include "providers/preflight.h"
 #include <string.h>
 
@@ -241,7 +241,7 @@ static bool check_machines(Item *it, const Picture *p, const char *to, json_t *f
 			json_path_bool(o, "controlPlane", false) };
 		all = check_machine(it, &m, p, to, findings) && all;
 	}
-	return all;
+	return kubeadm_check_etcd(it, p->machines, findings) && all;
 }
 
 /* ---- what the API server tells ---- */
@@ -249,17 +249,9 @@ static bool check_machines(Item *it, const Picture *p, const char *to, json_t *f
 static void check_system(const Picture *p, json_t *findings)
 {
 	g_autofree char *etcd = kubeadm_etcd_unready(p->system->json);
-	size_t i;
-	json_t *o;
 	if (etcd)
 		finding_add(findings, "block", "etcd", "mend it first: quorum is all that is left",
 			"%s", etcd);
-	json_array_foreach (p->services ? json_object_get(p->services->json, "items") : NULL, i, o)
-		if (strcmp(condition_status(o, "Available"), "False") == 0)
-			finding_add(findings, "warn", "api-service", "mend it, or take it away",
-				"APIService %s is not available: %s",
-				json_path_str(o, "metadata.name", "?"),
-				condition_message(o, "Available"));
 }
 
 static void check_claim(const Target *t, const Picture *p, json_t *findings)
@@ -347,13 +339,17 @@ static bool judge(Item *it, Picture *p, json_t *findings)
 	budgets_preflight(t->name, p->pdbs->json, p->pods->json, findings);
 	check_system(p, findings);
 	check_claim(t, p, findings);
-	return check_machines(it, p, to, findings);
+	bool all = kubeadm_check_apis(it, p->now, to, findings);
+	all = kubeadm_check_hooks(it, findings) && all;
+	all = kubeadm_check_config(it, p->system->json, p->now, findings) && all;
+	return check_machines(it, p, to, findings) && all;
 }
 
 bool kubeadm_preflight(Item *it, json_t *findings)
 {
 	Target *t = target_of(it);
 	Picture p = { 0 };
+	bool other = false;
 	bool all = read_picture(it, &p, findings);
 	all = provider_check_access(it, NULL, findings) && all;
 	if (!provider_inspects(it))
@@ -367,7 +363,11 @@ bool kubeadm_preflight(Item *it, json_t *findings)
 			"this is an OpenShift cluster");
 		return true;
 	}
-	if (!p.version || !p.nodes || !p.pods || !p.pdbs || !p.system || !p.claim)
+	if (p.version && provider_inspects(it) &&
+		!kubeadm_check_maker(
+			it, json_path_str(p.version->json, "gitVersion", ""), &other, findings))
+		return false;
+	if (other || !p.version || !p.nodes || !p.pods || !p.pdbs || !p.system || !p.claim)
 		return true; /* said as findings */
 	return judge(it, &p, findings);
 }

@@ -17,6 +17,7 @@ static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
 static const WakeRow wakes[] = { { 0 } };
 
 #define LEASE_GROUP "coordination.k8s.io"
+#define ADMISSION_GROUP "admissionregistration.k8s.io"
 const RightRow kubeadm_rights[] = {
 	{ RIGHT_READ, "list watch", "", "nodes", "", "", NULL },
 	{ RIGHT_READ, "get", "", "nodes", "", "", NULL },
@@ -26,7 +27,20 @@ const RightRow kubeadm_rights[] = {
 	{ RIGHT_READ, "get", LEASE_GROUP, "leases", "kube-system", "kube-controller-manager",
 		NULL },
 	{ RIGHT_READ, "get", LEASE_GROUP, "leases", "kube-system", "kube-scheduler", NULL },
+	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "kubeadm-config", NULL },
+	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "kubelet-config", NULL },
+	{ RIGHT_SPARE, "get", "", "namespaces", "", "kube-system", NULL },
+	{ RIGHT_SPARE, "get", "apps", "deployments", "kube-system", "coredns", NULL },
+	{ RIGHT_SPARE, "get", "apps", "daemonsets", "kube-system", "kube-proxy", NULL },
 	{ RIGHT_SPARE, "list", "apiregistration.k8s.io", "apiservices", "", "", NULL },
+	{ RIGHT_SPARE, "list", "apiextensions.k8s.io", "customresourcedefinitions", "", "", NULL },
+	{ RIGHT_SPARE, "list", "discovery.k8s.io", "endpointslices", "", "", NULL },
+	{ RIGHT_SPARE, "list", ADMISSION_GROUP, "validatingwebhookconfigurations", "", "", NULL },
+	{ RIGHT_SPARE, "list", ADMISSION_GROUP, "mutatingwebhookconfigurations", "", "", NULL },
+	/* Counted: kinds that an older version does not serve. */
+	{ RIGHT_SPARE, "list", ADMISSION_GROUP, "mutatingadmissionpolicies", "", "", NULL },
+	{ RIGHT_SPARE, "list", ADMISSION_GROUP, "mutatingadmissionpolicybindings", "", "", NULL },
+	{ RIGHT_SPARE, "get", "", "/metrics", "", "", NULL },
 	/* The claim: made once, then patched. */
 	{ RIGHT_WRITE, "create", "", "configmaps", "kube-system", "", NULL },
 	{ RIGHT_WRITE, "patch", "", "configmaps", "kube-system", "shiplock-claim", NULL },
@@ -66,24 +80,6 @@ static void brakes(const Item *it, json_t *standing)
 static bool invariant(Item *it, const Gate *g, LookVerdict *ret, char **ret_evidence)
 {
 	return judge_invariant(it, g, "plain Kubernetes", ret, ret_evidence);
-}
-
-bool kubeadm_inspect(Item *it, json_t *report)
-{
-	const View *version = fact_peek(it, &fact_object, KUBEADM_VERSION);
-	const View *list = fact_peek(it, &fact_list, KUBEADM_NODES);
-	const char *is = version ? json_path_str(version->json, "gitVersion", "") : "";
-	json_object_set_new(report, "provider", json_string("kubeadm"));
-	if (*is) {
-		json_object_set_new(report, "version", json_string(*is == 'v' ? is + 1 : is));
-		json_object_set_new(report, "kubernetes", json_string(is));
-	}
-	if (list)
-		json_object_set_new(report, "nodes",
-			json_integer(
-				(json_int_t)json_array_size(json_object_get(list->json, "items"))));
-	json_object_set_new(report, "updates", json_array());
-	return true;
 }
 
 const Provider provider_kubeadm = {

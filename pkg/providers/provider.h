@@ -127,4 +127,7 @@ struct Provider {
 };
 
 extern const Provider provider_openshift, provider_kubeadm;
+/* For who only looks: a cluster that is taken for OpenShift and is none gets the provider of plain
+ * Kubernetes. False: not known yet. */
+bool provider_recognise(Item *it);
 const Provider *provider_find(const char *name); /* NULL: not known, or not built yet */

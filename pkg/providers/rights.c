@@ -148,6 +148,9 @@ static bool belongs(const json_t *right, const char *as, const char *ns)
 
 static json_t *new_rule(const json_t *right)
 {
+	if (*str(right, "resource") == '/')
+		return json_pack(
+			"{s:[s], s:[]}", "nonResourceURLs", str(right, "resource"), "verbs");
 	json_t *rule = json_pack("{s:[s], s:[s]}", "apiGroups", str(right, "group"), "resources",
 		str(right, "resource"));
 	if (*str(right, "name"))

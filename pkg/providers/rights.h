@@ -15,8 +15,8 @@ typedef enum {
 typedef struct RightRow {
 	RightKind kind;
 	const char *verbs; /* "get list watch" */
-	const char *group,
-		*resource; /* "" is the core group; the resource may be "pods/eviction" */
+	const char *group, *resource; /* "" is the core group; the resource may be "pods/eviction",
+					 or a path of the server that is no resource: "/metrics" */
 	const char *namespace, *name; /* "": every one, or cluster-scoped */
 	/* Whether a cluster with this spec needs it; NULL: always. What the actuator observe never
 	 * writes needs no condition: no RIGHT_WRITE counts for it. */

@@ -332,8 +332,10 @@ void target_review(Pending *p, KubeClient *kube, const char *key)
 	g_auto(GStrv) part = g_strsplit(key + (write ? 2 : 0), " ", 0);
 	g_assert(g_strv_length(part) == 5);
 	g_auto(GStrv) resource = g_strsplit(part[2], "/", 2);
-	g_autoptr(json_t) review = kube_access_review_body(
-		part[0], dash(part[1]), resource[0], resource[1], dash(part[3]), dash(part[4]));
+	g_autoptr(json_t) review =
+		*part[2] == '/' ? kube_path_review_body(part[0], part[2])
+				: kube_access_review_body(part[0], dash(part[1]), resource[0],
+					  resource[1], dash(part[3]), dash(part[4]));
 	p->call = kube_access_review(
 		kube, review, write ? KUBE_AS_WRITER : KUBE_AS_READER, on_review, p);
 }

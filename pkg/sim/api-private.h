@@ -22,6 +22,8 @@ struct SimApi {
 	SimNow now; /* of the request that is served */
 	SimOnAudit *audit;
 	void *audit_ud;
+	SimExtra *extra;
+	void *extra_ud;
 	int64_t next_usec; /* of the next bookmark or end */
 	char *token, *git_version;
 	bool down, gone_status;

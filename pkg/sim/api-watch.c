@@ -169,6 +169,19 @@ static bool bad_options(SimApi *a, const SimPath *p, SimAnswer *ret)
 	return false;
 }
 
+static HttpSimAnswer by_line(SimApi *a, uint64_t id, HttpSimAnswer whole)
+{
+	if (whole.status != 200)
+		return whole;
+	g_auto(GStrv) lines = g_strsplit(whole.body, "\n", -1);
+	for (char **l = lines; *l; l++)
+		if (**l)
+			a->sink.line(a->sink.ud, id, *l);
+	a->sink.end(a->sink.ud, id);
+	g_free(whole.body);
+	return (HttpSimAnswer){ .status = 200 };
+}
+
 HttpSimAnswer sim_api_watch(SimApi *a, const HttpRequest *r, uint64_t id, SimNow now)
 {
 	g_auto(SimPath) p = { 0 };
@@ -176,6 +189,8 @@ HttpSimAnswer sim_api_watch(SimApi *a, const HttpRequest *r, uint64_t id, SimNow
 	HttpSimAnswer out;
 	SimAnswer bad;
 	bool resource = sim_path_parse(r->path, &p);
+	if (a->extra && a->extra(r, &out, a->extra_ud))
+		return by_line(a, id, out);
 	if (api_refused(a, r, resource ? &p : NULL, &out))
 		return out;
 	if (!resource)

@@ -31,6 +31,12 @@ void sim_api_free(SimApi *a)
 	g_free(a);
 }
 
+void sim_api_set_extra(SimApi *a, SimExtra *fn, void *ud)
+{
+	a->extra = fn;
+	a->extra_ud = ud;
+}
+
 void sim_api_set_audit(SimApi *a, SimOnAudit *fn, void *ud)
 {
 	a->audit = fn;
@@ -179,9 +185,12 @@ static HttpSimAnswer access_review(SimApi *a, const HttpRequest *r)
 {
 	g_autoptr(json_t) body = json_loadb(r->body, r->n_body, 0, NULL);
 	const json_t *at = tree_get(body, "spec.resourceAttributes");
+	if (!at)
+		at = tree_get(body, "spec.nonResourceAttributes");
 	if (!at || strcmp(r->method, "POST") != 0)
 		return fail(sim_bad_request("spec.resourceAttributes is required"));
 	const char *plural = tree_str(at, "resource"), *verb = tree_str(at, "verb");
+	plural = plural ? plural : tree_str(at, "path");
 	g_autofree char *resource = resource_of(
 		tree_str(at, "group"), plural ? plural : "", tree_str(at, "subresource"));
 	bool no = denied(a, verb ? verb : "", resource);
@@ -322,6 +331,8 @@ static HttpSimAnswer handle(SimApi *a, const HttpRequest *r, SimNow now)
 {
 	g_auto(SimPath) p = { 0 };
 	HttpSimAnswer out;
+	if (a->extra && a->extra(r, &out, a->extra_ud))
+		return out;
 	bool resource = sim_path_parse(r->path, &p);
 	if (api_refused(a, r, resource ? &p : NULL, &out))
 		return out;

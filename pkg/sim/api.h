@@ -49,6 +49,10 @@ typedef void SimOnAudit(const SimAudit *e, void *ud);
 /* Called after each request other than GET. */
 void sim_api_set_audit(SimApi *a, SimOnAudit *fn, void *ud);
 
+/* For tests, asked before anything else; false: not theirs. A stream gets the body by line. */
+typedef bool SimExtra(const HttpRequest *r, HttpSimAnswer *ret, void *ud);
+void sim_api_set_extra(SimApi *a, SimExtra *fn, void *ud);
+
 void sim_api_set_token(SimApi *a, const char *bearer); /* NULL: everybody may come in */
 void sim_api_set_version(SimApi *a, const char *git_version); /* "v1.34.2" */
 void sim_api_set_down(SimApi *a, bool down); /* every request answers 503, watches end */

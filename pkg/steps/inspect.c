@@ -56,6 +56,8 @@ static size_t n_rights(const Target *t)
 
 StepResult inspect_tick(Item *it, Batch *b)
 {
+	if (!provider_recognise(it))
+		return step_read(it);
 	const Provider *p = target_of(it)->provider;
 	g_autoptr(json_t) all = json_array(), report = json_object();
 	bool read = p->preflight(it, all);
