@@ -119,12 +119,15 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 		return closed;
 	if (m->control_plane && !kubeadm_quorum_stands(it, now, m, &closed))
 		return closed;
+	StepResult led;
+	bool live = kubeadm_leaders_live(it, now, b, m, purpose, &led); /* read beside the next */
 	if (!kubeadm_is_itself(it, now, m, &closed))
 		return closed;
 	if (item_held(it))
 		return step_wait(it, 0, "held before node %s", m->name);
-	if (!kubeadm_leaders_live(it, now, b, m, purpose, &closed) ||
-		!kubeadm_note_before(it, now, b, m, purpose, &closed))
+	if (!live)
+		return led;
+	if (!kubeadm_note_before(it, now, b, m, purpose, &closed))
 		return closed;
 	if (!going_back(it) && !hop_crossed(it, "workers"))
 		hop_cross(b, it, "workers");
@@ -177,6 +180,23 @@ static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain 
 	return true;
 }
 
+/* A worker's kubelet disturbs no leader: the next node's questions are asked meanwhile. */
+static void look_ahead(Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose)
+{
+	Machine next;
+	bool after = false;
+	for (size_t i = 0; !m->control_plane && kubeadm_machine(it, i, &next); i++) {
+		if (after && !next.control_plane) {
+			kubeadm_leaders_note(it, now, b, &next, purpose);
+			kubeadm_look(it, &next, 0);
+			return;
+		}
+		after = after || strcmp(next.name, m->name) == 0;
+	}
+	if (!m->control_plane && kubeadm_machine(it, 0, &next))
+		kubeadm_leaders_note(it, now, b, &next, purpose);
+}
+
 bool kubeadm_kubelet_to(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, StepResult *ret)
 {
@@ -200,8 +220,10 @@ bool kubeadm_kubelet_to(
 		*ret = step_wait(it, 0, "node %s: %s", m->name, text);
 		return false;
 	case DRAIN_EMPTY:
-		if (!change(it, now, b, m, version, ret))
+		if (!change(it, now, b, m, version, ret)) {
+			look_ahead(it, now, b, m, purpose);
 			return false;
+		}
 		drains->end(it, b, m->name, purpose);
 		*ret = step_wait(it, 0, "node %s runs %s and is put back", m->name, version);
 		return false;

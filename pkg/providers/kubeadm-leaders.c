@@ -49,3 +49,13 @@ bool kubeadm_leaders_live(
 		m->name);
 	return false;
 }
+
+void kubeadm_leaders_note(Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose)
+{
+	const json_t *noted = json_object_get(item_memo(it), "leaders");
+	int64_t wall = loop_wall_usec(saga_loop(item_saga(it)));
+	g_autofree char *of = g_strdup_printf("%s %s", purpose, m->name);
+	StepResult ignored;
+	if (strcmp(json_path_str(noted, "for", ""), of) != 0 || !is_young(noted, wall))
+		kubeadm_leaders_live(it, now, b, m, purpose, &ignored);
+}

@@ -8,6 +8,11 @@
 bool kubeadm_leaders_live(Item *it, int64_t now_usec, Batch *b, const Machine *m,
 	const char *purpose, StepResult *ret);
 
+/* Notes them for a machine whose turn comes next, while nothing of ours disturbs them: its own turn
+ * then need not wait for the next renewal. */
+void kubeadm_leaders_note(
+	Item *it, int64_t now_usec, Batch *b, const Machine *m, const char *purpose);
+
 /* kubeadm-before.c: how the node stood before its drain, memo "before" {"for", "node", "boot",
  * "unready": [owners]}, so that an old fault is not blamed on the move. */
 bool kubeadm_note_before(Item *it, int64_t now_usec, Batch *b, const Machine *m,
