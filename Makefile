@@ -196,7 +196,7 @@ bench-build: $(BENCHES)
 # What takes longer, in parts: crash (every point of the crash matrices, 1,100 random fleets, plain build), repeat (all tests ten times).
 PART ?= crash
 long_needs = $(if $(filter kubeadm-%,$(PART)),all,all slow-build test-build)
-check-long: deps ## PART=crash: crash matrices and 1,100 fleets in full; repeat: every test ten times; kubeadm-up, -asks, -rounds, -three, -power, -cuts: true nodes
+check-long: deps ## PART=crash: crash matrices and 1,100 fleets in full; repeat: every test ten times; kubeadm-... (e2e/run --list): true nodes
 	@$(MAKE) --no-print-directory -j2 $(long_needs)
 	@date -u; git rev-parse --short HEAD 2>/dev/null || :; $(TEST_ENV) .ci/check-long $(PART) $(B)
 

@@ -65,7 +65,12 @@ def emulated(node):
     return f"{v['emulationMajor']}.{v['emulationMinor']}"
 
 
-@test("a node's texts do on a true node what they say", needs=["own-kubeadm:1+0"], timeout=420)
+@test(
+    "a node's texts do on a true node what they say",
+    needs=["own-kubeadm:1+0"],
+    timeout=420,
+    part="kubeadm-texts",
+)
 def test_node(t):
     node = Node(t)
     node.ready()
