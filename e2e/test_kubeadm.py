@@ -172,6 +172,7 @@ class Upgrade:
         for m in c.control_planes:
             equal(c.server_version(m), version, f"the API server of {m.name}")
         workload.wait_ready(c.client)
+        self.t.note(" ".join(f"{at:.0f}:{words}" for at, words in self.fleet.steps()))
         self.check_seen(tuple(m.pods.rpartition(".")[0] + "." for m in lost))
         after = objects.picture(c.client)
         equal(objects.differences(self.before, after), [], "objects that changed")

@@ -415,17 +415,20 @@ def plain_documents():
 
 
 @test(
-    "kubeadm: three control-plane nodes: a client that asks another endpoint is never without one",
+    "kubeadm: three control-plane nodes, up and down: a client of three endpoints is never without",
     NEEDS_THREE,
-    timeout=1800,
+    timeout=3300,
     part="kubeadm-three",
 )
 def test_three(t):
     up = Upgrade(t)
     up.fleet.start(cpSoak="5s")
     wait_ended(up, 0)
-    equal(up.observer.gaps(), [], "moments in which no API server answered")
-    up.check_end(up.cluster.target)
+    up.cluster.wait_nodes(up.cluster.target)
+    equal(up.observer.gaps(), [], "moments on the way up in which no API server answered")
+    rollback(up, timeout=3000)
+    equal(up.observer.gaps(), [], "moments on the way down in which no API server answered")
+    up.check_end(up.cluster.version)
 
 
 @test(

@@ -123,19 +123,23 @@ class KubeadmFleet(Fleet):
         ends = [m["time"] for m in self._moves(j) if m["to"] in ENDS and m["time"] >= since]
         return writes[0], ends[-1]
 
-    def steps(self, since):
+    def steps(self, since=0):
         """[(seconds after it, words)] of each state that the cluster reached, of each command that
-        a node was given, and of each node that was drained or put back."""
-        out = []
+        a node was given, and of each node that was drained or put back. since: a wall time, or 0:
+        the first effect."""
+        out, own = [], None
         for r in self.journal().records():
+            since = since or (r["time"] if r["record"] == "intent" else 0)
+            if r["record"] == "item" and r.get("kind") == "cluster":
+                own = r["item"]
             words = None
-            if r["record"] == "move" and r["to"] != r["from"] and r.get("cluster") == self.name:
-                words = f"{r['from']} -> {r['to']}: {r.get('why', '')}"
+            if r["record"] == "move" and r["to"] != r["from"] and r["item"] == own:
+                words = f"{r['from']} -> {r['to']}"
             elif r["record"] == "intent" and r.get("row") in ("node-command", "cordon", "uncordon"):
                 want = r.get("want") or {}
-                words = f"{r['row']} {want.get('kind', '')} {want.get('node') or r['key']}"
-            if words and r["time"] >= since:
-                out.append((r["time"] - since, words[:120]))
+                words = f"{want.get('kind') or r['row']} {want.get('node') or r['key']}"
+            if words and since and r["time"] >= since:
+                out.append((r["time"] - since, words))
         return out
 
     def _moves(self, journal):
