@@ -248,9 +248,9 @@ static bool retry(Request *r, Batch *b, Item *run, Item *cluster)
 /* A cluster that has ended is taken back by a run of its own, with its own probe. */
 static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
 {
-	const json_t *hop = cluster_hop(cluster);
+	const json_t *hop = cluster_return_hop(cluster);
 	const char *outcome = cluster_outcome(cluster);
-	if (!hop || g_strcmp0(outcome, "RolledBack") == 0)
+	if (!hop)
 		return sl_fail(&r->err, SL_ERR_REFUSED,
 			"%s ended %s: there is nothing to roll back", item_name(cluster),
 			outcome ? outcome : "?");
@@ -264,7 +264,7 @@ static bool take_back(Request *r, Batch *b, Item *run, Item *cluster)
 	record(b, cluster, &r->c);
 	const char *target = json_path_str(item_memo(cluster), "offer.target", "");
 	r->says = g_strdup_printf("a run of its own takes %s back to %s", item_name(cluster),
-		*target ? target : json_path_str(hop, "from", "?"));
+		*target && hop == cluster_hop(cluster) ? target : json_path_str(hop, "from", "?"));
 	return true;
 }
 

@@ -122,6 +122,65 @@ static void test_level_goes_back(void)
 	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG RAISE_LOG KUBELETS_LOG);
 }
 
+/* The level went back and that is not enough: a person orders the binaries back too. */
+static void test_binaries_after_level(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	reach_second_soak(f);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG DOWN_LOG_1);
+	g_assert_cmpstr(f->nodes[0].level, ==, "");
+	g_assert_false(story_command(f->r, "rollback", "k"));
+}
+
+static bool raise_runs(void *ud)
+{
+	const FakeNode *n = &((FakeNodes *)ud)->nodes[0];
+	return n->n_jobs > 0 && strcmp(n->jobs[n->n_jobs - 1].kind, "up-raise") == 0;
+}
+
+/* Told to go back while the level is being raised: the command comes to its end first. */
+static void test_told_in_raise(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	g_assert_true(loop_sim_run(
+		f->r->loop, raise_runs, f, loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC));
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG);
+}
+
+#define ASKS                                                                                       \
+	HEAD("RollbackPolicy", "asks")                                                             \
+	"spec: {require: T2, automatic: [T0, T2BeforeWorkers]}\n"
+#define STEPPED_ASKS GATES_K ASKS CLUSTER_K("") PLAN_STEPPED(", rollback: asks")
+
+/* T1 is not automatic: a person is asked, and says yes to it. */
+static void test_asks(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED_ASKS);
+	reach_second_soak(f);
+	worker_fails(f);
+	story_reach(f->r, "k", "cp-soak", "rollback-wanted");
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.begins", ""), ==, "asks first");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG);
+	g_assert_true(story_command(f->r, "approve", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG);
+}
+
 /* A worker has moved: a person is asked, its kubelet goes first, then the level. */
 static void test_level_after_a_worker(void)
 {
@@ -417,6 +476,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/levels/same-minor", test_same_minor);
 	g_test_add_func("/levels/first-goes-back", test_first_goes_back);
 	g_test_add_func("/levels/level-goes-back", test_level_goes_back);
+	g_test_add_func("/levels/binaries-after-level", test_binaries_after_level);
+	g_test_add_func("/levels/told-in-raise", test_told_in_raise);
+	g_test_add_func("/levels/asks", test_asks);
 	g_test_add_func("/levels/level-after-a-worker", test_level_after_a_worker);
 	g_test_add_func("/levels/finished-goes-back", test_finished_goes_back);
 	g_test_add_func("/levels/instead-of-version", test_instead_of_version);

@@ -117,7 +117,7 @@ static void can_when_ended(json_t *out, Item *c)
 		can(out, name, "resume", "the other clusters of the run go on without it");
 	else if (run_stops_fleet(run, stop))
 		can(out, name, "resume", "other runs may start again");
-	if (cluster_hop(c) && g_strcmp0(cluster_outcome(c), "RolledBack") != 0)
+	if (cluster_return_hop(c))
 		can(out, name, "rollback",
 			"a run of its own takes the upgrade back, after its own probe");
 }
@@ -205,12 +205,14 @@ static json_t *because(Item *c)
 static char *stands(const Item *c)
 {
 	const json_t *hop = cluster_hop(c);
+	bool back = item_pivot_crossed(c, "rollback");
+	const char *target = back ? json_path_str(item_memo(c), "offer.target", "") : "";
 	GString *s = g_string_new(NULL);
 	if (!hop)
 		g_string_append(s, "nothing was written to the cluster but the claim");
 	else
 		g_string_append_printf(s, "ordered %s; workers %s",
-			json_path_str(hop, item_pivot_crossed(c, "rollback") ? "from" : "to", ""),
+			*target ? target : json_path_str(hop, back ? "from" : "to", ""),
 			hop_crossed(c, "workers") ? "released" : "not touched");
 	for (size_t i = 0; i < item_n_acts(c); i++) {
 		const Act *a = item_act(c, i);

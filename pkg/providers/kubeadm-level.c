@@ -172,6 +172,8 @@ static json_t *second_hop(const char *from, const char *to, const char *level, b
 	json_object_set_new(hop, "raise", json_string(level));
 	json_object_set_new(hop, "returns", json_string("T1"));
 	json_object_set_new(hop, "key", json_sprintf("%s-raised", to));
+	if (strcmp(kubeadm_minor(from, own), level) == 0) /* the binaries, after the level */
+		json_object_set_new(hop, "before", kubeadm_first_hop(from, to, 0));
 	json_object_set_new(hop, "text",
 		json_sprintf("%s, feature level %s -> %s, then the kubelets", to, level,
 			kubeadm_minor(to, own)));

@@ -103,7 +103,8 @@ struct Provider {
 	/* The hop to take now: {"from","fromImage","to","image","index","last"}; JSON null when the
 	 * target is reached. ret_why says why there is none although one is needed. Where two hops
 	 * go to the same version: "key" tells them apart, "text" is what people read instead of
-	 * "FROM -> TO", "returns" the tier by which it is taken back (default "T2"). */
+	 * "FROM -> TO", "returns" the tier by which it is taken back (default
+	 * "T2"), "before" the hop that can be taken back once this one has been. */
 	bool (*next_hop)(Item *it, json_t **ret_hop, char **ret_why);
 	/* The whole path as far as it can be seen now: array of versions. */
 	bool (*path)(Item *it, json_t **ret_versions, char **ret_now);

@@ -41,6 +41,9 @@ const RollbackRules *cluster_rollback_rules(const Item *it);
 const Gate *const *cluster_gates(const Item *it, size_t *ret_n);
 const json_t *cluster_hop(
 	const Item *it); /* the hop under way or last done; NULL before the first */
+/* The hop that a run of its own could take back, now that this item has ended; NULL: none. Where
+ * the feature level alone went back (T1), the binaries still can. */
+const json_t *cluster_return_hop(const Item *it);
 bool cluster_plan_only(const Item *it);
 /* Whether the cluster's window lets this begin now. If not: when to look again (wall time) and why;
  * caller frees. */

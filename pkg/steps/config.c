@@ -100,6 +100,17 @@ const json_t *cluster_hop(const Item *it)
 	return json_object_get(item_memo(it), "hop");
 }
 
+const json_t *cluster_return_hop(const Item *it)
+{
+	const json_t *hop = cluster_hop(it), *before = json_object_get(hop, "before");
+	const char *outcome = cluster_outcome(it);
+	bool whole = g_strcmp0(outcome, "RolledBack") == 0;
+	bool part = g_strcmp0(outcome, "PartiallyRolledBack") == 0;
+	if ((whole || part) && cluster_down_tier(it) == TIER_T1)
+		return before ? before : hop;
+	return whole ? NULL : hop;
+}
+
 const char *cluster_outcome(const Item *it)
 {
 	return json_path_str(item_memo(it), "outcome", NULL);

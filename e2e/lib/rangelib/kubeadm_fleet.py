@@ -46,11 +46,13 @@ def gate_policy(*more):
 
 class OldClient(threading.Thread):
     """A client of the cluster that does not get on with the new minor: from then on it asks for
-    what is not there, 20 times a second. armed.set() makes it so; since: when it first did."""
+    what is not there, 20 times a second. armed.set() makes it so; since: when it first did.
+    is_new: what of the answer of /version it does not get on with."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, is_new=None):
         super().__init__(daemon=True)
         self.cluster = cluster
+        self.is_new = is_new or (lambda version: version["gitVersion"] == "v" + cluster.target)
         self.armed, self.ended = threading.Event(), threading.Event()
         self.since = None
 
@@ -64,7 +66,7 @@ class OldClient(threading.Thread):
             try:
                 if time.monotonic() - looked > 1:
                     looked = time.monotonic()
-                    new = client.request("GET", "/version")["gitVersion"] == "v" + c.target
+                    new = self.is_new(client.request("GET", "/version"))
                 wrong = new and self.armed.is_set()
                 name = "not-there" if wrong else "kube-root-ca.crt"
                 client.raw("GET", f"/api/v1/namespaces/{workload.NAMESPACE}/configmaps/{name}")
@@ -87,15 +89,15 @@ class KubeadmFleet(Fleet):
         self.folder = os.path.join(t.folder, "daemon")
         self.prometheus = t.kubeadm.prometheus or t.kubeadm.scraped()
 
-    def documents(self, gates=None, **plan_fields):
-        """gates: further ones; without it the rule on errors."""
+    def documents(self, gates=None, target=None, **plan_fields):
+        """gates: further ones; without it the rule on errors. target: more of the plan's."""
         c = self.cluster_of_nodes
         policy = gate_policy(*([error_gate(c)] if gates is None else gates))
         document = product.cluster_document(
             c, "kubeadm", prometheus=self.prometheus, nodeAccess=c.node_access()
         )
         plan = upgrade.plan([self.name], **{"cpSoak": "20s", "soak": "2s", **plan_fields})
-        plan["spec"]["target"]["version"] = c.target
+        plan["spec"]["target"].update({"version": c.target, **(target or {})})
         return product.documents(document, policy, plan)
 
     def start(self, **plan_fields):
