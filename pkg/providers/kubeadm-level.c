@@ -21,8 +21,8 @@ const char *kubeadm_minor(const char *version, char buf[KUBEADM_LEVEL_BYTES])
 bool kubeadm_above(const char *version, const char *level)
 {
 	Version v, l;
-	return version_parse(version, &v) && version_parse_minor(level, &l) &&
-	       version_minor_distance(&l, &v) > 0;
+	return (version_parse(version, &v) || version_parse_minor(version, &v)) &&
+	       version_parse_minor(level, &l) && version_minor_distance(&l, &v) > 0;
 }
 
 static bool is_below(const char *level, const char *version)

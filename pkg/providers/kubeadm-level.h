@@ -11,7 +11,7 @@ enum { KUBEADM_LEVEL_BYTES = 24 };
 
 /* "1.35" of "v1.35.4"; "" where it is no version. Returns buf. */
 const char *kubeadm_minor(const char *version, char buf[KUBEADM_LEVEL_BYTES]);
-/* Is the minor version of this one above the level? */
+/* Is the minor version of this one, or this level, above the level? */
 bool kubeadm_above(const char *version, const char *level);
 
 /* The API servers, as their pods tell it: versions and levels from the lowest to the highest; ""
