@@ -388,14 +388,22 @@ enum { CRASH_RESTART_USEC = 2000000 };
 
 typedef struct Trial {
 	FakeNodes *f;
-	uint64_t at;
-	NodeWireFault fault;
+	uint64_t at; /* the word, or the batch of the journal */
+	NodeWireFault word;
+	StoreFault batch;
+	uint64_t n_batches;
 } Trial;
 
 static NodeWireFault fault_at(uint64_t n, void *ud)
 {
 	const Trial *t = ud;
-	return n == t->at ? t->fault : NODE_FAULT_NONE_YET;
+	return n == t->at ? t->word : NODE_FAULT_NONE_YET;
+}
+
+static StoreFault batch_at(uint64_t n, void *ud)
+{
+	Trial *t = ud;
+	return t->n_batches++ == t->at ? t->batch : STORE_FAULT_NONE;
 }
 
 static void restart(void *ud)
@@ -409,6 +417,8 @@ static void restart(void *ud)
 static void crash(void *ud)
 {
 	Trial *t = ud;
+	if (!t->f->r->fleet)
+		return;
 	rig_crash(t->f->r);
 	loop_timer(t->f->world, loop_boot_usec(t->f->world) + CRASH_RESTART_USEC, restart, t);
 }
@@ -429,17 +439,19 @@ static int breaks_worker(const FakeNode *n, const NodeJob *j, void *ud)
 }
 
 /* True: the fault came to pass. */
-static bool try_at(uint64_t at, NodeWireFault fault, bool back)
+static bool try_at(Trial trial, bool back)
 {
 	g_autoptr(FakeNodes) f = nodes_new(1, 2);
-	Trial t = { f, at, fault };
+	Trial t = trial;
+	t.f = f;
 	f->fault = fault_at;
 	f->crash = crash;
 	f->code = back ? breaks_worker : NULL;
 	f->ud = &t;
+	store_mem_set_faults(f->r->disk, batch_at, crash, &t);
 	rig_start(f->r);
 	story_submit(f->r, STEPPED);
-	g_test_message("fault %d at %d", (int)fault, (int)at);
+	g_test_message("%d %d at %d", (int)t.word, (int)t.batch, (int)t.at);
 	g_assert_true(loop_sim_run(
 		f->r->loop, trial_over, &t, loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC));
 	judge_end(f, back ? "RolledBack" : "Succeeded",
@@ -447,24 +459,31 @@ static bool try_at(uint64_t at, NodeWireFault fault, bool back)
 	g_assert_cmpstr(f->log->str, ==,
 		back ? FIRST_LOG RAISE_LOG LEVEL_LOG : FIRST_LOG RAISE_LOG KUBELETS_LOG);
 	g_assert_cmpstr(f->nodes[0].level, ==, back ? "1.35" : "");
-	return f->n_requests > at;
+	return (t.batch ? t.n_batches : f->n_requests) > t.at;
 }
 
 static void try_all(bool back)
 {
-	static const NodeWireFault faults[] = { NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER };
-	uint64_t step = g_test_slow() ? 1 : 7;
-	for (size_t i = 0; i < G_N_ELEMENTS(faults); i++)
-		for (uint64_t at = i; try_at(at, faults[i], back); at += step)
+	static const NodeWireFault words[] = { NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER };
+	static const StoreFault batches[] = { STORE_FAULT_CRASH_BEFORE, STORE_FAULT_LOST,
+		STORE_FAULT_UNACKNOWLEDGED, STORE_FAULT_CRASH_AFTER };
+	uint64_t step = g_test_slow() ? 1 : 9;
+	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+		for (uint64_t at = i; try_at((Trial){ .at = at, .word = words[i] }, back);
+			at += step)
+			;
+	for (size_t i = 0; i < G_N_ELEMENTS(batches); i++)
+		for (uint64_t at = 2 * i; try_at((Trial){ .at = at, .batch = batches[i] }, back);
+			at += step)
 			;
 }
 
-static void test_every_word_up(void)
+static void test_crashes_up(void)
 {
 	try_all(false);
 }
 
-static void test_every_word_back(void)
+static void test_crashes_back(void)
 {
 	try_all(true);
 }
@@ -489,7 +508,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/levels/by-hand-raised", test_by_hand_raised);
 	g_test_add_func("/levels/by-hand-left", test_by_hand_left);
 	g_test_add_func("/levels/taken-over", test_taken_over);
-	g_test_add_func("/levels/every-word-up", test_every_word_up);
-	g_test_add_func("/levels/every-word-back", test_every_word_back);
+	g_test_add_func("/levels/crashes-up", test_crashes_up);
+	g_test_add_func("/levels/crashes-back", test_crashes_back);
 	return g_test_run();
 }
