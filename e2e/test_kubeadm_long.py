@@ -422,6 +422,9 @@ def plain_documents():
 )
 def test_three(t):
     up = Upgrade(t)
+    for m in up.cluster.workers:
+        asks = m.shell("grep server: /etc/kubernetes/kubelet.conf").split()[1]
+        equal(asks, up.cluster.url, f"the kubelet of {m.name} asks the balancer")
     up.fleet.start(cpSoak="5s")
     wait_ended(up, 0)
     up.cluster.wait_nodes(up.cluster.target)
