@@ -15,7 +15,9 @@ Modules, from the ground up:
   images    container images of one layer, made from programs of this machine
   kubeadm   clusters that the real kubeadm makes on such nodes
   workload  what runs on such a cluster while it is upgraded
-  outside   witnesses: a client of the workload, an observer of budgets and of the API server
+  outside   witnesses: a client of the workload, an observer of budgets and of the API server, one
+            of versions
+  endstate  what an upgrade left on the nodes' disks, comparable between clusters
   script    the plain script that does the same work, timed
   kubeadm_bench  measures on such a cluster
   product   the programs under test: Daemon, FakeKubeletsAndOperators, cli()
