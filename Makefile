@@ -132,7 +132,7 @@ test: deps ## unit, simulation and wire tests, with sanitizers
 test-build: $(TEST_PROGRAMS)
 
 # Those that `check` and `check-long` run in full (-m slow), without sanitizers.
-slow-build: $(addprefix $(B)/obj/test/,saga-crash fleet-crash-fleet fleet-schedule fleet-notice fleet-results)
+slow-build: $(addprefix $(B)/obj/test/,saga-crash fleet-crash-fleet fleet-kubeadm-crash fleet-schedule fleet-notice fleet-results)
 
 test-run: all $(TEST_PROGRAMS)
 	@$(TEST_ENV) .ci/run-tests .ci/test-lint $(TEST_PROGRAMS)

@@ -117,6 +117,8 @@ static inline void nodes_free(FakeNodes *f)
 			g_free(n->jobs[k].from);
 			g_free(n->jobs[k].text);
 		}
+		for (size_t k = 0; k < NODE_SETS_MAX; k++)
+			g_free(n->sets[k]);
 		g_free(n->name);
 		g_free(n->address);
 		g_free(n->kubeadm);

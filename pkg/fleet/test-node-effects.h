@@ -35,6 +35,12 @@ static inline void node_mend(FakeNodes *f, FakeNode *n, const NodeJob *j)
 	node_show_control_plane(f, n);
 }
 
+static inline void node_backup(FakeNode *n, const NodeJob *j)
+{
+	if (strstr(j->kind, "-backup") && n->n_backups < NODE_SETS_MAX)
+		n->sets[n->n_backups++] = g_strdup_printf("%s-to-%s", j->from, j->to);
+}
+
 static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 {
 	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
@@ -47,7 +53,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 		return;
 	if (strcmp(j->kind, "mend") == 0)
 		node_mend(f, n, j);
-	n->n_backups += strstr(j->kind, "-backup") != NULL;
+	node_backup(n, j);
 	if (kubelet && n->control_plane)
 		f->restart_usec = loop_boot_usec(f->world) + 5 * SL_USEC_PER_SEC;
 	if (kubelet)

@@ -1,6 +1,7 @@
 /* For tests: the commands of the nodes of test-nodes.h, and what a look at a node tells. */
 #pragma once
 #include "fleet/test-node-effects.h"
+#include "fleet/test-node-left.h"
 
 typedef struct NodeTimer {
 	FakeNodes *f;
@@ -137,8 +138,7 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 		g_string_append(s, "data 1024\n");
 	if (n->control_plane && g_strcmp0(n->t.missing, "etcd") != 0)
 		g_string_append(s, "manifest etcd 00 1 r.sim/etcd:3.6.8-0\n");
-	for (unsigned i = 0; i < n->n_backups && !n->sets_gone; i++)
-		g_string_append_printf(s, "backup 1.35.4-to-1.36.3-x.%u 00 %u\n", i, i + 1);
+	node_left(s, n);
 	g_string_append_printf(s, "clock %" G_GINT64_FORMAT "000\nend\n", loop_wall_usec(f->world));
 	json_t *v = json_pack("{s:b, s:i, s:n, s:s, s:s}", "ok", 1, "exitCode", 0, "signal", "out",
 		s->str, "err", "");

@@ -6,7 +6,7 @@
 #include "fleet/test-kubeadm-config.h"
 #include "fleet/test-node-trouble.h"
 
-enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_ANSWER_USEC = 40000 };
+enum { NODES_MAX = 8, NODE_JOBS_MAX = 64, NODE_SETS_MAX = 8, NODE_ANSWER_USEC = 40000 };
 
 typedef struct NodeJob {
 	char *key, *kind, *to, *from, *text; /* text: its second line */
@@ -24,7 +24,8 @@ typedef struct FakeNode {
 	char level[8]; /* --emulated-version in its manifests; "": none */
 	NodeJob jobs[NODE_JOBS_MAX];
 	size_t n_jobs;
-	unsigned n_backups;
+	unsigned n_backups; /* their keys: sets, or those of an earlier run */
+	char *sets[NODE_SETS_MAX];
 	bool away; /* nobody reaches it by SSH */
 	/* What the machine calls itself and its boot; NULL: as the Node object has it. */
 	const char *host, *boot;

@@ -1,5 +1,6 @@
 /* Where the cluster stands and where it goes. */
 #include "objects/version.h"
+#include "providers/kubeadm-jobs.h"
 #include "providers/kubeadm-level.h"
 #include "providers/wanted.h"
 #include <string.h>
@@ -222,7 +223,17 @@ bool kubeadm_found(Item *it, int64_t since_usec, Found *ret)
 	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS, since_usec);
 	if (!nodes || !pods)
 		return false;
+	bool back;
+	if (!kubeadm_went_back(it, nodes->json, since_usec, &back))
+		return false;
 	*ret = (Found){ 0 };
 	classify(it, nodes->json, pods->json, ret);
+	/* Versions alone look the same on both ways: between the two the nodes' commands tell. */
+	if (back && ret->class != FOUND_NOTHING) {
+		g_autofree char *text = g_steal_pointer(&ret->text);
+		ret->class = FOUND_BACK;
+		ret->text = g_strdup_printf(
+			"%s; the newest command on the nodes was one of a way back", text);
+	}
 	return true;
 }

@@ -174,8 +174,7 @@ static const Command *find(const char *kind)
 
 /* ---- keys ---- */
 
-/* Of this item of this journal and nobody else's, the same after every restart. */
-static char *own_id(const Item *it)
+char *kubeadm_own_id(const Item *it)
 {
 	const Target *t = target_of(it);
 	const char *who = t->holder ? t->holder : t->fleet;
@@ -186,7 +185,7 @@ static char *own_id(const Item *it)
 
 char *kubeadm_backup_key(const Item *it)
 {
-	g_autofree char *id = own_id(it);
+	g_autofree char *id = kubeadm_own_id(it);
 	return g_strdup_printf("%s-to-%s-%s", kubeadm_from(it), kubeadm_to(it), id);
 }
 
@@ -206,14 +205,14 @@ char *kubeadm_backup_of(const json_t *hop, const json_t *discovered)
 
 char *kubeadm_command_key(const Item *it, const Machine *m, const char *kind, int n)
 {
-	g_autofree char *id = own_id(it);
+	g_autofree char *id = kubeadm_own_id(it);
 	return g_strdup_printf("%s %s-%s-%s.%d", m->address, id, hop_key(kubeadm_hop(it)), kind, n);
 }
 
 /* The kind in a key of this item's present hop. */
 static const Command *command_of(const Item *it, const char *key)
 {
-	g_autofree char *id = own_id(it);
+	g_autofree char *id = kubeadm_own_id(it);
 	g_autofree char *prefix = g_strdup_printf(" %s-%s-", id, hop_key(kubeadm_hop(it)));
 	const char *at = strstr(key, prefix), *dot = strrchr(key, '.');
 	if (!at || !dot)

@@ -3,6 +3,9 @@
 #pragma once
 #include "providers/kubeadm.h"
 
+/* What keys of this item of this journal begin with, and nobody else's; the same after every
+ * restart. Caller frees. */
+char *kubeadm_own_id(const Item *it);
 /* Key of fact_node_job and act_node_command: attempt n, from 1, of this kind. Caller frees. */
 char *kubeadm_command_key(const Item *it, const Machine *m, const char *kind, int n);
 /* What the node tells of the command; what has ended is not asked again. NULL: step_read. */
@@ -22,3 +25,13 @@ bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepRes
 /* kubeadm-who.c: the machine at the address is this node. False: *ret, a hold where it is another.
  */
 bool kubeadm_is_itself(Item *it, int64_t now_usec, const Machine *m, StepResult *ret);
+
+/* ---- kubeadm-traces.c ---- */
+bool kubeadm_is_down(const char *key);
+/* The newest command on any of the nodes was one of a way back. False: not read yet. */
+bool kubeadm_went_back(Item *it, const json_t *nodes, int64_t since_usec, bool *ret_back);
+/* The key of a command of another controller that still runs there; NULL: none. Borrowed. */
+const char *kubeadm_foreign_job(const Item *it, const json_t *look);
+/* After a takeover: the cordons of the holder before, who is fenced off, are taken away. A drain of
+ * ours cordons again. False: *ret. */
+bool kubeadm_marks_lifted(Item *it, int64_t now, Batch *b, StepResult *ret);

@@ -350,18 +350,11 @@ static StepResult unmended(Item *it, Batch *b, const Machine *m, const json_t *f
 	return step_wait(it, 0, "%s is looked at again", m->name);
 }
 
-static StepResult whole(Item *it, int64_t now, Batch *b, const Machine *m, const char *when)
+static StepResult repaired(Item *it, int64_t now, Batch *b, const Machine *m, const json_t *look,
+	const json_t *f, const char *when)
 {
-	const json_t *memo = json_object_get(item_memo(it), "mend"), *open = open_mend(it, m);
+	const json_t *memo = json_object_get(item_memo(it), "mend");
 	StepResult r;
-	if (open)
-		return mend(it, now, b, m, open);
-	const json_t *look = kubeadm_look_after(it, now, m);
-	if (!look)
-		return step_read(it);
-	g_autoptr(json_t) f = fault_of(it, m, look, when);
-	if (!f)
-		return kubeadm_note(it, now, b, m, when);
 	if (is_same_fault(memo, m, f, when))
 		return unmended(it, b, m, f,
 			json_path_bool(memo, "ok", false)
@@ -381,6 +374,39 @@ static StepResult whole(Item *it, int64_t now, Batch *b, const Machine *m, const
 	return begin(it, now, b, m, f, key, when);
 }
 
+/* A command outlives who began it: of whom took over, it is waited for. False: *ret. */
+static bool is_left_alone(
+	Item *it, int64_t now, const Machine *m, const json_t *look, StepResult *ret)
+{
+	const char *foreign = kubeadm_foreign_job(it, look);
+	if (!foreign)
+		return true;
+	if (kubeadm_look(it, m, now - POLL_SEC * SL_USEC_PER_SEC))
+		*ret = step_wait(it, now + POLL_SEC * SL_USEC_PER_SEC,
+			"%s: command %s of another controller comes to its end first", m->name,
+			foreign);
+	else
+		*ret = step_read(it);
+	return false;
+}
+
+static StepResult whole(Item *it, int64_t now, Batch *b, const Machine *m, const char *when)
+{
+	const json_t *memo = json_object_get(item_memo(it), "mend"), *open = open_mend(it, m);
+	StepResult r;
+	if (open)
+		return mend(it, now, b, m, open);
+	/* Before the first command of ours that of preflight will do. */
+	bool untouched = is(when, AT_START) && !is(json_path_str(memo, "node", ""), m->name);
+	const json_t *look = untouched ? kubeadm_look(it, m, 0) : kubeadm_look_after(it, now, m);
+	if (!look)
+		return step_read(it);
+	if (!is_left_alone(it, now, m, look, &r))
+		return r;
+	g_autoptr(json_t) f = fault_of(it, m, look, when);
+	return f ? repaired(it, now, b, m, look, f, when) : kubeadm_note(it, now, b, m, when);
+}
+
 /* A worker that is away is no bar to a way back that does not touch it. */
 static StepResult all_whole(Item *it, int64_t now, Batch *b, const char *when, bool workers)
 {
@@ -393,13 +419,15 @@ static StepResult all_whole(Item *it, int64_t now, Batch *b, const char *when, b
 
 static StepResult mend_tick(Item *it, int64_t now, Batch *b)
 {
-	return all_whole(it, now, b, AT_START, true);
+	StepResult r;
+	return kubeadm_marks_lifted(it, now, b, &r) ? all_whole(it, now, b, AT_START, true) : r;
 }
 
 static StepResult mend_back_tick(Item *it, int64_t now, Batch *b)
 {
 	StepResult r;
-	return kubeadm_turned(it, now, b, &r) ? all_whole(it, now, b, AT_TURN, false) : r;
+	bool begun = kubeadm_turned(it, now, b, &r) && kubeadm_marks_lifted(it, now, b, &r);
+	return begun ? all_whole(it, now, b, AT_TURN, false) : r;
 }
 
 static StepResult mend_end_tick(Item *it, int64_t now, Batch *b)

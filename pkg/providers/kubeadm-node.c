@@ -79,6 +79,16 @@ static const char discover[] =
 	"\tsay \"backup ${d##*/} $(sed -n 's/^set \\([0-9a-f]*\\).*/\\1/p' \"$f\") $(mtime "
 	"\"$f\")\"\n"
 	"done\n"
+	"# The newest commands of ours, whoever gave them: the guard's lock tells which one runs.\n"
+	"has flock && find \"$ours/jobs\" -maxdepth 2 -name started -exec stat -c '%Y %n' {} + "
+	"2>/dev/null |\n"
+	"\tsort -rn | head -n 20 | while read -r since d; do\n"
+	"\td=${d%/started}\n"
+	"\tif [ -e \"$d/code\" ]; then at='done'\n"
+	"\telif flock -n -s \"$d/alive\" true; then at=lost\n"
+	"\telse at=running; fi\n"
+	"\tsay \"job $since $at ${d##*/}\"\n"
+	"done\n"
 	"say \"clock $(date +%s%N)\"\n"
 	"say \"end\"\n";
 
@@ -88,7 +98,7 @@ char *node_discover_text(void)
 }
 
 typedef struct Look {
-	json_t *node, *certificates, *tmp, *backups, *packages, *parked;
+	json_t *node, *certificates, *tmp, *backups, *packages, *parked, *jobs;
 	json_t *pem_of; /* the certificate whose lines are being read; borrowed */
 	GString *pem;
 	const char *minor; /* of the kubelet on PATH; borrowed */
@@ -269,6 +279,13 @@ static void see_backup(Look *l, char **w)
 							  "sha256", w[1], "at", number(w[2])));
 }
 
+static void see_job(Look *l, char **w)
+{
+	if (w[0] && w[1] && w[2])
+		json_array_append_new(l->jobs, json_pack("{s:s, s:I, s:s}", "key", w[2], "at",
+						       number(w[0]), "state", w[1]));
+}
+
 static void see_end(Look *l, char **w)
 {
 	l->whole = true;
@@ -298,6 +315,7 @@ static const struct {
 	{ "dnf", 2, see_dnf },
 	{ "dnf-held", 0, see_dnf_held },
 	{ "backup", 3, see_backup },
+	{ "job", 3, see_job },
 	{ "end", 0, see_end },
 };
 
@@ -338,11 +356,13 @@ static void look_begin(Look *l)
 	l->tmp = json_array();
 	l->backups = json_array();
 	l->parked = json_array();
+	l->jobs = json_array();
 	l->packages = json_pack("{s:n}", "method");
 	json_object_set_new(l->node, "certificates", l->certificates);
 	json_object_set_new(l->node, "kubeadmTmp", l->tmp);
 	json_object_set_new(l->node, "backups", l->backups);
 	json_object_set_new(l->node, "parked", l->parked);
+	json_object_set_new(l->node, "jobs", l->jobs);
 	json_object_set_new(l->node, "packages", l->packages);
 	l->pem = g_string_new("");
 }

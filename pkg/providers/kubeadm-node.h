@@ -20,7 +20,9 @@ char *node_discover_text(void); /* for run; caller frees */
  * "/var/lib/shiplock"}, "dataBytes": of etcd's data folder (0: there is none), "kubeadmTmp":
  * [{"name", "bytes", "mtime"}] (entries of /etc/kubernetes/tmp), "packages": {"method": "apt" or
  * "dnf" or null, "kubelet": {"installed": "1.35.4-1.1", "held", "half": (un)installed half way},
- * "kubeadm", "kubectl", ... (those there are)}, "backups": [{"key", "sha256", "at": seconds}]} */
+ * "kubeadm", "kubectl", ... (those there are)}, "backups": [{"key", "sha256", "at": seconds}],
+ * "jobs": [{"key", "at": seconds, "state": "running", "done" or "lost"}] (the newest 20 commands of
+ *  ours that began, whoever gave them)} */
 json_t *node_discovered(const char *out, GError **err) SL_MUST_USE;
 
 /* The names in /etc/kubernetes/tmp that came into being between two looks and within these times

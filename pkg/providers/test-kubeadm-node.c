@@ -1,6 +1,8 @@
 /* What a node says of itself: the text runs in a prepared tree, its answer is read. */
 #include "providers/kubeadm-node.h"
 #include "providers/test-kubeadm-root.h"
+#include <fcntl.h>
+#include <sys/file.h>
 #include <time.h>
 
 static json_t *discover(const Root *r)
@@ -192,10 +194,43 @@ static void test_answers(void)
 	/* Lines with words missing. */
 	g_autoptr(json_t) n =
 		node_discovered("shiplock-discover 1\nmanifest\nmanifest a b\nflag x\n"
-				"tmp 1\napt kubelet\nbackup k\ndisk /\nstarted\n"
+				"tmp 1\napt kubelet\nbackup k\ndisk /\nstarted\njob 1\n"
 				"certificate 1\nprogram\nclock\nend\n",
 			NULL);
 	g_assert_nonnull(n);
+}
+
+/* What the guard keeps of commands: one that ended, one that runs, one cut off, one not begun. */
+static void test_jobs(void)
+{
+	Root r;
+	root_begin(&r);
+	static const char *const jobs[] = { "a.1-1.36.3-up-kubelet.1", "b", "c", "never" };
+	for (size_t i = 0; i < G_N_ELEMENTS(jobs); i++) {
+		g_autofree char *begun = g_strdup_printf(
+			"var/lib/shiplock/jobs/%s/%s", jobs[i], i < 3 ? "started" : "cmd");
+		g_autofree char *alive = g_strdup_printf("var/lib/shiplock/jobs/%s/alive", jobs[i]);
+		root_write(&r, begun, "boot 1\n");
+		root_write(&r, alive, "");
+	}
+	root_write(&r, "var/lib/shiplock/jobs/a.1-1.36.3-up-kubelet.1/code", "0 0 1\n");
+	g_autofree char *lock = root_path(&r, "var/lib/shiplock/jobs/b/alive");
+	int fd = open(lock, O_RDWR | O_CLOEXEC);
+	g_assert_cmpint(flock(fd, LOCK_EX), ==, 0);
+	g_autoptr(json_t) n = discover(&r);
+	close(fd);
+	size_t i;
+	json_t *j;
+	g_assert_cmpint(json_array_size(json_object_get(n, "jobs")), ==, 3);
+	json_array_foreach (json_object_get(n, "jobs"), i, j) {
+		const char *key = json_path_str(j, "key", "");
+		g_assert_cmpstr(json_path_str(j, "state", ""), ==,
+			*key == 'a'   ? "done"
+			: *key == 'b' ? "running"
+				      : "lost");
+		g_assert_cmpint(json_path_int(j, "at", 0), >, 1700000000);
+	}
+	root_end(&r);
 }
 
 static void test_tmp_ours(void)
@@ -221,6 +256,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/node/config-minor", test_config_minor);
 	g_test_add_func("/node/certificates", test_certificates);
 	g_test_add_func("/node/answers", test_answers);
+	g_test_add_func("/node/jobs", test_jobs);
 	g_test_add_func("/node/tmp-ours", test_tmp_ours);
 	return g_test_run();
 }

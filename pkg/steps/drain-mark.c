@@ -31,6 +31,14 @@ static bool is_same(const json_t *a, const json_t *b)
 	       strcmp(json_path_str(a, "run", ""), json_path_str(b, "run", "-")) == 0;
 }
 
+/* Of the holder that this cluster was taken over from: fenced off, so it never takes it away. */
+static bool is_left_behind(const Item *node, const json_t *owner)
+{
+	const Item *cluster = item_parent(node);
+	return json_object_get(item_memo(cluster), "takeover") &&
+	       json_path_int(owner, "epoch", INT64_MAX) < site_epoch(item_site(node));
+}
+
 static bool is_ours(const Item *node, const json_t *owner)
 {
 	g_autoptr(json_t) us =
@@ -99,7 +107,7 @@ static json_t *new_owner(Item *it, const View *v)
 		return NULL;
 	}
 	g_autoptr(json_t) owner = owner_of(v->json);
-	if (owner && !is_ours(it, owner)) {
+	if (owner && !is_ours(it, owner) && !is_left_behind(it, owner)) {
 		item_set_reason(it, "fleet %s, run %s drains node %s",
 			json_path_str(owner, "fleet", "?"), json_path_str(owner, "run", "?"),
 			item_name(it));
@@ -149,8 +157,9 @@ static Class mark_class(const json_t *want, const View *v, bool stands)
 	g_autoptr(json_t) owner = owner_of(v->json);
 	if (!owner)
 		return CLASS_ABSENT;
+	bool older = json_path_int(owner, "epoch", 0) < json_path_int(want, "epoch", 0);
 	if (!is_same(owner, want))
-		return CLASS_FOREIGN;
+		return older ? CLASS_ABSENT : CLASS_FOREIGN;
 	return stands ? CLASS_DONE : CLASS_ABSENT;
 }
 
