@@ -46,6 +46,7 @@ typedef enum {
 	OPT_NODE = 'n',
 	OPT_GATE = 'g',
 	OPT_SUBJECT = 'f',
+	OPT_TIER = 'T',
 	OPT_REJECT = 'R',
 	OPT_BREAK_GLASS = 'b',
 	OPT_STATE = 'S',

@@ -113,6 +113,9 @@ int verb_rollback(const Args *a)
 	g_autoptr(json_t) status = c ? client_get(c, "/v1/status", &err) : NULL;
 	if (!status || print_cost(a, c, &seen, &err) != EXIT_SUCCEEDED)
 		return client_fail(a, err);
+	if (a->subject && !a->json)
+		puts("By T3: the data of the snapshot comes back, and all that was written since\n"
+		     "is lost. Who has to say yes is named by approval.T3 of the RollbackPolicy.");
 	if (!order_confirmed(a)) {
 		g_autofree char *hint =
 			g_strdup_printf("shiplock rollback --yes %s %s", a->rest[0], a->rest[0]);

@@ -120,6 +120,7 @@ static Command command_of(const Request *r)
 		.reason = r->c.reason,
 		.gate = r->c.gate,
 		.node = r->c.node,
+		.tier = strcmp(r->c.verb, "rollback") == 0 ? r->c.subject : NULL,
 		.digest = r->c.digest,
 		.reject = r->c.reject,
 		.break_glass = r->c.break_glass,
@@ -359,7 +360,7 @@ static bool known_cluster(Request *r, Batch *b, Item *it)
 	bool stands = item_find_hold(run, "fleet-stopped") || run_stops_fleet(run, text);
 	if (strcmp(verb, "resume") == 0 && idle && stands)
 		return resume_run(r, b, run);
-	if (strcmp(verb, "rollback") == 0 && item_ended(it))
+	if (strcmp(verb, "rollback") == 0 && item_ended(it) && !r->c.subject)
 		return take_back(r, b, run, it);
 	Command c = command_of(r);
 	return cluster_command(it, b, &c, &r->says, &r->err);

@@ -80,8 +80,8 @@ typedef struct FleetCommand {
 	const char *cluster; /* NULL: the whole fleet (pause, resume) */
 	const char *who, *reason;
 	const char *gate, *node; /* skip; NULL when not given */
-	/* approve: which question (wave, rollback, a tier; NULL: the open one), and the digest that
-	 * the person saw (NULL: whichever it has) */
+	/* rollback: "T3" by name, else NULL. approve: which question (wave, rollback, a tier; NULL:
+	 * the open one), and the digest that the person saw (NULL: whichever it has) */
 	const char *subject, *digest;
 	bool reject, break_glass;
 	int64_t uid; /* of who, by the socket's peer; -1: not known */

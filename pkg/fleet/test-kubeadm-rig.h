@@ -127,6 +127,7 @@ static inline void nodes_free(FakeNodes *f)
 		g_free(n->helpers);
 		g_free(n->put);
 	}
+	json_decref(f->saved);
 	g_string_free(f->log, TRUE);
 	g_free(f);
 }

@@ -1,6 +1,7 @@
 /* For tests: what a command changes on a node of test-nodes.h, once it has run. */
 #pragma once
 #include "fleet/test-node-level.h"
+#include "fleet/test-node-restore.h"
 #include "fleet/test-node-witness.h"
 
 /* How the command ends. 137: killed between the renames, and a manifest is missing. */
@@ -54,6 +55,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	if (strcmp(j->kind, "mend") == 0)
 		node_mend(f, n, j);
 	node_backup(n, j);
+	node_restore(f, n, j);
 	if (kubelet && n->control_plane)
 		f->restart_usec = loop_boot_usec(f->world) + 5 * SL_USEC_PER_SEC;
 	if (kubelet)

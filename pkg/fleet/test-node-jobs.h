@@ -17,8 +17,8 @@ static inline void node_half(void *ud) /* the API server restarts */
 static inline void node_end(void *ud)
 {
 	NodeTimer *t = ud;
-	sim_api_set_down(sim_cluster_api(t->f->c), false);
 	node_apply(t->f, t->n, &t->n->jobs[t->job]);
+	sim_api_set_down(sim_cluster_api(t->f->c), nodes_stopped(t->f));
 	g_free(t);
 }
 
@@ -61,11 +61,7 @@ static inline json_t *node_look(const FakeNodes *f, const NodeJob *j)
 	int64_t now = loop_boot_usec(f->world);
 	if (!j)
 		return json_pack("{s:s, s:b}", "state", "absent", "rebooted", 0);
-	static const char backup[] =
-		"shiplock-backup 1\nkey k\nset 0011 4096 12\nat 1790000000\n"
-		"kubelet v1.35.4\netcd stacked\nmember 1, started, cp, "
-		"https://a:2380, https://a:2379, false\nsnapshot "
-		"{\"hash\":1,\"revision\":7,\"totalSize\":9}\nobjects 1\nend\n";
+	g_autofree char *backup = node_backup_answer(f);
 	const char *out = strstr(j->kind, "-backup") ? backup : "one line\nand the last\n";
 	json_t *v = json_pack("{s:s, s:b, s:I, s:s, s:b}", "state", j->applied ? "done" : "running",
 		"rebooted", 0, "seconds",

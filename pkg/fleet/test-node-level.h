@@ -31,7 +31,9 @@ static inline void node_manifests(GString *s, const FakeNode *n)
 	const char *const of[][2] = { { "kube-apiserver", n->manifests },
 		{ "kube-controller-manager", n->helpers }, { "kube-scheduler", n->helpers } };
 	for (size_t i = 0; n->control_plane && i < G_N_ELEMENTS(of); i++)
-		if (g_strcmp0(n->t.missing, of[i][0]) != 0)
+		if (n->stopped && i == 0)
+			g_string_append(s, "parked kube-apiserver\n");
+		else if (g_strcmp0(n->t.missing, of[i][0]) != 0)
 			g_string_append_printf(s,
 				"manifest %s 00 1 r.sim/%s:v%s\nflag %s emulated-version %s\n",
 				of[i][0], of[i][0], of[i][1], of[i][0], n->level);

@@ -12,6 +12,23 @@ typedef struct NodeAnswer {
 	bool crash;
 } NodeAnswer;
 
+/* Looks, by what they ask for. */
+static inline json_t *node_told(FakeNodes *f, FakeNode *n, const char *command)
+{
+	static const char none[] = "shiplock-set 1\nend\n",
+			  set[] = "shiplock-set 1\nsha256 0011\nend\n";
+	if (strstr(command, "shiplock-etcd 1"))
+		return node_etcd(f, n);
+	if (strstr(command, "shiplock-set 1"))
+		return node_said(true, n->put ? set : none, "");
+	if (strstr(command, "shiplock-made 1"))
+		return nodes_stopped(f) ? node_said(false, "", "no API server")
+					: node_said(true, node_made(f), "");
+	if (f->gone && !strstr(command, "shiplock-discover 1") && strstr(command, f->gone))
+		return node_said(false, "", "no such software");
+	return node_run(f, n);
+}
+
 static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 {
 	FakeNode *n = node_at(f, json_path_str(q, "host", ""));
@@ -22,23 +39,15 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 	g_assert_cmpuint(strspn(key, allowed), ==, strlen(key)); /* as ssh/job.c */
 	g_assert_cmpuint(strlen(key), <=, 120);
 	const char *command = json_path_str(q, "command", "");
-	if (strcmp(op, "run") == 0 && strstr(command, "shiplock-etcd 1"))
-		return node_etcd(f, n);
-	if (strcmp(op, "run") == 0 && strstr(command, "shiplock-set 1"))
-		return node_said(true,
-			n->put ? "shiplock-set 1\nsha256 0011\nend\n" : "shiplock-set 1\nend\n",
-			"");
+	json_t *said = strcmp(op, "run") == 0 ? node_told(f, n, command) : NULL;
+	if (said)
+		return said;
 	if (strcmp(op, "fetch") == 0) /* in two parts */
 		return json_pack("{s:i, s:b}", "have", 2048, "done", ++n->n_fetched % 2 == 0);
 	if (strcmp(op, "put") == 0) {
 		node_set(&n->put, json_path_str(q, "path", ""));
 		return json_pack("{s:s}", "sha256", "0011");
 	}
-	if (strcmp(op, "run") == 0 && f->gone && !strstr(command, "shiplock-discover 1") &&
-		strstr(command, f->gone))
-		return node_said(false, "", "no such software");
-	if (strcmp(op, "run") == 0)
-		return node_run(f, n);
 	if (strcmp(op, "start") == 0 && !node_job(n, key))
 		node_begin(f, n, key, json_path_str(q, "command", ""));
 	return node_look(f, node_job(n, key));

@@ -34,6 +34,7 @@ typedef struct FakeNode {
 	unsigned n_fetched; /* parts of its backup set that were brought off it */
 	bool sets_gone; /* its sets, but for what was put there since */
 	char *put; /* the path of that */
+	bool stopped, loaded; /* its API server; etcd's data of the snapshot */
 } FakeNode;
 
 typedef enum { NODE_FAULT_NONE_YET, NODE_NOT_SENT, NODE_CUT, NODE_CRASH_AFTER } NodeWireFault;
@@ -54,6 +55,9 @@ typedef struct FakeNodes {
 	bool ran; /* what fault or code do once */
 	bool leaderless; /* nobody renews the Leases */
 	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
+	json_t *saved; /* the claim in the snapshot */
+	bool restored; /* it came back */
+	bool dark; /* no API server answers, whatever the nodes do */
 	const char *alarm; /* etcd's; NULL: none */
 	const char *gone; /* this version's software is not at hand; NULL: all is */
 	const char *broken; /* a rule that was broken */

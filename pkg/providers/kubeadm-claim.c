@@ -36,15 +36,9 @@ static void patch(
 		"annotations", annotations, "data", data_of(epoch));
 }
 
-static bool claim_build(
-	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+void kubeadm_claim_request(Item *it, const char *key, const View *v, ActRequest *ret)
 {
 	Target *t = target_of(it);
-	g_autofree char *why = claim_bars(it, v->json);
-	if (why) {
-		item_set_reason(it, "%s", why);
-		return false;
-	}
 	int64_t epoch =
 		sl_max(sl_max(site_epoch(t->site), claim_epoch(v->json)), highest_epoch(v)) + 1;
 	g_autofree char *text = claim_new_text(it, epoch);
@@ -54,7 +48,17 @@ static bool claim_build(
 	else
 		patch(key, v, annotations, epoch, ret);
 	ret->want = json_pack("{s:I, s:s*}", "epoch", (json_int_t)epoch, "holder", t->holder);
-	return true;
+}
+
+static bool claim_build(
+	Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret)
+{
+	g_autofree char *why = claim_bars(it, v->json);
+	if (why)
+		item_set_reason(it, "%s", why);
+	else
+		kubeadm_claim_request(it, key, v, ret);
+	return !why;
 }
 
 static bool release_build(

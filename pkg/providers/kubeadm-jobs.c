@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-level.h"
+#include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-sh.h"
 #include "providers/kubeadm-shelf.h"
 #include "providers/kubeadm-software.h"
@@ -151,6 +152,27 @@ static char *text_level_back(const Item *it, const Machine *m)
 	return emulated_version_text(kubeadm_level_before(kubeadm_hop(it), level));
 }
 
+static char *text_stop(const Item *it, const Machine *m)
+{
+	return apiserver_stop_text();
+}
+
+static char *text_start(const Item *it, const Machine *m)
+{
+	return apiserver_start_text();
+}
+
+/* The older kubeadm where it can be had: without it the manifests serve as well. */
+static char *text_restore_manifests(const Item *it, const Machine *m)
+{
+	GString *s = g_string_new(NULL);
+	g_autofree char *kubeadm = install(it, kubeadm_from(it), SOFTWARE_KUBEADM);
+	g_string_append_printf(s, "(\n%s\n) || echo 'kubeadm of %s cannot be had here' >&2\n",
+		kubeadm, kubeadm_from(it));
+	then(s, text_manifests_back(it, m));
+	return g_string_free(s, FALSE);
+}
+
 static const Command commands[] = {
 	{ "mend", "mending", 600, false, kubeadm_mend_text },
 	{ "up-backup", "the backup set", 900, true, text_backup },
@@ -162,6 +184,10 @@ static const Command commands[] = {
 	{ "down-helpers", "scheduler and controller manager back", 300, false, text_helpers_back },
 	{ "down-control-plane", "kubeadm's way back", 1800, false, text_control_plane_back },
 	{ "down-manifests", "the saved manifests", 300, false, text_manifests_back },
+	{ "down-t3-stop", "the stop of the API server", 600, false, text_stop },
+	{ "down-t3-etcd", "the restore of etcd", 1800, false, kubeadm_restore_text },
+	{ "down-t3-manifests", "the saved manifests", 600, false, text_restore_manifests },
+	{ "down-t3-start", "the start of the API server", 600, false, text_start },
 };
 
 static const Command *find(const char *kind)
@@ -260,6 +286,7 @@ const ActRow act_node_command = {
 	.effect = EFFECT_BY_KEY,
 	.fact = &fact_node_job,
 	.build = command_build,
+	.blind = kubeadm_goes_blind,
 	.classify = node_job_classify,
 };
 

@@ -8,6 +8,7 @@
 #include "providers/kubeadm-jobs.h"
 #include "providers/kubeadm-node.h"
 #include "providers/kubeadm-repair.h"
+#include "providers/kubeadm-restore.h"
 #include <string.h>
 
 enum { POLL_SEC = 1, MINOR_CHARS = 32 };
@@ -146,6 +147,7 @@ static json_t *wanted_for(const Item *it, const Machine *m, const json_t *look, 
 	else if (!up && !start)
 		json_object_set_new(wanted, "mixed", json_false());
 	json_object_set_new(wanted, "helpersFirst", json_boolean(down));
+	json_object_set_new(wanted, "stopped", json_boolean(kubeadm_restoring(it)));
 	json_object_set(wanted, "tmpOurs", json_object_get(tmp_of(it, m), "ours"));
 	json_object_set_new(wanted, "minFreeBytes",
 		json_integer(ROOM_BYTES + json_path_int(look, "dataBytes", 0)));

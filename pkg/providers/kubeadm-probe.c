@@ -159,11 +159,6 @@ static bool offer_t2(Item *it, const json_t *hop, bool after, RollbackOffer *ret
 	return true;
 }
 
-bool kubeadm_offer_t3(Item *it, const json_t *hop, bool after, RollbackOffer *ret)
-{
-	return false;
-}
-
 /* True: this tier is open, or a fact of it is missing (*ret_wait). */
 static bool offered(bool (*offer)(Item *, const json_t *, bool, RollbackOffer *), Item *it,
 	const json_t *hop, bool after, RollbackOffer *ret, bool *ret_wait)

@@ -4,6 +4,7 @@
 #include "providers/kubeadm-shelf.h"
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-sh.h"
 #include <string.h>
 
@@ -15,11 +16,6 @@ const json_t *kubeadm_shelved(const Item *it, const char *node, const char *key)
 {
 	const json_t *s = json_object_get(json_object_get(item_memo(it), SHELVED), node);
 	return s && strcmp(json_path_str(s, "key", ""), key) == 0 ? s : NULL;
-}
-
-const json_t *kubeadm_set_for(const Item *it, const Machine *m, const char *key)
-{
-	return kubeadm_shelved(it, m->name, key);
 }
 
 static const char *key_of(const Item *it, const Machine *m)
@@ -175,6 +171,7 @@ const ActRow act_node_set = {
 	.name = "node-set",
 	.effect = EFFECT_BY_KEY,
 	.fact = &fact_node_look,
+	.blind = kubeadm_goes_blind,
 	.build = set_build,
 	.classify = set_classify,
 };

@@ -1,5 +1,6 @@
 /* Plain Kubernetes by kubeadm, over SSH. */
 #include "providers/judge.h"
+#include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
@@ -11,8 +12,12 @@ static const StepOps *const down[] = { &step_survey, &step_mend_back, &step_kube
 	&step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
 static const StepOps *const level_down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
 	&step_level_back, &step_mend_end, NULL };
+/* As many as the longest list has: it may be ordered in the middle of another way back, and what is
+ * done already is done at once. */
+static const StepOps *const data_back[] = { &step_survey, &step_restore, &step_restore,
+	&step_restore, &step_restore, &step_restore, &step_restore, &step_restore, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
-	&act_kubeadm_take_over, &act_node_command, &act_node_set, NULL };
+	&act_kubeadm_take_over, &act_node_command, &act_node_set, &act_kubeadm_reclaim, NULL };
 
 static const WakeRow wakes[] = { { 0 } };
 
@@ -58,6 +63,8 @@ static const char *kubeadm_version_of(const json_t *version)
 
 static const StepOps *const *down_for(Tier tier)
 {
+	if (tier == TIER_T3)
+		return data_back;
 	return tier == TIER_T1 ? level_down : down;
 }
 
@@ -106,6 +113,7 @@ const Provider provider_kubeadm = {
 	.inspect = kubeadm_inspect,
 	.next_hop = kubeadm_next_hop,
 	.path = kubeadm_path,
+	.restorable = kubeadm_restorable,
 	.probe = kubeadm_probe,
 	.probe_return = kubeadm_probe_return,
 	.bound = kubeadm_bound,

@@ -26,6 +26,8 @@
 
 /* ---- kubeadm-claim.c ---- */
 extern const ActRow act_kubeadm_claim, act_kubeadm_release, act_kubeadm_take_over;
+/* A claim of ours, with an epoch above all that were seen. */
+void kubeadm_claim_request(Item *it, const char *key, const View *v, ActRequest *ret);
 
 /* ---- kubeadm-machines.c: what is there ---- */
 typedef struct Machine {

@@ -109,6 +109,9 @@ struct Provider {
 	/* The whole path as far as it can be seen now: array of versions. */
 	bool (*path)(Item *it, json_t **ret_versions, char **ret_now);
 	bool (*probe)(Item *it, const json_t *hop, RollbackOffer *ret);
+	/* The data of before (T3) of a run that has begun, by what the memo says: *ret is the
+	 * offer, or at T0 why there is none. NULL: there never is. */
+	void (*restorable)(Item *it, RollbackOffer *ret);
 	/* Could this hop, done earlier, be taken back now? */
 	bool (*probe_return)(Item *it, const json_t *hop, RollbackOffer *ret);
 	/* How long a hop takes at least, where no earlier one of this cluster is known. */

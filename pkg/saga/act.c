@@ -221,7 +221,7 @@ static bool may_try(
 			"%s waits: an earlier %s may still arrive", row->name, undoes->row->name);
 		return false;
 	}
-	return row->claim || site_prove_claim(it, ret);
+	return row->claim || site_prove_claim(it, row, ret);
 }
 
 static StepResult try_act(Item *it, const ActRow *row, const char *key, const Act *undoes, Batch *b)
@@ -336,7 +336,7 @@ static StepResult retry(Act *a, const View *v, int64_t now, Batch *b)
 		hold.until_usec = retry_usec(a);
 		return hold;
 	}
-	if (!a->row->claim && !site_prove_claim(it, &ret))
+	if (!a->row->claim && !site_prove_claim(it, a->row, &ret))
 		return ret;
 	const Act *mark = a->undoes ? item_find_act(it, a->undoes) : NULL;
 	ActRequest req = { 0 };
@@ -499,7 +499,8 @@ void act_send(Send *send)
 	Act *a = item_find_act(send->item, send->act_id);
 	g_assert(a && a->state == ACT_OPEN);
 	Site *site = send->item->site;
-	if (!a->row->claim && !site_claim_proven(site)) { /* a gap since it was decided: not sent */
+	if (!a->row->claim && !site_claim_proven(site) &&
+		!site_goes_blind(send->item, a->row)) { /* a gap since it was decided: not sent */
 		a->unknown_usec = loop_boot_usec(send->item->saga->loop);
 		item_ready(send->item);
 		return;

@@ -59,6 +59,9 @@ typedef struct ActRow {
 	/* Whether it may be begun now, asked before each attempt, also after an unknown outcome;
 	 * false: *ret is what the item waits for. NULL: always. */
 	bool (*may)(Item *it, StepResult *ret);
+	/* Fenced where it lands, by the epoch that it carries: whether it may be sent while nobody
+	 * answers who could tell of the claim, on what the journal says. NULL: never. */
+	bool (*blind)(Item *it);
 	/* false: not ours to change (the reason is set with item_reason). undoes: the mark, for an
 	 * undoing row. */
 	bool (*build)(Item *it, const char *key, const Act *undoes, const View *v, ActRequest *ret);

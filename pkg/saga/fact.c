@@ -331,9 +331,18 @@ bool site_claim_proven(const Site *site)
 	return site->claimed && site->proven;
 }
 
+bool site_goes_blind(Item *it, const ActRow *row)
+{
+	const Site *site = it->site;
+	return row->blind && site->claimed &&
+	       g_error_matches(fact_error(it, site->ops->claim_fact, site->ops->claim_key),
+		       SL_ERROR, SL_ERR_RETRY) &&
+	       row->blind(it);
+}
+
 /* Before the first write after a restart or a gap the claim must be seen to be ours. True: proven
- * (or none needed). */
-bool site_prove_claim(Item *it, StepResult *ret)
+ * (or none needed, or it cannot be and need not be). */
+bool site_prove_claim(Item *it, const ActRow *row, StepResult *ret)
 {
 	Site *site = it->site;
 	if (site_claim_proven(site))
@@ -346,7 +355,7 @@ bool site_prove_claim(Item *it, StepResult *ret)
 		it, site->ops->claim_fact, site->ops->claim_key, it->saga->prove_after_usec);
 	if (!v) {
 		*ret = step_read(it);
-		return false;
+		return site_goes_blind(it, row);
 	}
 	g_autofree char *who = NULL;
 	if (site->ops->claim_ok(site, v, &who)) {

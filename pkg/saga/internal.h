@@ -77,8 +77,11 @@ void send_free(Send *send);
 void fact_free(Fact *f);
 void facts_start_reads(Saga *s);
 void item_forget_uses(Item *it);
-bool site_prove_claim(Item *it, StepResult *ret);
+bool site_prove_claim(Item *it, const ActRow *row, StepResult *ret);
 bool site_claim_proven(const Site *site); /* or none is needed */
+/* The claim is held by the journal, its reads fail for want of an answer, and the row goes blind
+ * then. */
+bool site_goes_blind(Item *it, const ActRow *row);
 /* A read that was made for anything shows the claim of this item's site in other hands: *ret holds
  * it for a person. */
 bool site_claim_lost(Item *it, StepResult *ret);

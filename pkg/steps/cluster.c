@@ -93,7 +93,7 @@ static const StateRow states[CL_MAX] = {
 		.after = CL_ROLLED_BACK,
 		.deadline_sec = 8 * HOUR },
 	[CL_ROLLED_BACK] = { .name = "rolled-back",
-		.next = TO(CL_TAKEOVER) | TO(CL_UNDO),
+		.next = TO(CL_ROLLBACK) | TO(CL_TAKEOVER) | TO(CL_UNDO), /* on, by T3 */
 		.steps = STEPS(&step_rolled_back),
 		.deadline_sec = 2 * HOUR },
 	[CL_UNDO] = { .name = "undo",

@@ -85,6 +85,7 @@ bool cluster_failing(Item *it, int64_t now_usec, Batch *b, int64_t since_usec, c
 typedef struct Command {
 	const char *verb, *who, *reason;
 	const char *gate, *node; /* skip */
+	const char *tier; /* rollback: "T3", by name; NULL: what the probe offers */
 	/* approve */
 	const char *digest; /* of the question that the person saw; NULL: whichever is open */
 	bool reject, break_glass;

@@ -245,15 +245,21 @@ static Tier offered(const Item *it)
 	return tier;
 }
 
-static void step_down(Item *it, Batch *b, const Command *c, char **ret_says)
+static void step_down_by(
+	Item *it, Batch *b, const Command *c, Tier tier, const char *how, char **ret_says)
 {
 	clear_holds(it, b, c);
 	json_t *memo = json_pack("{s:{s:s, s:s}, s:s}", "rollback", "by", c->who, "why",
-		c->reason ? c->reason : "", "downTier", tier_name(offered(it)));
+		c->reason ? c->reason : "", "downTier", tier_name(tier));
 	batch_move_memo(b, it, CL_ROLLBACK, memo, "rollback by %s%s%s", c->who,
 		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
-	*ret_says = g_strdup_printf(
-		"%s steps down: %s", item_name(it), json_path_str(item_memo(it), "offer.how", ""));
+	*ret_says = g_strdup_printf("%s steps down: %s", item_name(it), how);
+}
+
+static void step_down(Item *it, Batch *b, const Command *c, char **ret_says)
+{
+	step_down_by(
+		it, b, c, offered(it), json_path_str(item_memo(it), "offer.how", ""), ret_says);
 }
 
 /* The policy names who must say yes to this tier, and it would not begin by itself either. */
@@ -309,9 +315,66 @@ static bool ask_others(Item *it, Batch *b, const Command *c, char **ret_says, GE
 	return true;
 }
 
+/* Down by T3 already, or there is nothing yet to go back from. */
+static bool restore_refused(const Item *it, const Command *c, GError **err)
+{
+	bool back = item_state(it) >= CL_ROLLBACK;
+	const RollbackRules *r = cluster_rollback_rules(it);
+	if (strcmp(c->tier, tier_name(TIER_T3)) != 0)
+		return !sl_fail(err, SL_ERR_INVALID,
+			"only T3 can be asked for by name; of the others the probe chooses");
+	if (cluster_takes_back(it) || !hop_crossed(it, "control-plane") ||
+		(item_state(it) >= CL_DONE && !back) || item_state(it) >= CL_UNDO)
+		return !refuse(err, "%s is in %s: T3 is for a run whose control plane has moved",
+			item_name(it), item_state_name(it));
+	if (back && (cluster_down_tier(it) == TIER_T3 || !stuck(it)))
+		return !refuse(err, "%s is on its way back by %s", item_name(it),
+			tier_name(cluster_down_tier(it)));
+	if (!r->approval[TIER_T3])
+		return !refuse(err,
+			"T3 loses what was written since and needs a second approval: name an "
+			"ApprovalPolicy in approval.T3 of the RollbackPolicy");
+	return false;
+}
+
+/* The data of before, whatever the probe offers: others say yes to it first. */
+static bool do_restore(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	g_auto(RollbackOffer) o = { 0 };
+	const Provider *p = target_of(it)->provider;
+	if (restore_refused(it, c, err))
+		return false;
+	if (p->restorable)
+		p->restorable(it, &o);
+	if (o.tier != TIER_T3)
+		return refuse(err, "%s cannot go back by T3: %s", item_name(it),
+			o.how ? o.how : "its provider has none");
+	if (barred(it, err))
+		return false;
+	Question q;
+	ApprovalResult r;
+	g_autofree char *reason = g_strdup_printf("rollback by T3 asked for by %s%s%s", c->who,
+		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
+	question_tier(it, TIER_T3, reason, &q);
+	bool counts = question_answer(&q, b, c, &r, NULL);
+	cluster_record(it, b, c);
+	batch_memo(b, it, "offer", cluster_offer_json(it, &o));
+	if (counts && r.state == APPROVAL_GIVEN) {
+		step_down_by(it, b, c, TIER_T3, o.how, ret_says);
+		return true;
+	}
+	g_autofree char *name = question_name(&q);
+	batch_hold(b, it, "rollback-wanted", "person", true, reason);
+	*ret_says = g_strdup_printf("%s waits for %s before it goes back by T3: %s", item_name(it),
+		name, counts ? r.text : "nobody has said yes yet");
+	return true;
+}
+
 static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	unsigned s = item_state(it);
+	if (c->tier)
+		return do_restore(it, b, c, ret_says, err);
 	if (s <= CL_PREFLIGHT)
 		return refuse(
 			err, "%s has not started: there is nothing to roll back", item_name(it));
@@ -351,7 +414,8 @@ static bool do_approve(Item *it, Batch *b, const Command *c, char **ret_says, GE
 	ApprovalResult r;
 	if (!question_open(it, &q))
 		return refuse(err, "%s asks nothing that could be approved", item_name(it));
-	if (!c->reject && item_state(it) >= CL_DONE)
+	bool data = g_strcmp0(q.tier, tier_name(TIER_T3)) == 0;
+	if (!c->reject && item_state(it) >= (data ? CL_UNDO : CL_DONE))
 		return refuse(err, "%s is in %s already", item_name(it), item_state_name(it));
 	if ((!c->reject && barred(it, err)) || !question_answer(&q, b, c, &r, err))
 		return false;

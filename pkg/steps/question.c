@@ -73,6 +73,11 @@ void question_rollback(Item *cluster, const char *reason, Question *ret)
 {
 	Tier tier = TIER_T0;
 	tier_parse(json_path_str(item_memo(cluster), "offer.tier", "T0"), &tier);
+	question_tier(cluster, tier, reason, ret);
+}
+
+void question_tier(Item *cluster, Tier tier, const char *reason, Question *ret)
+{
 	*ret = (Question){ .it = cluster,
 		.subject = "rollback",
 		.about = item_name(cluster),

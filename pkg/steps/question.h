@@ -21,6 +21,8 @@ typedef struct Question {
 bool question_wave(Item *run, const char *wave, Question *ret);
 /* Whether this cluster is taken back, for this reason. */
 void question_rollback(Item *cluster, const char *reason, Question *ret);
+/* The same for this tier, whatever was offered. */
+void question_tier(Item *cluster, Tier tier, const char *reason, Question *ret);
 /* The one that is open on the cluster; false: none is. */
 bool question_open(Item *cluster, Question *ret);
 
