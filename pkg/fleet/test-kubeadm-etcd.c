@@ -1,13 +1,14 @@
 /* etcd is asked before and after one of its members is restarted, up and down. */
 #include "fleet/test-kubeadm-judge.h"
 
-/* An alarm stands: nothing is restarted, and it is named. */
+/* An alarm came: nothing is restarted, and it is named. */
 static void test_alarm(void)
 {
 	g_autoptr(FakeNodes) f = nodes_new(1, 2);
-	f->alarm = "memberID:1 alarm:NOSPACE";
 	rig_start(f->r);
 	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "control-plane", NULL);
+	f->alarm = "memberID:1 alarm:NOSPACE"; /* after preflight has asked */
 	story_reach(f->r, "k", "control-plane", "etcd");
 	g_assert_nonnull(strstr(item_reason(story_item(f->r, "k")), "NOSPACE"));
 	g_assert_null(strstr(f->log->str, "up-control-plane"));

@@ -217,6 +217,41 @@ static void test_blind(void)
 	g_assert_nonnull(json_object_get(lost(f), "note"));
 }
 
+static int loses_its_server(const FakeNode *n, const NodeJob *j, void *ud)
+{
+	FakeNodes *f = ud;
+	if (strcmp(j->kind, "mend") == 0)
+		f->dark = false;
+	if (strcmp(j->kind, "up-control-plane") != 0 || f->nodes[0].n_jobs > 2)
+		return 0;
+	f->dark = true;
+	f->nodes[0].t.missing = "kube-apiserver";
+	return 137;
+}
+
+static bool is_dark(void *ud)
+{
+	return ((FakeNodes *)ud)->dark;
+}
+
+/* kubeadm dies and leaves the only API server without a manifest, the controller begins anew: who
+ * holds the claim cannot be asked, and the node is mended all the same. */
+static void test_only_server_lost(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->code = loses_its_server;
+	f->ud = f;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	g_assert_true(
+		loop_sim_run(f->r->loop, is_dark, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
+	rig_crash(f->r);
+	rig_start(f->r);
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_nonnull(strstr(f->log->str, "failed\nmend on k-master-0"));
+}
+
 /* ---- crashes ---- */
 
 enum { CRASH_RESTART_USEC = 2000000 };
@@ -294,6 +329,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm-restore/did-not-help", test_did_not_help);
 	g_test_add_func("/kubeadm-restore/stuck", test_stuck);
 	g_test_add_func("/kubeadm-restore/blind", test_blind);
+	g_test_add_func("/kubeadm-restore/only-server-lost", test_only_server_lost);
 	g_test_add_func("/kubeadm-restore/every-word", test_every_word);
 	return g_test_run();
 }

@@ -4,6 +4,7 @@
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
 #include "providers/kubeadm-repair.h"
+#include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-software.h"
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,11 @@ static char *backup_prune(const json_t *a)
 static char *backup_set(const json_t *a)
 {
 	return node_set_text(key(a));
+}
+
+static char *made(const json_t *a)
+{
+	return kubeadm_made_text("1790000000");
 }
 
 static char *apply(const json_t *a)
@@ -132,6 +138,7 @@ static const struct {
 	{ "backup-remove", backup_remove, "{}" },
 	{ "backup-prune", backup_prune, "{}" },
 	{ "backup-set", backup_set, "{}" },
+	{ "made", made, "{}" },
 	{ "apply", apply, "{\"emulated\":\"1.35\",\"ignorePreflightErrors\":[\"it's\"]}" },
 	{ "node", kubeadm_node_text, "{\"patches\":\"/a b\"}" },
 	{ "kubelet-restart", restart, "{}" },

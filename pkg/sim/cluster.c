@@ -16,6 +16,7 @@ struct SimCluster {
 	uint64_t timer;
 	int64_t timer_usec;
 	char *kube_version;
+	bool outage; /* the fault has taken the API server away */
 };
 
 static void tick(void *ud);
@@ -51,7 +52,10 @@ static int64_t judge_outage(SimCluster *c)
 		  sim_actors_updating(c->actors);
 	int64_t away = MAX(API_AWAY_SEC * c->second_usec, API_AWAY_MIN_USEC);
 	int64_t now = loop_boot_usec(c->loop), in = now % (API_CYCLE * away);
-	sim_api_set_down(c->api, on && in < away);
+	bool out = on && in < away;
+	if (out != c->outage) /* else it stays as somebody else has set it */
+		sim_api_set_down(c->api, out);
+	c->outage = out;
 	return on ? now - in + (in < away ? away : API_CYCLE * away) : INT64_MAX;
 }
 
