@@ -15,7 +15,7 @@ from rangelib.wait import wait_for
 
 STATE_SEC = 300.0
 LONG_SEC = 800.0
-RATE_MIN, LOOKS_MIN = 15, 4  # of 20 and 10 wanted: two clusters share two cores
+RATE_MIN, LOOKS_MIN = 18, 8  # of 20 and 10 a second that are wanted
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib")
 
 
@@ -187,7 +187,8 @@ class Upgrade:
         looks = self.observer.looks() / max(took - away, 1)
         self.t.note(
             f"{took:.0f} s: {sent / took:.1f} requests a second, {sent} in all; API server away "
-            f"{[round(s, 1) for _, s in gaps]} s; budgets looked at {looks:.1f} times a second"
+            f"{[round(s, 1) for _, s in gaps]} s; budgets looked at {looks:.1f} times a second, "
+            f"versions {self.versions.looks() / max(took - away, 1):.1f} times"
         )
         failed = [x for x in self.traffic.failed() if not (x["address"] or "").startswith(lost)]
         equal(failed, [], f"failed of {sent} requests")
@@ -195,7 +196,7 @@ class Upgrade:
         equal(self.versions.newer(), [], "kubelets newer than an API server")
         check(sent / took > RATE_MIN, f"the client asked {sent / took:.1f} times a second")
         check(looks > LOOKS_MIN, f"the budgets were looked at {looks:.1f} times a second")
-        check(self.versions.looks() > (took - away) / 10, "versions were hardly looked at")
+        check(self.versions.looks() > (took - away) / 2, "versions were hardly looked at")
 
 
 def check_no_marks(picture):
