@@ -48,7 +48,6 @@ static void test_named_otherwise(void)
 	g_autoptr(FakeNodes) f = nodes_new(1, 2);
 	f->nodes[1].host = "rack-7-unit-3";
 	f->nodes[2].host = "k-worker-1.example.com";
-	f->nodes[2].boot = "not asked";
 	start(f);
 	g_assert_cmpint(story_rest(f->r), ==, 0);
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
@@ -133,6 +132,243 @@ static void test_old_leases(void)
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
 }
 
+/* ---- the trial pod ---- */
+
+typedef struct Trials {
+	unsigned made, gone;
+	bool slow; /* the kubelet starts none */
+	bool wrong; /* made on a node that is not isolated, or without what it must have */
+} Trials;
+static Trials trials;
+
+static void judge_trial(const json_t *pod)
+{
+	const json_t *c = json_path(pod, "spec.containers.0");
+	/* That of the cordon, and where the node has a taint of its own that one. */
+	g_autofree char *text = json_canonical(pod);
+	size_t n = strstr(text, "\"k-master-0\"") ? 2 : 1;
+	trials.wrong = trials.wrong ||
+		       !g_str_has_prefix(json_path_str(c, "image", ""),
+			       n == 1 ? "registry.sim/pause:" : "registry.sim/kube-") ||
+		       !json_path_bool(c, "securityContext.runAsNonRoot", false) ||
+		       json_array_size(json_path(pod, "spec.tolerations")) != n;
+}
+
+static void slow_down(void *ud)
+{
+	const FakeNodes *f = ud;
+	const SimStore *s = sim_cluster_store(f->c);
+	for (size_t i = 0; i < sim_store_n(s, SIM_PODS); i++)
+		if (g_str_has_prefix(sim_store_at(s, SIM_PODS, i)->name, "shiplock-trial-"))
+			sim_cluster_patch(f->c, SIM_PODS, "kube-system",
+				sim_store_at(s, SIM_PODS, i)->name, SIM_SUB_NONE, "test",
+				json_pack("{s:{s:{s:s}}}", "metadata", "annotations", "sim/start",
+					"900h"));
+}
+
+static void see_trials(const SimAudit *a, void *ud)
+{
+	const HttpRequest *r = a->request;
+	if (a->changed && strcmp(r->method, "POST") == 0 &&
+		g_str_has_suffix(r->path, "/namespaces/kube-system/pods")) {
+		g_autoptr(json_t) pod = json_parse(r->body, r->n_body, NULL);
+		judge_trial(pod);
+		trials.made++;
+		if (trials.slow)
+			loop_timer(((FakeNodes *)ud)->world,
+				loop_boot_usec(((FakeNodes *)ud)->world), slow_down, ud);
+	}
+	if (a->changed && strcmp(r->method, "DELETE") == 0 && strstr(r->path, "shiplock-trial-"))
+		trials.gone++;
+	audit(a, ud);
+}
+
+static size_t trials_left(const FakeNodes *f)
+{
+	const SimStore *s = sim_cluster_store(f->c);
+	size_t n = 0;
+	for (size_t i = 0; i < sim_store_n(s, SIM_PODS); i++)
+		n += g_str_has_prefix(sim_store_at(s, SIM_PODS, i)->name, "shiplock-trial-");
+	return n;
+}
+
+static FakeNodes *with_trials(void)
+{
+	FakeNodes *f = nodes_new(1, 2);
+	trials = (Trials){ 0 };
+	sim_api_set_audit(sim_cluster_api(f->c), see_trials, f);
+	return f;
+}
+
+/* One on each node, whose kubelet moved; none is left. */
+static void test_trial(void)
+{
+	g_autoptr(FakeNodes) f = with_trials();
+	start(f);
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpuint(trials.made, ==, 3);
+	g_assert_cmpuint(trials.gone, ==, 3);
+	g_assert_cmpuint(trials_left(f), ==, 0);
+	g_assert_false(trials.wrong);
+}
+
+/* The kubelet says that it is well and starts no pod: held, and nobody else is touched. */
+static void test_trial_never_runs(void)
+{
+	g_autoptr(FakeNodes) f = with_trials();
+	trials.slow = true;
+	start(f);
+	story_reach(f->r, "k", "nodes", "node");
+	const char *why = story_held(f->r, "k", "node");
+	g_assert_nonnull(strstr(why, "the trial pod"));
+	g_assert_nonnull(strstr(why, "k-worker-0"));
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 "up-kubelet on k-worker-0 -> 1.36.3\n");
+	trials.slow = false;
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpuint(trials_left(f), ==, 0);
+}
+
+static bool last_trial_stands(void *ud)
+{
+	return trials.made == 3 && trials_left(ud) > 0;
+}
+
+/* The journal is lost while one stands: who takes over takes it away at the end. */
+static void test_trial_of_a_lost_journal(void)
+{
+	g_autoptr(FakeNodes) f = with_trials();
+	start(f);
+	g_assert_true(loop_sim_run(
+		f->r->loop, last_trial_stands, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
+	rig_crash(f->r);
+	store_mem_free(f->r->disk);
+	f->r->disk = store_mem_new(f->r->loop);
+	start(f);
+	story_rest(f->r);
+	g_assert_true(story_command(f->r, "takeover", "k"));
+	story_reach(f->r, "k", "takeover", "takeover");
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	g_assert_cmpuint(trials_left(f), ==, 0);
+}
+
+/* ---- left out, and away ---- */
+
+#define DOCUMENTS_SKIP                                                                             \
+	GATES_K CLUSTER_K("") HEAD("DrainPolicy", "may") "spec:\n  nodes: {maySkip: true}\n" HEAD( \
+		"UpgradePlan",                                                                     \
+		"up") "spec:\n  target: {version: 1.36.3}\n"                                       \
+		      "  waves: [{name: one, clusters: {names: [k]}, cpSoak: 2m, soak: 2m}]\n"     \
+		      "  policies: {gates: few, drain: may}\n"
+
+static bool skip(FakeNodes *f, const char *node)
+{
+	FleetCommand c = { .verb = "skip",
+		.cluster = "k",
+		.node = node,
+		.who = "ann",
+		.reason = "test",
+		.confirm = "k" };
+	return story_give(f->r, &c);
+}
+
+static bool worker_0_has_a_job(void *ud)
+{
+	return ((FakeNodes *)ud)->nodes[1].n_jobs > 0;
+}
+
+static FakeNodes *in_worker_0(void)
+{
+	FakeNodes *f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS_SKIP);
+	g_assert_true(loop_sim_run(
+		f->r->loop, worker_0_has_a_job, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
+	return f;
+}
+
+/* Left out while its command runs: that one ends before the next node is touched (two at once break
+ * the rule of the nodes themselves), and before the way back. */
+static void test_skip_while_it_runs(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0();
+	g_assert_true(skip(f, "k-worker-0"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "SucceededWithSkips", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* The node goes away with the command: held by name; it goes on by itself when it is back. */
+static void test_away_with_its_command(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0();
+	f->nodes[1].away = true;
+	story_reach(f->r, "k", "nodes", "node-away");
+	const char *why = story_held(f->r, "k", "node-away");
+	g_assert_nonnull(strstr(why, "node k-worker-0 cannot be reached"));
+	g_assert_nonnull(strstr(why, "up-kubelet may still run there"));
+	g_assert_nonnull(strstr(why, "shiplock skip k --node k-worker-0"));
+	story_pass(f->r, 600);
+	g_assert_cmpuint(f->nodes[2].n_jobs, ==, 0);
+	f->nodes[1].away = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* Left out knowingly: nobody waits for it any more, at the end neither. */
+static void test_left_out_knowingly(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0();
+	f->nodes[1].away = true;
+	story_reach(f->r, "k", "nodes", "node-away");
+	g_assert_true(skip(f, "k-worker-0"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	g_assert_cmpstr(story_outcome(f->r, "k"), ==, "SucceededWithSkips");
+	f->nodes[1].away = false;
+}
+
+/* The same with the way back instead of the end. */
+static void test_left_out_then_back(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0();
+	g_assert_true(skip(f, "k-worker-0"));
+	story_reach(f->r, "k", "soak", NULL);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	story_reach(f->r, "k", "rollback", "kubelet-ahead");
+	const char *why = story_held(f->r, "k", "kubelet-ahead");
+	g_assert_nonnull(strstr(why, "node k-worker-0 runs v1.36.3"));
+	g_assert_nonnull(strstr(why, "resume takes it up again"));
+	g_assert_nonnull(strstr(why, "install kubelet 1.35.4, systemctl daemon-reload"));
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+}
+
+/* ---- installed, and not started ---- */
+
+/* The new kubelet lies on a worker that this run never touched: asked, then brought back. */
+static void test_installed_before(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	start(f);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	f->nodes[2].installed = "1.36.3";
+	rig_crash(f->r); /* what was read of it is forgotten */
+	rig_start(f->r);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	story_reach(f->r, "k", "rollback", "kubelet-ahead");
+	g_assert_nonnull(strstr(story_held(f->r, "k", "kubelet-ahead"),
+		"k-worker-1 is installed, for its next start, as v1.36.3"));
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1);
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpstr(
+		f->log->str, ==, UP_LOG_1 "down-kubelet on k-worker-1 -> 1.35.4\n" DOWN_LOG_1);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -142,5 +378,13 @@ int main(int argc, char **argv)
 	g_test_add_func("/moves/broken-before", test_broken_before);
 	g_test_add_func("/moves/broken-by-the-move", test_broken_by_the_move);
 	g_test_add_func("/moves/old-leases", test_old_leases);
+	g_test_add_func("/moves/trial", test_trial);
+	g_test_add_func("/moves/trial-never-runs", test_trial_never_runs);
+	g_test_add_func("/moves/trial-of-a-lost-journal", test_trial_of_a_lost_journal);
+	g_test_add_func("/moves/skip-while-it-runs", test_skip_while_it_runs);
+	g_test_add_func("/moves/away-with-its-command", test_away_with_its_command);
+	g_test_add_func("/moves/left-out-knowingly", test_left_out_knowingly);
+	g_test_add_func("/moves/left-out-then-back", test_left_out_then_back);
+	g_test_add_func("/moves/installed-before", test_installed_before);
 	return g_test_run();
 }

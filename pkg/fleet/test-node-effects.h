@@ -59,7 +59,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	if (kubelet && n->control_plane)
 		f->restart_usec = loop_boot_usec(f->world) + 5 * SL_USEC_PER_SEC;
 	if (kubelet)
-		node_set(&n->kubelet, j->to), node_show_kubelet(f, n);
+		node_set(&n->kubelet, j->to), n->installed = NULL, node_show_kubelet(f, n);
 	if (kubelet || pods)
 		node_set(&n->kubeadm, j->to);
 	pods = pods || strstr(j->kind, "-manifests");

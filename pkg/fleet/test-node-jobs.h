@@ -126,8 +126,8 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 	GString *s = g_string_new("shiplock-discover 1\nkubelet-active\n");
 	g_string_append_printf(
 		s, "hostname %s\nboot %s\n", n->host ? n->host : n->name, node_boot(f, n));
-	g_string_append_printf(
-		s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm, n->kubelet);
+	g_string_append_printf(s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm,
+		n->installed ? n->installed : n->kubelet);
 	node_manifests(s, n);
 	trouble_look(s, &n->t);
 	if (n->control_plane)

@@ -29,6 +29,7 @@ typedef struct FakeNode {
 	bool away; /* nobody reaches it by SSH */
 	/* What the machine calls itself and its boot; NULL: as the Node object has it. */
 	const char *host, *boot;
+	const char *installed; /* a kubelet that does not run yet; NULL: the one that runs */
 	bool etcd_off; /* its member does not answer */
 	NodeTrouble t;
 	unsigned n_fetched; /* parts of its backup set that were brought off it */
@@ -75,8 +76,9 @@ static inline void node_show_kubelet(FakeNodes *f, FakeNode *n)
 {
 	g_autofree char *v = g_strdup_printf("v%s", n->kubelet);
 	sim_cluster_patch(f->c, SIM_NODES, NULL, n->name, SIM_SUB_STATUS, "kubelet",
-		json_pack("{s:{s:{s:s}, s:[{s:s, s:s}]}}", "status", "nodeInfo", "kubeletVersion",
-			v, "addresses", "type", "InternalIP", "address", n->address));
+		json_pack("{s:{s:{s:s}, s:[{s:s, s:s}], s:[{s:[s]}]}}", "status", "nodeInfo",
+			"kubeletVersion", v, "addresses", "type", "InternalIP", "address",
+			n->address, "images", "names", "registry.sim/pause:3.10"));
 }
 
 static inline void node_show_pod(FakeNodes *f, FakeNode *n, const char *component, const char *tag)

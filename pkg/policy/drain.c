@@ -60,6 +60,12 @@ static bool is_daemon(const DrainPod *p)
 	return g_strcmp0(p->owner_kind, "DaemonSet") == 0 && p->owner != OWNER_MISSING;
 }
 
+/* Made by us on the empty node, and taken away by us. */
+static bool is_trial(const DrainPod *p)
+{
+	return p->labels && json_object_get(p->labels, POD_TRIAL_LABEL);
+}
+
 static void classify_terminating(const Work *w, const DrainPod *p, DrainVerdict *v)
 {
 	int64_t late = w->in->wall_usec - p->deletion_usec;
@@ -253,6 +259,8 @@ static void classify(const Work *w, const DrainPod *p, DrainVerdict *v)
 	v->tier = tier_of(w, p, v);
 	if (p->mirror) {
 		say(v, DRAIN_SKIP, CAUSE_MIRROR, "a static pod of the node");
+	} else if (is_trial(p)) {
+		say(v, DRAIN_SKIP, CAUSE_RULE, "ours: it is tried out on the node");
 	} else if (is_daemon(p) && !pod_is_finished(p)) {
 		say(v, DRAIN_SKIP, CAUSE_DAEMON_SET, "belongs to DaemonSet %s", p->owner_name);
 	} else if (p->deletion_usec) {

@@ -16,6 +16,9 @@ typedef enum {
 	POD_ACCEPTED, /* eviction accepted, the UID still there */
 } PodAct;
 
+/* Of a pod of ours by which a node is proven. */
+#define POD_TRIAL_LABEL "shiplock.dev/trial"
+
 typedef struct DrainPod {
 	const char *ns, *name, *uid;
 	PodPhase phase;

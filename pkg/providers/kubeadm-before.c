@@ -20,7 +20,7 @@ static bool is_unready(const json_t *pod, const char *node)
 	const char *phase = json_path_str(pod, "status.phase", "");
 	bool over = strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0;
 	return strcmp(json_path_str(pod, "spec.nodeName", ""), node) == 0 && !over &&
-	       strcmp(condition_status(pod, "Ready"), "True") != 0;
+	       !kubeadm_is_trial(pod) && strcmp(condition_status(pod, "Ready"), "True") != 0;
 }
 
 static bool was_unready(const json_t *before, const json_t *pod)

@@ -2,6 +2,7 @@
  * moved, workers first; scheduler and controller manager of every control-plane node; then the API
  * servers by the older kubeadm, or by the saved manifests where that cannot. */
 #include "base/num.h"
+#include "providers/kubeadm-moves.h"
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
@@ -28,9 +29,49 @@ static bool kubelets_moved(const Item *it)
 	return hop_crossed(it, "workers") || json_path_bool(item_memo(it), "workersMoved", false);
 }
 
+static bool is_of_this_hop(const Item *it, const char *node)
+{
+	Machine m;
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
+		if (strcmp(m.name, node) == 0)
+			return true;
+	return false;
+}
+
+/* A person is asked before a node is touched that this run left alone; a node that is not of this
+ * hop a person mends. how: "runs", or that it only lies there. */
+static StepResult ahead(
+	Item *it, int64_t now, Batch *b, const char *node, const char *how, const char *version)
+{
+	const char *to = kubeadm_from(it);
+	bool asked = strcmp(json_path_str(item_memo(it), "aheadAsked", ""), node) == 0;
+	bool left = kubeadm_is_left_out(it, node);
+	bool may = left || (!kubelets_moved(it) && is_of_this_hop(it, node));
+	if (asked && may && !item_find_hold(it, "kubelet-ahead")) {
+		batch_memo(b, it, "aheadAsked", json_null());
+		batch_memo(b, it, "workersMoved", json_true());
+		if (left)
+			kubeadm_take_up_again(it, b, node);
+		return step_wait(it, now, "node %s is taken up", node);
+	}
+	if (!asked)
+		batch_memo(b, it, "aheadAsked", json_string(node));
+	return step_hold_person(it, "kubelet-ahead",
+		"the kubelet of node %s %s %s: an API server of %s would be older than it; %s"
+		"bring that kubelet to %s (on %s: install kubelet %s, systemctl daemon-reload, "
+		"systemctl restart kubelet) or take the node out of the cluster (kubectl delete "
+		"node %s), then resume",
+		node, how, version, to,
+		left  ? "it was left out, and resume takes it up again; or "
+		: may ? "this run did not touch it, and resume lets it be drained and brought "
+			"back; or "
+		      : "",
+		to, node, to, node);
+}
+
 /* A node that was left out, or that came or was changed by hand meanwhile, counts too. False: *ret.
  */
-static bool none_ahead(Item *it, int64_t now, StepResult *ret)
+static bool none_ahead(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
 	const View *nodes =
 		fact_since(it, &fact_list, KUBEADM_NODES, now - POLL_SEC * SL_USEC_PER_SEC);
@@ -45,12 +86,26 @@ static bool none_ahead(Item *it, int64_t now, StepResult *ret)
 		const char *is = json_path_str(n, "status.nodeInfo.kubeletVersion", "");
 		if (!*is || !kubeadm_newer(is, kubeadm_from(it)))
 			continue;
-		*ret = step_hold_person(it, "kubelet-ahead",
-			"the kubelet of node %s runs %s: an API server of %s would be older than "
-			"it; bring that kubelet to %s or take the node out of the cluster, then "
-			"resume",
-			json_path_str(n, "metadata.name", "?"), is, kubeadm_from(it),
-			kubeadm_from(it));
+		*ret = ahead(it, now, b, json_path_str(n, "metadata.name", "?"), "runs", is);
+		return false;
+	}
+	return true;
+}
+
+/* A newer one that is installed and does not run yet would at the next start of its machine. */
+static bool none_waits(Item *it, int64_t now, Batch *b, StepResult *ret)
+{
+	Machine m;
+	char *version = NULL;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && !kubelets_moved(it); i++) {
+		if (!kubeadm_installed_ahead(it, &m, kubeadm_from(it), &version)) {
+			*ret = step_read(it);
+			return false;
+		}
+		g_autofree char *waits = version;
+		if (!waits)
+			continue;
+		*ret = ahead(it, now, b, m.name, "is installed, for its next start, as", waits);
 		return false;
 	}
 	return true;
@@ -67,7 +122,7 @@ static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
 			if (m.control_plane == control_plane &&
 				!kubeadm_kubelet_to(it, now, b, &m, kubeadm_from(it), &r))
 				return r;
-	if (!none_ahead(it, now, &r))
+	if (!none_ahead(it, now, b, &r) || !none_waits(it, now, b, &r))
 		return r;
 	item_set_reason(it, "no kubelet is newer than %s", kubeadm_from(it));
 	return step_done(0);

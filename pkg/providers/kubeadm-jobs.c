@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-level.h"
+#include "providers/kubeadm-moves.h"
 #include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-sh.h"
 #include "providers/kubeadm-shelf.h"
@@ -405,13 +406,13 @@ bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const ch
 	g_autofree char *key = kubeadm_command_key(it, m, kind, n);
 	const Act *a = act_find(it, &act_node_command, key);
 	if (!a || act_state(a) != ACT_DONE) {
-		if (kubeadm_is_itself(it, now, m, ret))
+		if (kubeadm_is_itself(it, now, b, m, ret))
 			*ret = step_act(it, &act_node_command, key, b);
 		return false;
 	}
 	const View *v = kubeadm_command_look(it, key);
 	if (!v) {
-		*ret = step_read(it);
+		*ret = kubeadm_unread_command(it, now, b, m, a);
 		return false;
 	}
 	const char *state = json_path_str(v->json, "state", "");
@@ -493,27 +494,4 @@ const json_t *kubeadm_look_after(Item *it, int64_t now, const Machine *m)
 			       : NULL;
 	}
 	return kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
-}
-
-/* All that ran, not the newest alone: a node that was skipped is left behind with its command. A
- * node that cannot be reached is left: what runs there ends by itself. */
-StepResult kubeadm_settle(Item *it, int64_t now, Batch *b)
-{
-	for (size_t i = item_n_acts(it); i > 0; i--) {
-		const Act *a = item_act(it, i - 1);
-		if (act_row(a) != &act_node_command || act_state(a) != ACT_DONE)
-			continue;
-		const View *v = kubeadm_command_look(it, act_key(a));
-		if (!v && fact_error(it, &fact_node_job, act_key(a)))
-			continue;
-		if (!v)
-			return step_read(it);
-		if (strcmp(json_path_str(v->json, "state", ""), "running") != 0)
-			continue;
-		return step_wait(it, now + POLL_MAX_SEC * SL_USEC_PER_SEC,
-			"%s on %s comes to its end first",
-			json_path_str(act_want(a), "kind", "a command"),
-			json_path_str(act_want(a), "node", "?"));
-	}
-	return step_done(0);
 }

@@ -24,7 +24,7 @@ bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepRes
 
 /* kubeadm-who.c: the machine at the address is this node. False: *ret, a hold where it is another.
  */
-bool kubeadm_is_itself(Item *it, int64_t now_usec, const Machine *m, StepResult *ret);
+bool kubeadm_is_itself(Item *it, int64_t now_usec, Batch *b, const Machine *m, StepResult *ret);
 
 /* ---- kubeadm-traces.c ---- */
 bool kubeadm_is_down(const char *key);

@@ -19,9 +19,11 @@ static const char *kind_of(const Item *it)
 	return going_back(it) ? "down-kubelet" : "up-kubelet";
 }
 
-static char *purpose_of(const Item *it, const char *version)
+static char *purpose_of(const Item *it, const Machine *m, const char *version)
 {
-	return g_strdup_printf("%s %s", going_back(it) ? "down" : "up", version);
+	int n = kubeadm_times_taken_up(it, m->name);
+	g_autofree char *more = n > 0 ? g_strdup_printf(" (%d)", n + 1) : g_strdup("");
+	return g_strdup_printf("%s %s%s", going_back(it) ? "down" : "up", version, more);
 }
 
 /* The nodes, and the pods of the system, by reads sent after what we did there. */
@@ -40,18 +42,25 @@ static bool read_proof(Item *it, int64_t now, int64_t since, Proof *ret)
 	return true;
 }
 
-/* NULL: the kubelet runs the version and its node works. Caller frees. */
-static char *unproven(const Proof *p, const Machine *m, const char *version, const json_t *before)
+/* NULL: the kubelet of this machine, of the boot that it is in, runs the version and is Ready.
+ * Caller frees. */
+static char *unproven(const Proof *p, const Machine *m, const char *version, const char *boot)
 {
 	const char *is = kubeadm_kubelet_of(p->nodes, m->name);
+	const char *told =
+		json_path_str(kubeadm_node_named(p->nodes, m->name), "status.nodeInfo.bootID", "");
 	if (!*is)
 		return g_strdup_printf("node %s is not there any more", m->name);
 	if (!kubeadm_same(is, version))
 		return g_strdup_printf("the kubelet of %s says %s", m->name, is);
+	if (strcmp(told, boot) != 0)
+		return g_strdup_printf(
+			"node %s tells of boot %s, and its machine is in boot %s: the kubelet has "
+			"not reported since",
+			m->name, told, boot);
 	if (!kubeadm_is_ready(p->nodes, m->name))
 		return g_strdup_printf("node %s is not Ready", m->name);
-	char *why = kubeadm_newly_unready(p->pods, m->name, before);
-	return why || !m->control_plane ? why : kubeadm_etcd_unready(p->pods);
+	return NULL;
 }
 
 /* Nothing is done to another node before its static pods have been let come to rest. */
@@ -67,35 +76,42 @@ static bool is_steady(Item *it, int64_t now, const Machine *m, int64_t since, St
 	return false;
 }
 
-/* The command has ended well. True: what it was for is seen. */
-static bool came(Item *it, int64_t now, const Machine *m, const char *version, StepResult *ret)
+static StepResult not_yet(Item *it, int64_t now, int64_t since, const char *why)
 {
-	int64_t since = kubeadm_command_seen_usec(it, m, kind_of(it));
-	Proof p;
-	if (!read_proof(it, now, since, &p)) {
-		*ret = step_read(it);
-		return false;
-	}
-	g_autofree char *purpose = purpose_of(it, version);
-	g_autofree char *why = unproven(&p, m, version, kubeadm_before(it, m, purpose));
-	if (!why)
-		return is_steady(it, now, m, since, ret);
-	if (now > since + SETTLE_SEC * SL_USEC_PER_SEC)
-		*ret = step_hold(it, "node", "%s, %d s after the command", why, SETTLE_SEC);
-	else
-		*ret = step_wait(it, 0, "%s", why);
-	ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
-	return false;
+	StepResult r =
+		now > since + SETTLE_SEC * SL_USEC_PER_SEC
+			? step_hold(it, "node", "%s, %d s after the command", why, SETTLE_SEC)
+			: step_wait(it, 0, "%s", why);
+	r.until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+	return r;
 }
 
-static bool is_skipped(const Item *it, const char *node)
+/* The command has ended well. True: what it was for is seen. A trial pod runs while the others come
+ * up. */
+static bool came(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
+	const char *purpose, StepResult *ret)
 {
-	const json_t *list = json_object_get(item_memo(it), "skippedNodes");
-	size_t i;
-	json_t *n;
-	json_array_foreach (list, i, n)
-		if (strcmp(json_string_value(n), node) == 0)
-			return true;
+	int64_t since = kubeadm_command_seen_usec(it, m, kind_of(it));
+	const json_t *look = kubeadm_look_after(it, now, m);
+	Proof p;
+	if (!look || !read_proof(it, now, since, &p)) {
+		*ret = look ? step_read(it) : kubeadm_unread(it, now, b, m);
+		return false;
+	}
+	const TrialFacts facts = { p.nodes, p.pods };
+	g_autofree char *first = unproven(&p, m, version, json_path_str(look, "bootId", ""));
+	if (first) {
+		*ret = not_yet(it, now, since, first);
+		return false;
+	}
+	if (!kubeadm_tried(it, now, b, m, purpose, &facts, ret))
+		return false;
+	const json_t *before = kubeadm_before(it, m, purpose);
+	g_autofree char *pod = kubeadm_newly_unready(p.pods, m->name, before);
+	g_autofree char *etcd = pod || !m->control_plane ? NULL : kubeadm_etcd_unready(p.pods);
+	if (!pod && !etcd)
+		return is_steady(it, now, m, since, ret);
+	*ret = not_yet(it, now, since, pod ? pod : etcd);
 	return false;
 }
 
@@ -121,13 +137,14 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 		return closed;
 	StepResult led;
 	bool live = kubeadm_leaders_live(it, now, b, m, purpose, &led); /* read beside the next */
-	if (!kubeadm_is_itself(it, now, m, &closed))
+	if (!kubeadm_is_itself(it, now, b, m, &closed))
 		return closed;
 	if (item_held(it))
 		return step_wait(it, 0, "held before node %s", m->name);
 	if (!live)
 		return led;
-	if (!kubeadm_note_before(it, now, b, m, purpose, &closed))
+	if (!kubeadm_trial_over(it, b, &closed) ||
+		!kubeadm_note_before(it, now, b, m, purpose, &closed))
 		return closed;
 	if (!going_back(it) && !hop_crossed(it, "workers"))
 		hop_cross(b, it, "workers");
@@ -143,7 +160,7 @@ static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 		return true;
 	const json_t *look = kubeadm_look_after(it, now, m);
 	if (!look) {
-		*ret = step_read(it);
+		*ret = kubeadm_unread(it, now, b, m);
 		return false;
 	}
 	g_autofree char *key = kubeadm_backup_of(kubeadm_hop(it), look);
@@ -154,20 +171,44 @@ static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepRes
 	return false;
 }
 
-static bool change(
-	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, StepResult *ret)
+static bool change(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
+	const char *purpose, StepResult *ret)
 {
 	const json_t *job;
 	return key_known(it, now, b, m, ret) &&
 	       kubeadm_command(it, now, b, m, kind_of(it), &job, ret) &&
-	       came(it, now, m, version, ret);
+	       came(it, now, b, m, version, purpose, ret);
+}
+
+bool kubeadm_installed_ahead(Item *it, const Machine *m, const char *version, char **ret_version)
+{
+	g_autofree char *key = node_key(m->address, KUBEADM_DISCOVER);
+	const json_t *look = kubeadm_look(it, m, 0);
+	const char *lies = json_path_str(look, "kubelet", "");
+	bool ahead = *lies && kubeadm_newer(lies, version);
+	*ret_version = ahead ? g_strdup(lies) : NULL;
+	/* One that is away and that we never touched is no bar. */
+	return look || fact_error(it, &fact_node_look, key);
+}
+
+/* On the way back what lies on disk counts, until it was proven there. False: not read. */
+static bool disk_known(Item *it, const Machine *m, const char *version, bool *ret_ahead)
+{
+	g_autofree char *lies = NULL;
+	*ret_ahead = false;
+	if (!going_back(it) || kubeadm_is_noted(it, m, "down-kubelet"))
+		return true;
+	bool known = kubeadm_installed_ahead(it, m, version, &lies);
+	*ret_ahead = lies != NULL;
+	return known;
 }
 
 /* Nothing of ours is under way there, and nothing need be. */
 static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain drain, bool *ret)
 {
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
-	if (!nodes)
+	bool ahead;
+	if (!nodes || !disk_known(it, m, version, &ahead))
 		return false;
 	/* The way up may have changed what lies on disk while the old one still runs. */
 	bool half = going_back(it) && kubeadm_command_begun(it, m, "up-kubelet") &&
@@ -176,7 +217,7 @@ static bool is_there(Item *it, const Machine *m, const char *version, NodeDrain 
 	/* Back, one that was older before need not move. */
 	bool there =
 		kubeadm_same(is, version) || (going_back(it) && *is && !kubeadm_newer(is, version));
-	*ret = (drain == DRAIN_NONE || drain == DRAIN_OVER) && !half && there;
+	*ret = (drain == DRAIN_NONE || drain == DRAIN_OVER) && !half && !ahead && there;
 	return true;
 }
 
@@ -197,17 +238,34 @@ static void look_ahead(Item *it, int64_t now, Batch *b, const Machine *m, const 
 		kubeadm_leaders_note(it, now, b, &next, purpose);
 }
 
+/* Proven. That its machine went down meanwhile is no fault by now, and is said. */
+static StepResult put_back(
+	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, const char *purpose)
+{
+	const json_t *look = kubeadm_look(it, m, 0);
+	const char *was = json_path_str(kubeadm_before(it, m, purpose), "boot", "");
+	const char *boot = json_path_str(look, "bootId", "");
+	bool restarted = *was && *boot && strcmp(was, boot) != 0;
+	target_of(it)->drains->end(it, b, m->name, purpose);
+	kubeadm_note(it, now, b, m, kind_of(it));
+	if (restarted)
+		batch_memo(b, it, "restarted",
+			json_pack("{s:s, s:s, s:s}", "node", m->name, "boot", was, "now", boot));
+	return step_wait(it, 0, "node %s runs %s and is put back%s", m->name, version,
+		restarted ? "; its machine was started anew meanwhile" : "");
+}
+
 bool kubeadm_kubelet_to(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *version, StepResult *ret)
 {
 	const TargetDrains *drains = target_of(it)->drains;
-	g_autofree char *purpose = purpose_of(it, version);
+	g_autofree char *purpose = purpose_of(it, m, version);
 	const char *text = "";
 	NodeDrain drain = drains->state(it, m->name, purpose, &text);
 	bool there;
 	*ret = step_read(it);
-	if (is_skipped(it, m->name))
-		return true;
+	if (kubeadm_is_left_out(it, m->name))
+		return kubeadm_at_rest(it, now, b, m, ret);
 	if (!is_there(it, m, version, drain, &there))
 		return false;
 	if (there)
@@ -220,12 +278,10 @@ bool kubeadm_kubelet_to(
 		*ret = step_wait(it, 0, "node %s: %s", m->name, text);
 		return false;
 	case DRAIN_EMPTY:
-		if (!change(it, now, b, m, version, ret)) {
+		if (change(it, now, b, m, version, purpose, ret))
+			*ret = put_back(it, now, b, m, version, purpose);
+		else
 			look_ahead(it, now, b, m, purpose);
-			return false;
-		}
-		drains->end(it, b, m->name, purpose);
-		*ret = step_wait(it, 0, "node %s runs %s and is put back", m->name, version);
 		return false;
 	case DRAIN_PUT_BACK:
 		*ret = step_wait(it, 0, "node %s is put back", m->name);

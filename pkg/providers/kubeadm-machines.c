@@ -112,7 +112,7 @@ bool kubeadm_last(const Item *it, const Machine *m)
 	return last.name && strcmp(last.name, m->name) == 0;
 }
 
-static const json_t *node_named(const json_t *nodes, const char *name)
+const json_t *kubeadm_node_named(const json_t *nodes, const char *name)
 {
 	size_t i;
 	json_t *n;
@@ -124,12 +124,12 @@ static const json_t *node_named(const json_t *nodes, const char *name)
 
 const char *kubeadm_kubelet_of(const json_t *nodes, const char *name)
 {
-	return json_path_str(node_named(nodes, name), "status.nodeInfo.kubeletVersion", "");
+	return json_path_str(kubeadm_node_named(nodes, name), "status.nodeInfo.kubeletVersion", "");
 }
 
 bool kubeadm_is_ready(const json_t *nodes, const char *name)
 {
-	const json_t *n = node_named(nodes, name);
+	const json_t *n = kubeadm_node_named(nodes, name);
 	return n && strcmp(condition_status(n, "Ready"), "True") == 0;
 }
 

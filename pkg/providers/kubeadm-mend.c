@@ -208,7 +208,7 @@ static StepResult mend(Item *it, int64_t now, Batch *b, const Machine *m, const 
 	const Act *a = act_find(it, &act_node_command, key);
 	StepResult other;
 	if (!a || act_state(a) != ACT_DONE)
-		return kubeadm_is_itself(it, now, m, &other)
+		return kubeadm_is_itself(it, now, b, m, &other)
 			       ? step_act(it, &act_node_command, key, b)
 			       : other;
 	const View *v = kubeadm_command_look(it, key);
@@ -331,7 +331,7 @@ StepResult kubeadm_mend_and_begin(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *kind, const char *next)
 {
 	StepResult r;
-	return mended(it, now, b, m, kind, next, &r) && kubeadm_is_itself(it, now, m, &r)
+	return mended(it, now, b, m, kind, next, &r) && kubeadm_is_itself(it, now, b, m, &r)
 		       ? step_act(it, &act_node_command, next, b)
 		       : r;
 }

@@ -2,6 +2,7 @@
  * handed on, and a wrong one in the Node object leads to another machine: what is done there by
  * root cannot be taken back. */
 #include "providers/kubeadm-jobs.h"
+#include "providers/kubeadm-moves.h"
 #include <string.h>
 
 enum { AGAIN_SEC = 10 };
@@ -11,16 +12,6 @@ static bool is_name(const char *said, const char *name)
 	size_t len = strcspn(said, ".");
 	return *said && (g_ascii_strcasecmp(said, name) == 0 ||
 				(strlen(name) == len && g_ascii_strncasecmp(said, name, len) == 0));
-}
-
-static const json_t *node_of(const json_t *nodes, const char *name)
-{
-	size_t i;
-	json_t *n;
-	json_array_foreach (json_object_get(nodes, "items"), i, n)
-		if (strcmp(json_path_str(n, "metadata.name", ""), name) == 0)
-			return n;
-	return NULL;
 }
 
 static bool has_host_name(const json_t *node, const char *said)
@@ -46,15 +37,16 @@ static bool has_boot(const json_t *nodes, const json_t *node, const char *boot)
 	       strcmp(json_path_str(node, "status.nodeInfo.bootID", ""), boot) == 0;
 }
 
-bool kubeadm_is_itself(Item *it, int64_t now, const Machine *m, StepResult *ret)
+bool kubeadm_is_itself(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	const json_t *look = kubeadm_look(it, m, 0);
 	/* Of any age: the only API server may be what the command is to bring back. */
 	const View *list = fact_peek(it, &fact_list, KUBEADM_NODES);
-	*ret = step_read(it);
-	if (!look)
+	if (!look) {
+		*ret = kubeadm_unread(it, now, b, m);
 		return false;
-	const json_t *node = list ? node_of(list->json, m->name) : NULL;
+	}
+	const json_t *node = list ? kubeadm_node_named(list->json, m->name) : NULL;
 	const char *said = json_path_str(look, "hostname", "");
 	if (is_name(said, m->name) || has_host_name(node, said) ||
 		has_boot(list ? list->json : NULL, node, json_path_str(look, "bootId", "")))

@@ -1,5 +1,6 @@
 /* Plain Kubernetes by kubeadm, over SSH. */
 #include "providers/judge.h"
+#include "providers/kubeadm-moves.h"
 #include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
@@ -17,7 +18,8 @@ static const StepOps *const level_down[] = { &step_survey, &step_mend_back, &ste
 static const StepOps *const data_back[] = { &step_survey, &step_restore, &step_restore,
 	&step_restore, &step_restore, &step_restore, &step_restore, &step_restore, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
-	&act_kubeadm_take_over, &act_node_command, &act_node_set, &act_kubeadm_reclaim, NULL };
+	&act_kubeadm_take_over, &act_node_command, &act_node_set, &act_kubeadm_reclaim,
+	&act_kubeadm_trial, &act_kubeadm_untrial, NULL };
 
 static const WakeRow wakes[] = { { 0 } };
 
@@ -52,6 +54,9 @@ const RightRow kubeadm_rights[] = {
 	{ RIGHT_WRITE, "patch", "", "nodes", "", "", NULL },
 	{ RIGHT_WRITE, "create", "", "pods/eviction", "", "", NULL },
 	{ RIGHT_WRITE, "delete", "", "pods", "", "", NULL },
+	/* A pod of ours that is tried out on a node. */
+	{ RIGHT_READ, "get", "", "pods", "kube-system", "", NULL },
+	{ RIGHT_WRITE, "create", "", "pods", "kube-system", "", NULL },
 	{ 0 },
 };
 
@@ -68,10 +73,12 @@ static const StepOps *const *down_for(Tier tier)
 	return tier == TIER_T1 ? level_down : down;
 }
 
-/* Nothing is ordered here that could be taken up later: commands that ran are over. */
+/* Nothing is ordered here that could be taken up later: commands that ran are over. What a
+ * controller that is lost left standing goes. */
 static StepResult abandon(Item *it, int64_t now, Batch *b)
 {
-	return step_done(0);
+	StepResult r;
+	return kubeadm_trials_swept(it, b, &r) ? step_done(0) : r;
 }
 
 /* Nobody else says what version is wished for. */

@@ -48,6 +48,7 @@ bool kubeadm_first(const Item *it, const Machine *m); /* the first of the contro
 bool kubeadm_last(const Item *it, const Machine *m); /* the last of the control plane */
 /* "v1.35.4" as the running kubelet says; "": not in the list. */
 const char *kubeadm_kubelet_of(const json_t *nodes, const char *name);
+const json_t *kubeadm_node_named(const json_t *nodes, const char *name); /* NULL: none */
 bool kubeadm_is_ready(const json_t *nodes, const char *name);
 /* The lowest and the highest kubelet; "" where there is no node. */
 void kubeadm_kubelets(const json_t *nodes, const char **ret_low, const char **ret_high);

@@ -15,7 +15,8 @@ static bool is_job(const char *kind)
 
 bool pod_ends_by_itself(const SimObj *pod)
 {
-	return is_job(pod->pod.owner_kind);
+	bool once = g_strcmp0(tree_str(pod->json, "spec.restartPolicy"), "Never") == 0;
+	return is_job(pod->pod.owner_kind) || (once && !pod->pod.owner_kind);
 }
 
 void pod_end(SimActors *a, SimObj *pod)

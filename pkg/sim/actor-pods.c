@@ -56,6 +56,37 @@ static const SimObj *emptiest(const SimActors *a, size_t *counts)
 	return best;
 }
 
+static bool tolerates_cordon(const SimObj *pod)
+{
+	size_t i;
+	json_t *t;
+	json_array_foreach (tree_get(pod->json, "spec.tolerations"), i, t)
+		if (text_is(tree_str(t, "key"), "node.kubernetes.io/unschedulable"))
+			return true;
+	return false;
+}
+
+/* The one node that the pod demands by its name, as a DaemonSet's does; NULL: any will do. */
+static const char *demanded(const SimObj *pod)
+{
+	const json_t *terms = tree_get(pod->json,
+		"spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution."
+		"nodeSelectorTerms");
+	const json_t *field =
+		json_array_get(json_object_get(json_array_get(terms, 0), "matchFields"), 0);
+	return json_string_value(json_array_get(json_object_get(field, "values"), 0));
+}
+
+static const SimObj *place_of(const SimActors *a, const SimObj *pod, size_t *counts)
+{
+	const char *name = demanded(pod);
+	const SimObj *n = name ? find(a, SIM_NODES, NULL, name) : NULL;
+	if (!name)
+		return emptiest(a, counts);
+	bool cordoned = n && n->node.cordoned && !tolerates_cordon(pod);
+	return n && n->node.ready && !cordoned ? n : NULL;
+}
+
 int64_t scheduler_tick(SimActors *a)
 {
 	g_autofree size_t *counts = NULL;
@@ -65,9 +96,9 @@ int64_t scheduler_tick(SimActors *a)
 			continue;
 		if (!counts)
 			counts = count_pods(a);
-		const SimObj *n = emptiest(a, counts);
+		const SimObj *n = place_of(a, p, counts);
 		if (!n)
-			break;
+			continue;
 		out_sub(a, p, SIM_SUB_BINDING, "kube-scheduler",
 			json_pack("{s:{s:s, s:s}}", "target", "kind", "Node", "name", n->name));
 	}

@@ -465,14 +465,51 @@ static bool skip_gate(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	return true;
 }
 
-/* Where we drain, the provider leaves it out from now on. */
-static void note_skipped(Item *it, Batch *b, const char *node)
+/* A list of names in the memo. Where we drain, the provider leaves "skippedNodes" out from now on;
+ * for what ran on "leftNodes" it does not wait either. */
+static void note_name(Item *it, Batch *b, const char *list, const char *name)
 {
-	json_t *names = json_deep_copy(json_object_get(item_memo(it), "skippedNodes"));
+	json_t *names = json_deep_copy(json_object_get(item_memo(it), list)), *n;
+	size_t i;
 	if (!names)
 		names = json_array();
-	json_array_append_new(names, json_string(node));
-	batch_memo(b, it, "skippedNodes", names);
+	bool known = false;
+	json_array_foreach (names, i, n)
+		known = known || strcmp(json_string_value(n), name) == 0;
+	if (!known)
+		json_array_append_new(names, json_string(name));
+	batch_memo(b, it, list, names);
+}
+
+/* The provider cannot reach it and holds. */
+static bool is_away(const Item *it, const char *node)
+{
+	return item_find_hold(it, "node-away") &&
+	       strcmp(json_path_str(item_memo(it), "awayNode", ""), node) == 0;
+}
+
+static bool skip_node(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
+{
+	Item *node = item_find_child(it, c->node);
+	bool in_work = node && !item_ended(node), away = is_away(it, c->node);
+	if (!in_work && !away)
+		return refuse(err, "%s has no node %s in work", item_name(it), c->node);
+	if (!json_path_bool(cluster_policy(it, "drain"), "nodes.maySkip", false))
+		return refuse(err,
+			"nodes of %s may not be skipped: the DrainPolicy does not say "
+			"nodes.maySkip",
+			item_name(it));
+	cluster_record(it, b, c);
+	note_name(it, b, "skippedNodes", c->node);
+	if (away)
+		note_name(it, b, "leftNodes", c->node);
+	if (in_work)
+		drain_withdraw(node, b);
+	*ret_says = g_strdup_printf("node %s of %s is left out%s", c->node, item_name(it),
+		away                              ? ", whatever became of what ran on it"
+		: target_of(it)->provider->settle ? "; what runs on it comes to its end first"
+						  : "");
+	return true;
 }
 
 static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
@@ -481,21 +518,8 @@ static bool do_skip(Item *it, Batch *b, const Command *c, char **ret_says, GErro
 		return sl_fail(err, SL_ERR_INVALID, "skip needs a reason: --reason TEXT");
 	if (c->gate)
 		return skip_gate(it, b, c, ret_says, err);
-	if (c->node) {
-		Item *node = item_find_child(it, c->node);
-		if (!node || item_ended(node))
-			return refuse(err, "%s has no node %s in work", item_name(it), c->node);
-		if (!json_path_bool(cluster_policy(it, "drain"), "nodes.maySkip", false))
-			return refuse(err,
-				"nodes of %s may not be skipped: the DrainPolicy does not say "
-				"nodes.maySkip",
-				item_name(it));
-		cluster_record(it, b, c);
-		note_skipped(it, b, c->node);
-		drain_withdraw(node, b);
-		*ret_says = g_strdup_printf("node %s of %s is left out", c->node, item_name(it));
-		return true;
-	}
+	if (c->node)
+		return skip_node(it, b, c, ret_says, err);
 	if (item_state(it) > CL_PREFLIGHT)
 		return refuse(err,
 			"%s is in %s: only a cluster that has not started can be skipped",
