@@ -193,10 +193,32 @@ static void launch(Run *r)
 		w->loop, loop_boot_usec(w->loop) + (int64_t)r->timeout_msec * 1000, on_deadline, r);
 }
 
+static bool is_long(const Run *r)
+{
+	return r->timeout_msec > JOB_LONG_MSEC;
+}
+
+/* The first that has a place now; NULL: none waits or may begin. */
+static GList *next_of(JobWorker *w)
+{
+	unsigned n_long = 0;
+	for (guint i = 0; i < w->running->len; i++)
+		n_long += is_long(g_ptr_array_index(w->running, i));
+	if (w->running->len >= JOB_MAX_RUNNING)
+		return NULL;
+	for (GList *at = w->waiting.head; at; at = at->next)
+		if (n_long < JOB_MAX_LONG || !is_long(at->data))
+			return at;
+	return NULL;
+}
+
 static void start_next(JobWorker *w)
 {
-	while (w->running->len < JOB_MAX_RUNNING && !g_queue_is_empty(&w->waiting))
-		launch(g_queue_pop_head(&w->waiting));
+	for (GList *at; (at = next_of(w));) {
+		Run *r = at->data;
+		g_queue_delete_link(&w->waiting, at);
+		launch(r);
+	}
 }
 
 static uint64_t worker_start(void *self, const char *verb, const void *input, size_t len,

@@ -8,8 +8,14 @@
 #include "loop/loop-event.h"
 
 /* More than this many wait for their turn, in order; a deadline counts from the start of the
- * process. */
-enum { JOB_MAX_RUNNING = 8, JOB_MAX_STDERR_BYTES = 4096 };
+ * process. Those that may take long, by their deadline, have half of the places at most: a short
+ * one goes before a long one that must wait. */
+enum {
+	JOB_MAX_RUNNING = 8,
+	JOB_MAX_LONG = JOB_MAX_RUNNING / 2,
+	JOB_LONG_MSEC = 60000, /* a longer deadline than this */
+	JOB_MAX_STDERR_BYTES = 4096,
+};
 
 typedef struct JobWorker JobWorker;
 /* worker: path of the program (copied); NULL: job_worker_find(). The loop must outlive it. */

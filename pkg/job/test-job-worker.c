@@ -282,6 +282,34 @@ static void test_many(void)
 	bench_end(&b);
 }
 
+/* Many that may take long leave places for those that do not, and have their turn after them. */
+static void test_long(void)
+{
+	Bench b;
+	Expect hang[JOB_MAX_RUNNING], brief, after;
+	uint64_t id[JOB_MAX_RUNNING];
+	bench_begin(&b);
+	Job job = job_worker_job(b.w);
+	for (int i = 0; i < JOB_MAX_RUNNING; i++)
+		id[i] = start(&b, &hang[i], "hang", "{}", JOB_LONG_MSEC + 1);
+	start(&b, &after, "echo", "{\"long\":1}", JOB_LONG_MSEC + 1);
+	g_assert_cmpuint(job_worker_running(b.w), ==, JOB_MAX_LONG);
+	start(&b, &brief, "echo", "{\"brief\":1}", JOB_LONG_MSEC);
+	g_assert_cmpuint(job_worker_running(b.w), ==, JOB_MAX_LONG + 1);
+	b.left = 2 * JOB_MAX_RUNNING; /* the loop goes on */
+	while (!brief.answer)
+		loop_event_step(b.l, -1);
+	g_assert_cmpstr(brief.answer, ==, "{\"brief\":1}");
+	for (int i = 0; i < JOB_MAX_RUNNING; i++)
+		job.ops->cancel(job.self, id[i]);
+	while (!after.answer)
+		loop_event_step(b.l, -1);
+	g_assert_cmpstr(after.answer, ==, "{\"long\":1}");
+	expect_clear(&brief);
+	expect_clear(&after);
+	bench_end(&b);
+}
+
 static bool quiet(Bench *b)
 {
 	return job_worker_running(b->w) == 0;
@@ -388,6 +416,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/job-worker/cases", test_cases);
 	g_test_add_func("/job-worker/large", test_large);
 	g_test_add_func("/job-worker/many", test_many);
+	g_test_add_func("/job-worker/long", test_long);
 	g_test_add_func("/job-worker/cancel", test_cancel);
 	g_test_add_func("/job-worker/not-there", test_not_there);
 	g_test_add_func("/job-worker/sync", test_sync);
