@@ -65,8 +65,7 @@ static json_t *unready_of(const json_t *pods, const char *node)
 bool kubeadm_note_before(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *purpose, StepResult *ret)
 {
-	int64_t fresh = now - FRESH_SEC * SL_USEC_PER_SEC;
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS, fresh);
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, FRESH_SEC, 0);
 	const json_t *look = kubeadm_look(it, m, 0);
 	*ret = step_read(it);
 	if (!pods || !look)

@@ -74,7 +74,7 @@ static StepResult ahead(
 static bool none_ahead(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
 	const View *nodes =
-		fact_since(it, &fact_list, KUBEADM_NODES, now - POLL_SEC * SL_USEC_PER_SEC);
+		kubeadm_list_within(it, now, KUBEADM_NODES, POLL_SEC, 0);
 	*ret = step_read(it);
 	/* The way back may be what brings the API server back. */
 	bool away = !nodes && fact_error(it, &fact_list, KUBEADM_NODES);
@@ -167,8 +167,7 @@ static StepResult behind(Item *it, int64_t now, int64_t since, const char *why)
 static bool back_proven(
 	Item *it, int64_t now, const Machine *m, int64_t since, bool only_helpers, StepResult *ret)
 {
-	const View *pods = kubeadm_list_since(
-		it, now, KUBEADM_SYSTEM_PODS, sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	*ret = step_read(it);
 	if (!pods)
 		return false;

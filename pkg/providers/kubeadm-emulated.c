@@ -30,8 +30,7 @@ static StepResult behind(
 static bool proven(
 	Item *it, int64_t now, const Machine *m, const Change *c, int64_t since, StepResult *ret)
 {
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
-		sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	*ret = step_read(it);
 	if (!pods)
 		return false;

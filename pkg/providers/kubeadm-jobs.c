@@ -493,5 +493,5 @@ const json_t *kubeadm_look_after(Item *it, int64_t now, const Machine *m)
 			       ? kubeadm_look(it, m, fact_sent_usec(it, &fact_node_job, act_key(a)))
 			       : NULL;
 	}
-	return kubeadm_look(it, m, now - LOOK_SEC * SL_USEC_PER_SEC);
+	return kubeadm_look_within(it, m, LOOK_SEC);
 }

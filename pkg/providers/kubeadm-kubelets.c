@@ -7,7 +7,7 @@
 
 /* STEADY: a new kubelet reports its version first and restarts the static pods some seconds later,
  * the leading controller manager among them. */
-enum { POLL_SEC = 2, SETTLE_SEC = 300, STEADY_SEC = 20 };
+enum { POLL_SEC = 2, FRESH_SEC = 4, SETTLE_SEC = 300, STEADY_SEC = 20 };
 
 static bool going_back(const Item *it)
 {
@@ -33,9 +33,8 @@ typedef struct Proof {
 
 static bool read_proof(Item *it, int64_t now, int64_t since, Proof *ret)
 {
-	int64_t fresh = sl_max(since, now - 2 * POLL_SEC * SL_USEC_PER_SEC);
-	const View *nodes = kubeadm_list_since(it, now, KUBEADM_NODES, fresh);
-	const View *pods = kubeadm_list_since(it, now, KUBEADM_SYSTEM_PODS, fresh);
+	const View *nodes = kubeadm_list_within(it, now, KUBEADM_NODES, FRESH_SEC, since);
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, FRESH_SEC, since);
 	if (!nodes || !pods)
 		return false;
 	*ret = (Proof){ nodes->json, pods->json };

@@ -28,17 +28,21 @@ bool kubeadm_leaders_live(
 	g_autofree char *of = g_strdup_printf("%s %s", purpose, m->name);
 	g_autoptr(json_t) is = json_pack("{s:s, s:I}", "for", of, "wallUsec", (json_int_t)wall);
 	bool begun = strcmp(json_path_str(noted, "for", ""), of) == 0 && is_young(noted, wall);
-	bool live = begun;
+	bool live = begun, all = true;
 	for (size_t i = 0; i < G_N_ELEMENTS(leases); i++) {
-		const View *v = fact_since(it, &fact_object, leases[i].path, now - SL_USEC_PER_SEC);
-		*ret = step_read(it);
+		const View *v =
+			fact_within(it, &fact_object, leases[i].path, SL_USEC_PER_SEC, 0);
+		all = all && v;
 		if (!v)
-			return false;
+			continue;
 		const char *renewed = json_path_str(v->json, "spec.renewTime", "");
 		json_object_set_new(is, leases[i].name, json_string(renewed));
 		live = live && *renewed &&
 		       strcmp(json_path_str(noted, leases[i].name, ""), renewed) != 0;
 	}
+	*ret = step_read(it);
+	if (!all)
+		return false;
 	if (live)
 		return true;
 	if (!begun)

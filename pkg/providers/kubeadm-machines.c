@@ -171,6 +171,13 @@ bool kubeadm_control_plane_at(const json_t *discovered, const char *version)
 	return true;
 }
 
+const json_t *kubeadm_look_within(Item *it, const Machine *m, int age_sec)
+{
+	g_autofree char *key = node_key(m->address, KUBEADM_DISCOVER);
+	const View *v = fact_within(it, &fact_node_look, key, age_sec * SL_USEC_PER_SEC, 0);
+	return v ? json_object_get(v->json, "parsed") : NULL;
+}
+
 const json_t *kubeadm_look(Item *it, const Machine *m, int64_t since_usec)
 {
 	g_autofree char *key = node_key(m->address, KUBEADM_DISCOVER);
@@ -207,9 +214,10 @@ json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 
-const View *kubeadm_list_since(Item *it, int64_t now, const char *path, int64_t since)
+const View *kubeadm_list_within(
+	Item *it, int64_t now, const char *path, int age_sec, int64_t since)
 {
-	const View *v = fact_since(it, &fact_list, path, since);
+	const View *v = fact_within(it, &fact_list, path, age_sec * SL_USEC_PER_SEC, since);
 	if (!v)
 		fact_hurry(it, &fact_list, path, now + SL_USEC_PER_SEC);
 	return v;

@@ -383,7 +383,7 @@ static bool is_left_alone(
 	const char *foreign = kubeadm_foreign_job(it, look);
 	if (!foreign)
 		return true;
-	if (kubeadm_look(it, m, now - POLL_SEC * SL_USEC_PER_SEC))
+	if (kubeadm_look_within(it, m, POLL_SEC))
 		*ret = step_wait(it, now + POLL_SEC * SL_USEC_PER_SEC,
 			"%s: command %s of another controller comes to its end first", m->name,
 			foreign);

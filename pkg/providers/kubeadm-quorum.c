@@ -85,7 +85,8 @@ typedef enum { ASKED_NOT_YET, ASKED_ANSWERED, ASKED_SILENT } Asked;
 static Asked ask(Item *it, const Machine *at, const char *but_at, int64_t since, char **ret_why)
 {
 	g_autofree char *key = node_key(at->address, KUBEADM_ETCD);
-	const View *v = fact_since(it, &fact_node_look, key, since);
+	const View *v = fact_within(
+		it, &fact_node_look, key, LOOK_SEC * SL_USEC_PER_SEC, since);
 	const GError *err = v ? NULL : fact_error(it, &fact_node_look, key);
 	bool ok = v && json_path_bool(v->json, "ok", false);
 	if (!v && !err)
@@ -125,8 +126,7 @@ bool kubeadm_etcd_stands(
 	g_autofree char *why = NULL;
 	size_t n = 0;
 	*ret = step_read(it);
-	Asked a = ask_all(
-		it, losing, but_at, sl_max(since, now - LOOK_SEC * SL_USEC_PER_SEC), &n, &why);
+	Asked a = ask_all(it, losing, but_at, since, &n, &why);
 	if (a == ASKED_NOT_YET)
 		return false;
 	if (!why || (a == ASKED_SILENT && but_at && n == 1))

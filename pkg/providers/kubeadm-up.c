@@ -109,8 +109,7 @@ static char *pods_behind(const Item *it, const json_t *pods, const Machine *m, c
 static bool proven(Item *it, int64_t now, const Machine *m, const char *version, int64_t since,
 	StepResult *ret)
 {
-	const View *pods = kubeadm_list_since(
-		it, now, KUBEADM_SYSTEM_PODS, sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	if (!pods) {
 		*ret = step_read(it);
 		return false;

@@ -57,15 +57,17 @@ const char *kubeadm_image_version(const json_t *discovered, const char *componen
 bool kubeadm_control_plane_at(const json_t *discovered, const char *version);
 /* What the node said of itself; NULL: step_read. since: only a look that was sent then or later. */
 const json_t *kubeadm_look(Item *it, const Machine *m, int64_t since_usec);
+const json_t *kubeadm_look_within(Item *it, const Machine *m, int age_sec);
 /* The same, sent after the newest command of ours there was seen ended. (kubeadm-jobs.c) */
 const json_t *kubeadm_look_after(Item *it, int64_t now_usec, const Machine *m);
 /* NULL: the static pods of the control plane on this node are Ready and run this version; else what
  * is not. only_helpers: scheduler and controller manager alone. Caller frees. */
 char *kubeadm_pods_behind(
 	const json_t *pods, const char *node, const char *version, bool only_helpers);
-/* The list by a read that was sent then or later. NULL: step_read; a server that is away is asked
- * again soon: commands of ours restart it. */
-const View *kubeadm_list_since(Item *it, int64_t now_usec, const char *path, int64_t since_usec);
+/* The list as it was within the last age_sec (fact_within), by a read that was sent since or later.
+ * NULL: step_read; a server that is away is asked again soon: commands of ours restart it. */
+const View *kubeadm_list_within(
+	Item *it, int64_t now_usec, const char *path, int age_sec, int64_t since_usec);
 /* NULL: every etcd member that runs as a pod here is Ready; else which is not. Caller frees. */
 char *kubeadm_etcd_unready(const json_t *pods);
 char *kubeadm_look_text(const Target *t, const char *what);

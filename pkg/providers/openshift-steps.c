@@ -419,12 +419,11 @@ static StepResult watch_pool(Item *it, int64_t now, Batch *b, const json_t *pool
  * within a minute. */
 bool openshift_foreign(Item *it, char **ret_why)
 {
-	int64_t now = loop_boot_usec(saga_loop(item_saga(it)));
 	if (!hop_of(it))
 		return true;
 	/* With the watch in step a change makes the fact unread at once. */
 	int sec = target_awake(it, CV_COLLECTION) ? FOREIGN_AWAKE_SEC : FOREIGN_LOOK_SEC;
-	const View *cv = fact_since(it, &fact_object, CV_PATH, now - sec * SL_USEC_PER_SEC);
+	const View *cv = fact_within(it, &fact_object, CV_PATH, sec * SL_USEC_PER_SEC, 0);
 	if (!cv)
 		return false;
 	const char *image = json_path_str(hop_of(it), "image", "");

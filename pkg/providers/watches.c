@@ -305,7 +305,7 @@ const View *watched(Item *it, const FactRow *row, const char *key)
 	const TargetWatches *all = watches_of(item_site(it));
 	int64_t now = loop_boot_usec(saga_loop(item_saga(it)));
 	if (!all)
-		return fact_since(it, row, key, now - WATCHES_POLL_SEC * SL_USEC_PER_SEC);
+		return fact_within(it, row, key, WATCHES_POLL_SEC * SL_USEC_PER_SEC, 0);
 	if (!find(all, row, key))
 		return fact_since(it, row, key, now);
 	return fact(it, row, key);

@@ -172,6 +172,20 @@ const View *fact_since(Item *it, const FactRow *row, const char *key, int64_t se
 	return f->view;
 }
 
+const View *fact_within(
+	Item *it, const FactRow *row, const char *key, int64_t age, int64_t sent_after_usec)
+{
+	const View *v = fact_since(it, row, key, sent_after_usec);
+	const Fact *f = v ? fact_find(it->site, row, key) : NULL;
+	int64_t now = loop_boot_usec(it->saga->loop);
+	if (!f || now - f->sent_usec <= age)
+		return v;
+	int64_t took = f->stored_usec - f->sent_usec;
+	if (now - f->stored_usec <= MAX(took, ARRIVED_USEC))
+		return v;
+	return want_read(it, fact_get(it->site, row, key));
+}
+
 const View *fact_peek(Item *it, const FactRow *row, const char *key)
 {
 	Fact *f = fact_get(it->site, row, key);

@@ -46,6 +46,11 @@ const char *fact_read_key(const FactRead *r);
 const View *fact(Item *it, const FactRow *row, const char *key);
 /* The same, but only by a read that was sent at or after this boot time; never from a watch. */
 const View *fact_since(Item *it, const FactRow *row, const char *key, int64_t sent_after_usec);
+/* The same, sent within age_usec, or no longer ago than twice the time it took: however slow the
+ * server, two of these can be had at once, else both would be read for ever. Never sent before
+ * sent_after_usec. For every "not older than"; fact_since is for "after what we did". */
+const View *fact_within(
+	Item *it, const FactRow *row, const char *key, int64_t age_usec, int64_t sent_after_usec);
 /* Of any age; NULL when there never was one. Notes the use, asks for no read. */
 const View *fact_peek(Item *it, const FactRow *row, const char *key);
 /* Of any age, but only a good read that nothing has put in doubt since: it was not forgotten, no

@@ -609,10 +609,98 @@ static void test_follow(void)
 	kit_free(k);
 }
 
+/* ---- facts not older than ---- */
+
+static void slow_done(void *ud)
+{
+	FactRead *r = ud;
+	fact_read_done(r, view_new(json_object()), NULL);
+}
+
+/* The key says how many milliseconds its answers take. */
+static void slow_read(Site *site, const char *key, FactRead *r)
+{
+	const Proc *p = site_ctx(site);
+	Loop loop = loop_sim_proc_loop(p->proc);
+	int64_t usec = g_ascii_strtoll(key, NULL, 10) * 1000;
+	p->kit->limit++;
+	loop_timer(loop, loop_boot_usec(loop) + usec, slow_done, r);
+}
+
+static const FactRow fact_slow = { .name = "slow", .read = slow_read };
+
+/* All three at once, none older than two seconds. */
+static StepResult within_tick(Item *it, int64_t now, Batch *b)
+{
+	g_auto(GStrv) keys = g_strsplit(item_name(it), ",", -1);
+	bool all = true;
+	for (char **k = keys; *k; k++)
+		all = fact_within(it, &fact_slow, *k, 2 * SL_USEC_PER_SEC, 0) && all;
+	return all ? step_done(ENDED) : step_read(it);
+}
+
+static void test_within(void)
+{
+	static const struct {
+		const char *keys;
+		int sec;
+		unsigned n_reads;
+	} cases[] = {
+		{ "100", 1, 1 },
+		{ "5000", 6, 1 },
+		{ "5000,8000", 9, 2 },
+		{ "100,5000", 6, 3 }, /* the quick one a second time */
+		{ "20000,100,1500", 30, 5 },
+		{ "2500,9000,30000", 60, 8 },
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		Kit *k = kit_new(within_tick);
+		kit_start(k);
+		kit_add(k, &plain, NULL, cases[i].keys);
+		kit_run(k, (unsigned)cases[i].sec);
+		const Item *it = kit_item(k, cases[i].keys);
+		g_test_message("%s: %u reads", cases[i].keys, k->limit);
+		g_assert_cmpint(item_state(it), ==, ENDED);
+		g_assert_cmpuint(k->limit, <=, cases[i].n_reads);
+		kit_free(k);
+	}
+}
+
+/* After something that we did no older read will do, and a read grows old. */
+static StepResult within_since_tick(Item *it, int64_t now, Batch *b)
+{
+	Kit *k = kit_of(it);
+	if (!fact_within(it, &fact_slow, "1000", 5 * SL_USEC_PER_SEC, k->pruned))
+		return step_read(it);
+	k->n_ticks = 100;
+	return step_wait(it, 0, "had");
+}
+
+static void test_within_since(void)
+{
+	Kit *k = kit_new(within_since_tick);
+	kit_start(k);
+	kit_add(k, &plain, NULL, "/a");
+	kit_run(k, 2);
+	g_assert_cmpuint(k->limit, ==, 1);
+	g_assert_cmpuint(k->n_ticks, ==, 100);
+	k->pruned = kit_now(k); /* boot time of what we did; nothing was pruned here */
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 2);
+	g_assert_cmpuint(k->limit, ==, 2);
+	kit_run(k, 60);
+	saga_wake(k->proc->saga, kit_item(k, "/a"));
+	kit_run(k, 2);
+	g_assert_cmpuint(k->limit, ==, 3);
+	kit_free(k);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/rules/11-follow", test_follow);
+	g_test_add_func("/rules/11-within", test_within);
+	g_test_add_func("/rules/11-within-since", test_within_since);
 	g_test_add_func("/rules/12-fenced", test_fenced);
 	g_test_add_func("/rules/12-repeated", test_repeated);
 	g_test_add_func("/rules/12-by-uid", test_by_uid);

@@ -56,7 +56,7 @@ static StepResult run_tick(Item *it, int64_t now, Batch *b)
 	g_autofree char *path = job_path(it), *text = NULL;
 	int64_t limit = json_path_int(item_data(it), "timeoutSec", JOB_DEFAULT_SEC) + JOB_GRACE_SEC;
 	bool late = item_observed_usec(it) > limit * SL_USEC_PER_SEC;
-	const View *v = fact_since(it, &fact_object, path, now - JOB_POLL_SEC * SL_USEC_PER_SEC);
+	const View *v = fact_within(it, &fact_object, path, JOB_POLL_SEC * SL_USEC_PER_SEC, 0);
 	if (!v && late)
 		return judged(it, b, "ERROR", json_object(), "it cannot be read past its deadline");
 	if (!v)
