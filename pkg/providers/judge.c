@@ -100,8 +100,8 @@ static bool judge_api(Item *it, const Gate *g, LookVerdict *ret, char **ret_text
 
 static bool judge_telemetry(Item *it, const Gate *g, LookVerdict *ret, char **ret_text)
 {
-	const View *v = fact_within(
-		it, &fact_query, "vector(1)", g->interval_sec * SL_USEC_PER_SEC, 0);
+	const View *v =
+		fact_within(it, &fact_query, "vector(1)", g->interval_sec * SL_USEC_PER_SEC, 0);
 	if (!v)
 		return false;
 	if (strcmp(json_path_str(v->json, "status", ""), "ok") != 0)

@@ -73,8 +73,7 @@ static StepResult ahead(
  */
 static bool none_ahead(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
-	const View *nodes =
-		kubeadm_list_within(it, now, KUBEADM_NODES, POLL_SEC, 0);
+	const View *nodes = kubeadm_list_within(it, now, KUBEADM_NODES, POLL_SEC, 0);
 	*ret = step_read(it);
 	/* The way back may be what brings the API server back. */
 	bool away = !nodes && fact_error(it, &fact_list, KUBEADM_NODES);

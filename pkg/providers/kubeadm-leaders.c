@@ -30,8 +30,7 @@ bool kubeadm_leaders_live(
 	bool begun = strcmp(json_path_str(noted, "for", ""), of) == 0 && is_young(noted, wall);
 	bool live = begun, all = true;
 	for (size_t i = 0; i < G_N_ELEMENTS(leases); i++) {
-		const View *v =
-			fact_within(it, &fact_object, leases[i].path, SL_USEC_PER_SEC, 0);
+		const View *v = fact_within(it, &fact_object, leases[i].path, SL_USEC_PER_SEC, 0);
 		all = all && v;
 		if (!v)
 			continue;

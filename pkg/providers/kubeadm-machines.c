@@ -214,8 +214,7 @@ json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 
-const View *kubeadm_list_within(
-	Item *it, int64_t now, const char *path, int age_sec, int64_t since)
+const View *kubeadm_list_within(Item *it, int64_t now, const char *path, int age_sec, int64_t since)
 {
 	const View *v = fact_within(it, &fact_list, path, age_sec * SL_USEC_PER_SEC, since);
 	if (!v)

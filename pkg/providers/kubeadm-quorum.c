@@ -85,8 +85,7 @@ typedef enum { ASKED_NOT_YET, ASKED_ANSWERED, ASKED_SILENT } Asked;
 static Asked ask(Item *it, const Machine *at, const char *but_at, int64_t since, char **ret_why)
 {
 	g_autofree char *key = node_key(at->address, KUBEADM_ETCD);
-	const View *v = fact_within(
-		it, &fact_node_look, key, LOOK_SEC * SL_USEC_PER_SEC, since);
+	const View *v = fact_within(it, &fact_node_look, key, LOOK_SEC * SL_USEC_PER_SEC, since);
 	const GError *err = v ? NULL : fact_error(it, &fact_node_look, key);
 	bool ok = v && json_path_bool(v->json, "ok", false);
 	if (!v && !err)

@@ -288,8 +288,7 @@ static bool is_back(Item *it, int64_t now, StepResult *ret)
 	Machine m;
 	const Act *a = act_find(it, &act_kubeadm_reclaim, KUBEADM_CLAIM);
 	int64_t since = act_settled_usec(a);
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
-		sl_max(since, now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	*ret = step_read(it);
 	if (!pods)
 		return false;

@@ -302,8 +302,8 @@ static StepResult follow(Item *it, int64_t now, Batch *b, const Machine *m, cons
 {
 	const char *path = act_key(a);
 	/* Sent after the pod was made, or it shows none. */
-	const View *pods = fact_since(it, &fact_list, KUBEADM_SYSTEM_PODS,
-		sl_max(act_settled_usec(a), now - POLL_SEC * SL_USEC_PER_SEC));
+	const View *pods =
+		kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, act_settled_usec(a));
 	if (!pods)
 		return step_read(it);
 	const json_t *pod = pod_at(pods->json, path);
