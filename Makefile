@@ -117,7 +117,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 DEPS := gcc pkg-config libc6-dev libcurl4-openssl-dev libgit2-dev libfyaml-dev libjansson-dev libssh2-1-dev \
 	libsystemd-dev libglib2.0-dev libmicrohttpd-dev libsqlite3-dev libseccomp-dev libssl-dev clang-format mandoc \
 	git openssh-server openssh-client nginx-light fcgiwrap nghttp2-server openssl python3 curl \
-	prometheus prometheus-alertmanager redis-server util-linux bsdextrautils ca-certificates debootstrap \
+	prometheus prometheus-alertmanager redis-server util-linux bsdextrautils ca-certificates debootstrap strace \
 	containerd runc containernetworking-plugins conntrack iptables iproute2 ethtool socat
 deps: ## install what is missing of the packages that building and testing need
 	@missing=$$(for p in $(DEPS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
