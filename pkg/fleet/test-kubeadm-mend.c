@@ -261,6 +261,34 @@ static void test_saved_manifests(void)
 	g_assert_cmpstr(f->nodes[0].t.config, ==, "1.35");
 }
 
+/* The first machine's kubeadm alone writes where `kubeadm upgrade node` goes to. */
+static void test_saved_manifests_of_three(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(3, 2);
+	Hurt h = { f, "down-control-plane", 1000, NULL };
+	f->code = hurts;
+	f->ud = &h;
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4/1.35.4 1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_nonnull(strstr(f->log->str, "down-manifests on k-master-0 -> 1.35.4\n"
+					     "down-manifests on k-master-1 -> 1.35.4\n"
+					     "down-manifests on k-master-2 -> 1.35.4\n"));
+}
+
+static void test_kubeadm_without_effect(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	Hurt h = { f, "down-control-plane", 0, NULL };
+	f->nodes[0].inert = true;
+	back_from_cp_soak(f, &h);
+	g_assert_nonnull(strstr(f->log->str, "down-control-plane on k-master-0 -> 1.35.4\n"
+					     "down-manifests on k-master-0 -> 1.35.4\n"));
+}
+
 /* kubeadm dies between its renames for good: mended before the way back begins. */
 static void test_turned_without_a_manifest(void)
 {
@@ -286,6 +314,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/mend/mixed-is-meant", test_mixed_is_meant);
 	g_test_add_func("/mend/killed-on-the-way-back", test_killed_on_the_way_back);
 	g_test_add_func("/mend/saved-manifests", test_saved_manifests);
+	g_test_add_func("/mend/saved-manifests-of-three", test_saved_manifests_of_three);
+	g_test_add_func("/mend/kubeadm-without-effect", test_kubeadm_without_effect);
 	g_test_add_func("/mend/turned-without-a-manifest", test_turned_without_a_manifest);
 	return g_test_run();
 }

@@ -50,7 +50,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	g_string_append_printf(f->log, "%s on %s -> %s%s%s%s\n", j->kind, n->name, j->to,
 		*j->level ? " at " : "", j->level, j->code ? " failed" : "");
 	node_kubeadm_ran(f, n, j);
-	if (j->code)
+	if (j->code || (n->inert && strcmp(j->kind, "down-control-plane") == 0))
 		return;
 	if (strcmp(j->kind, "mend") == 0)
 		node_mend(f, n, j);

@@ -32,6 +32,7 @@ typedef struct FakeNode {
 	const char *installed; /* a kubelet that does not run yet; NULL: the one that runs */
 	bool etcd_off; /* its member does not answer */
 	NodeTrouble t;
+	bool inert; /* kubeadm of the way back ends well and changes nothing */
 	unsigned n_fetched; /* parts of its backup set that were brought off it */
 	bool sets_gone; /* its sets, but for what was put there since */
 	char *put; /* the path of that */

@@ -217,17 +217,43 @@ static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b)
 	return step_done(0);
 }
 
-/* kubeadm of the old version, and where it failed twice the saved manifests. False: *ret. */
+/* The version that `kubeadm upgrade node` goes to stands in a ConfigMap that only the first
+ * machine's kubeadm writes: where that one went back by its saved manifests, the others do too. */
+static bool by_manifests(const Item *it)
+{
+	Machine m;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
+		if (kubeadm_command_begun(it, &m, "down-manifests"))
+			return true;
+	return false;
+}
+
+/* kubeadm ended well: are the manifests those of the old version? False: *ret. */
+static bool took_effect(Item *it, int64_t now, const Machine *m, bool *ret_took, StepResult *ret)
+{
+	const json_t *look = kubeadm_look_after(it, now, m);
+	*ret = step_read(it);
+	*ret_took = look && kubeadm_control_plane_at(look, kubeadm_from(it));
+	return look != NULL;
+}
+
+/* kubeadm of the old version, and where it failed twice or changed nothing the saved manifests.
+ * False: *ret. */
 static bool commanded(
 	Item *it, int64_t now, Batch *b, const Machine *m, int64_t *ret_since, StepResult *ret)
 {
 	const json_t *job;
-	bool manifests = kubeadm_command_begun(it, m, "down-manifests") ||
-			 kubeadm_command_failures(it, m, "down-control-plane") >= KUBEADM_TRIES;
-	const char *kind = manifests ? "down-manifests" : "down-control-plane";
-	if ((manifests && !saved(it, now, b, m, ret)) ||
-		!kubeadm_command(it, now, b, m, kind, &job, ret))
+	const char *kind = "down-control-plane";
+	bool took = false;
+	bool manifests = by_manifests(it) || kubeadm_command_failures(it, m, kind) >= KUBEADM_TRIES;
+	if (!manifests && (!kubeadm_command(it, now, b, m, kind, &job, ret) ||
+				  !took_effect(it, now, m, &took, ret)))
 		return false;
+	if (!took) {
+		kind = "down-manifests";
+		if (!saved(it, now, b, m, ret) || !kubeadm_command(it, now, b, m, kind, &job, ret))
+			return false;
+	}
 	*ret_since = kubeadm_command_seen_usec(it, m, kind);
 	return true;
 }
