@@ -145,6 +145,7 @@ range *|! command -v go
 range *apt in a Debian root needs root|[ "$$(id -u)" -ne 0 ]
 range *apt in a Debian root needs debootstrap|! command -v debootstrap
 * only root can be somebody else|[ "$$(id -u)" -ne 0 ]
+* only root can give itself a resolver|[ "$$(id -u)" -ne 0 ]
 range *systemd-analyze is not installed|! command -v systemd-analyze
 range *true nodes need root|[ "$$(id -u)" -ne 0 ]
 range *true nodes need namespaces*|! unshare -m -u -i -n -p -f --mount-proc true

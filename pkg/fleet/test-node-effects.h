@@ -42,6 +42,11 @@ static inline void node_backup(FakeNode *n, const NodeJob *j)
 		n->sets[n->n_backups++] = g_strdup_printf("%s-to-%s", j->from, j->to);
 }
 
+static inline bool is_without_effect(const FakeNode *n, const NodeJob *j)
+{
+	return j->code || (n->inert && strcmp(j->kind, "down-control-plane") == 0);
+}
+
 static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 {
 	bool kubelet = strstr(j->kind, "-kubelet"), pods = strstr(j->kind, "-control-plane");
@@ -50,7 +55,7 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 	g_string_append_printf(f->log, "%s on %s -> %s%s%s%s\n", j->kind, n->name, j->to,
 		*j->level ? " at " : "", j->level, j->code ? " failed" : "");
 	node_kubeadm_ran(f, n, j);
-	if (j->code || (n->inert && strcmp(j->kind, "down-control-plane") == 0))
+	if (is_without_effect(n, j))
 		return;
 	if (strcmp(j->kind, "mend") == 0)
 		node_mend(f, n, j);

@@ -272,12 +272,14 @@ static bool command_build(
 	g_autofree char *body = c->text(it, &m);
 	g_autofree char *text = g_strdup_printf("# shiplock: %s on %s, %s -> %s\n%s", c->kind,
 		m.name, kubeadm_from(it), kubeadm_to(it), body);
+	g_autofree char *id = kubeadm_own_id(it);
+	g_autofree char *run = g_strdup_printf("%s-", id);
 	const char *job = strchr(key, ' ') + 1;
 	ret->method = NODE_METHOD;
 	ret->path = g_strdup(key);
-	ret->body = json_pack("{s:s, s:s, s:s, s:I, s:i, s:b, s:i}", "op", "start", "job", job,
-		"command", text, "epoch", (json_int_t)site_epoch(item_site(it)), "limitSec",
-		c->limit_sec, "unkillable", !c->killable, "keepBytes", (int)KEEP_BYTES);
+	ret->body = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:i}", "op", "start", "job", job,
+		"run", run, "command", text, "epoch", (json_int_t)site_epoch(item_site(it)),
+		"limitSec", c->limit_sec, "unkillable", !c->killable, "keepBytes", (int)KEEP_BYTES);
 	ret->want = json_pack("{s:s, s:s, s:s}", "node", m.name, "kind", c->kind, "job", job);
 	return true;
 }

@@ -168,8 +168,8 @@ static void read_job(Site *site, const char *key, FactRead *r)
 	Target *t = site_ctx(site);
 	Pending *p = pending_new(t, r);
 	g_autofree char *text = whole_request(p, key,
-		json_pack("{s:s, s:s, s:i}", "op", "look", "job", what_of(key), "maxBytes",
-			(int)TAIL_BYTES));
+		json_pack("{s:s, s:s, s:i, s:b}", "op", "look", "job", what_of(key), "maxBytes",
+			(int)TAIL_BYTES, "last", 1));
 	if (text)
 		p->job = t->job.ops->start(
 			t->job.self, "node", text, strlen(text), LOOK_JOB_MSEC, on_job, p);

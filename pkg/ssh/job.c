@@ -5,17 +5,21 @@ enum {
 	HEAD_BYTES = 64 << 10, /* room for the lines before the output */
 	DEFAULT_LOOK_BYTES = 64 << 10,
 	MAX_LIMIT_SEC = 7 * 86400,
+	KEEP_JOBS = 50, /* on a node, of runs that are not this one */
 };
+
+static bool is_key(const char *key)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	return strlen(key) <= SSH_MAX_JOB_KEY && strspn(key, allowed) == strlen(key) &&
+	       g_ascii_isalnum(*key);
+}
 
 static const char *job_key(const json_t *request, GError **err)
 {
 	const char *key = request_text(request, "job", err);
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-";
-	if (!key)
-		return NULL;
-	if (strlen(key) <= SSH_MAX_JOB_KEY && strspn(key, allowed) == strlen(key) &&
-		g_ascii_isalnum(*key))
+	if (!key || is_key(key))
 		return key;
 	sl_fail(err, SL_ERR_INVALID,
 		"request: \"job\" must be at most %d letters, digits, '.', '_' and '-' and begin "
@@ -26,10 +30,29 @@ static const char *job_key(const json_t *request, GError **err)
 
 typedef struct Part {
 	int64_t from, max;
+	bool last;
 } Part;
+
+/* As the guard's argument. Caller frees. */
+static char *part_from(const Part *p)
+{
+	return p->last ? g_strdup("last") : g_strdup_printf("%" G_GINT64_FORMAT, p->from);
+}
+
+/* "": nothing is pruned. NULL: no such name. */
+static const char *run_of(const json_t *request, GError **err)
+{
+	const json_t *run = json_object_get(request, "run");
+	const char *name = run ? json_string_value(run) : "";
+	if (name && (!*name || is_key(name)))
+		return name;
+	sl_fail(err, SL_ERR_INVALID, "request: \"run\" must be what keys of its jobs begin with");
+	return NULL;
+}
 
 static bool read_part(const json_t *request, Part *ret, GError **err)
 {
+	ret->last = json_is_true(json_object_get(request, "last"));
 	return request_number(request, "from", 0, 0, INT64_MAX - 1, &ret->from, err) &&
 	       request_number(request, "maxBytes", DEFAULT_LOOK_BYTES, 0, SSH_MAX_ANSWER_BYTES,
 		       &ret->max, err);
@@ -96,8 +119,9 @@ json_t *ssh_op_start(const json_t *request, GError **err)
 {
 	Part part;
 	int64_t limit, keep;
-	const char *key = job_key(request, err), *command;
-	if (!key || !(command = request_text(request, "command", err)) ||
+	const char *key = job_key(request, err), *command, *run;
+	if (!key || !(run = run_of(request, err)) ||
+		!(command = request_text(request, "command", err)) ||
 		!read_part(request, &part, err) ||
 		!request_number(request, "limitSec", 0, 0, MAX_LIMIT_SEC, &limit, err) ||
 		!request_number(request, "keepBytes", 1 << 20, 0, SSH_MAX_ANSWER_BYTES, &keep, err))
@@ -110,9 +134,10 @@ json_t *ssh_op_start(const json_t *request, GError **err)
 	}
 	bool never = json_is_true(json_object_get(request, "unkillable"));
 	g_autofree char *sha = sha256_hex(command, len);
+	g_autofree char *from = part_from(&part);
 	g_autofree char *args = g_strdup_printf("%" G_GINT64_FORMAT " %s %s %" G_GINT64_FORMAT
-						" %" G_GINT64_FORMAT " %" G_GINT64_FORMAT,
-		limit, never ? "never" : "kill", sha, keep, part.from, part.max);
+						" %s %" G_GINT64_FORMAT " %d %s",
+		limit, never ? "never" : "kill", sha, keep, from, part.max, KEEP_JOBS, run);
 	Guarded g = { .op = "start",
 		.needs_epoch = true,
 		.key = key,
@@ -131,8 +156,8 @@ json_t *ssh_op_look(const json_t *request, GError **err)
 	const char *key = job_key(request, err);
 	if (!key || !read_part(request, &part, err))
 		return NULL;
-	g_autofree char *args =
-		g_strdup_printf("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT, part.from, part.max);
+	g_autofree char *from = part_from(&part);
+	g_autofree char *args = g_strdup_printf("%s %" G_GINT64_FORMAT, from, part.max);
 	Guarded g = { .op = "look",
 		.key = key,
 		.args = args,

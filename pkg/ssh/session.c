@@ -1,10 +1,10 @@
 #include "base/file.h"
 #include "base/known-hosts.h"
 #include "ssh/kexinit.h"
+#include "ssh/lookup.h"
 #include "ssh/session-private.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -78,11 +78,11 @@ static bool wait_connected(const Ssh *s, int fd, GError **err)
 	return e == 0 || sl_fail(err, SL_ERR_RETRY, "%s", g_strerror(e));
 }
 
-static int connect_one(const Ssh *s, const struct addrinfo *a, GError **err)
+static int connect_one(const Ssh *s, const struct sockaddr_storage *at, socklen_t len, GError **err)
 {
 	int one = 1;
-	SL_AUTO_FD fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || (connect(fd, a->ai_addr, a->ai_addrlen) < 0 && errno != EINPROGRESS)) {
+	SL_AUTO_FD fd = socket(at->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (connect(fd, (const struct sockaddr *)at, len) < 0 && errno != EINPROGRESS)) {
 		sl_fail(err, SL_ERR_RETRY, "%s", g_strerror(errno));
 		return -1;
 	}
@@ -96,19 +96,14 @@ static int connect_one(const Ssh *s, const struct addrinfo *a, GError **err)
 
 static bool reach(Ssh *s, GError **err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	struct addrinfo *list = NULL;
+	Addresses all;
 	g_autoptr(GError) why = NULL;
-	g_autofree char *port = g_strdup_printf("%d", s->port);
-	int e = getaddrinfo(s->host, port, &hints, &list);
-	if (e != 0)
-		return sl_fail(err, SL_ERR_RETRY, "%s: its address is not found: %s", s->host,
-			gai_strerror(e));
-	for (const struct addrinfo *a = list; a && s->fd < 0; a = a->ai_next) {
+	if (!lookup(s->host, s->port, s->whole, &all, err))
+		return false;
+	for (size_t i = 0; i < all.n && s->fd < 0; i++) {
 		g_clear_error(&why);
-		s->fd = connect_one(s, a, &why);
+		s->fd = connect_one(s, &all.list[i].at, all.list[i].len, &why);
 	}
-	freeaddrinfo(list);
 	return s->fd >= 0 || sl_fail(err, SL_ERR_RETRY, "%s port %d: cannot be reached: %s",
 				     s->host, s->port, why ? why->message : "no address");
 }

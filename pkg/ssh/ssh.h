@@ -15,13 +15,14 @@
  * The following go through a guard on the node (guard.h) that keeps its records in "state"
  * (/var/lib/shiplock) and refuses an "epoch" (above 0) lower than the highest it has seen.
  * {"op": "start", "state", "epoch", "job": KEY, "command", "limitSec" (0: none), "unkillable":
- * bool, "keepBytes" (1 MiB) of its output, and what look takes} Starts the command apart from the
- * connection, unless the key has been started before: then the answer is that of look. The same
- * request twice, at once or later, runs it once. Past limitSec the command is killed; an unkillable
- * one never is. A command that was accepted and not begun when a higher epoch comes along never
- * begins.
+ * bool, "keepBytes" (1 MiB) of its output, "run": what keys of its run begin with (optional: then
+ * folders of ended jobs of other runs are removed but for the newest 50), and what look takes}
+ * Starts the command apart from the connection, unless the key has been started before: then the
+ * answer is that of look. The same request twice, at once or later, runs it once. Past limitSec the
+ * command is killed; an unkillable one never is. A command that was accepted and not begun when a
+ * higher epoch comes along never begins.
  * {"op": "look", "state", "job", "epoch" (optional: then it only looks and fences nothing),
- *  "from" (0), "maxBytes" (64 KiB): which part of the output}
+ *  "from" (0), "maxBytes" (64 KiB): which part of the output; "last": true: its newest bytes}
  *   -> {"state": "absent" (has not begun and may be started), "running", "done", or "lost" (begun
  *       and ended without a result: what it did is not known), "rebooted": the node, since,
  *       "seconds" since the begin or from begin to end (null after a reboot), "overdue": runs

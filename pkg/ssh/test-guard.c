@@ -354,6 +354,68 @@ static void test_output(void)
 	place_end(&p);
 }
 
+/* A look while it runs shows what it has said by then, the newest of it where that is asked. */
+static void test_said_so_far(void)
+{
+	Place p;
+	place_begin(&p);
+	g_autofree char *text = g_strdup_printf("echo first; echo second; touch %s/there; "
+						"while [ ! -e %s/go ]; do sleep 0.02; done",
+		p.dir, p.dir);
+	expect(start(&p, 1, "k", text), "state", "running");
+	await_file(&p, "there");
+	g_autofree char *all = NULL;
+	while (!all || !g_str_has_suffix(all, "\nout\nfirst\nsecond\n")) {
+		poll(NULL, 0, 20);
+		g_free(all);
+		all = look(&p, "k");
+		g_assert_nonnull(strstr(all, "\nstate running\n"));
+	}
+	g_autofree char *last = guard(&p, "look", 0, "k", "last 4");
+	g_assert_true(g_str_has_suffix(last, "\nout\nond\n"));
+	touch(&p, "go");
+	await(&p, "k", "done");
+	place_end(&p);
+}
+
+/* Folders of ended jobs of other runs go but for the newest; one that runs and those of this run
+ * stay. */
+static void test_prune(void)
+{
+	Place p;
+	place_begin(&p);
+	g_autofree char *waits = patient(&p, "exit 0");
+	expect(start(&p, 1, "old-running", waits), "state", "running");
+	static const char *const ended[] = { "old-a", "old-b", "mine-a", "old-c" };
+	for (size_t i = 0; i < G_N_ELEMENTS(ended); i++) {
+		g_autofree char *name = g_strdup_printf("state/jobs/%s", ended[i]);
+		g_autofree char *dir = in(&p, name);
+		struct timespec at[2] = { { .tv_sec = 1000 + (time_t)i },
+			{ .tv_sec = 1000 + (time_t)i } };
+		g_free(start(&p, 1, ended[i], "true"));
+		await(&p, ended[i], "done");
+		g_assert_cmpint(utimensat(AT_FDCWD, dir, at, 0), ==, 0);
+	}
+	g_autofree char *sha = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "true", -1);
+	g_autofree char *args = g_strdup_printf("0 kill %s 1000 0 65536 2 mine-", sha);
+	g_free(guard(&p, "start", 1, "mine-b", args));
+	await(&p, "mine-b", "done");
+	/* The newest two of all: the one that runs, and old-c. */
+	expect(look(&p, "old-a"), "state", "absent");
+	expect(look(&p, "old-b"), "state", "absent");
+	expect(look(&p, "old-c"), "state", "done");
+	expect(look(&p, "mine-a"), "state", "done");
+	expect(look(&p, "old-running"), "state", "running");
+	g_autofree char *all = g_strdup_printf("0 kill %s 1000 0 65536 0 mine-", sha);
+	g_free(guard(&p, "start", 1, "mine-b", all));
+	expect(look(&p, "old-c"), "state", "absent");
+	expect(look(&p, "mine-a"), "state", "done");
+	expect(look(&p, "old-running"), "state", "running");
+	touch(&p, "go");
+	await(&p, "old-running", "done");
+	place_end(&p);
+}
+
 static void test_torn(void)
 {
 	Place p;
@@ -425,6 +487,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/guard/lost", test_lost);
 	g_test_add_func("/guard/limit", test_limit);
 	g_test_add_func("/guard/output", test_output);
+	g_test_add_func("/guard/said-so-far", test_said_so_far);
+	g_test_add_func("/guard/prune", test_prune);
 	g_test_add_func("/guard/torn", test_torn);
 	g_test_add_func("/guard/systemd", test_systemd);
 	g_test_add_func("/guard/tools", test_tools);
