@@ -1,37 +1,7 @@
 /* What is found beforehand on a cluster of plain Kubernetes: each prepared fault is named, a
  * healthy cluster has none, and a context that nobody described is recognised. */
+#include "fleet/test-kubeadm-extra.h"
 #include "fleet/test-kubeadm-judge.h"
-
-enum { EXTRAS_MAX = 8 };
-
-static const char missing[] = "{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":"
-			      "\"NotFound\",\"code\":404,\"message\":\"not found\"}";
-
-/* What the API server answers besides; body NULL: it does not know the path. */
-typedef struct Extra {
-	const char *path, *body;
-} Extra;
-
-typedef struct Extras {
-	const Extra *list;
-	size_t n;
-} Extras;
-
-static bool extra(const HttpRequest *r, HttpSimAnswer *ret, void *ud)
-{
-	const Extras *e = ud;
-	size_t len = strcspn(r->path, "?");
-	for (size_t i = 0; i < e->n && e->list[i].path; i++) {
-		if (strlen(e->list[i].path) != len || strncmp(r->path, e->list[i].path, len) != 0)
-			continue;
-		const char *body = e->list[i].body;
-		*ret = (HttpSimAnswer){ .status = body && body != missing ? 200 : 404,
-			.body = g_strdup(body ? body : "404 page not found\n"),
-			.content_type = body && *body == '{' ? "application/json" : "text/plain" };
-		return true;
-	}
-	return false;
-}
 
 static bool looked(void *ud)
 {
@@ -69,37 +39,6 @@ static size_t n_findings(const json_t *report)
 }
 
 /* ---- prepared faults ---- */
-
-#define CONFIG "/api/v1/namespaces/kube-system/configmaps/"
-#define ADMISSION "/apis/admissionregistration.k8s.io/v1/"
-#define LIST(items) "{\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[" items "]}"
-#define HOOK(more)                                                                                 \
-	LIST("{\"metadata\":{\"name\":\"guard\"},\"webhooks\":[{\"name\":\"g.example.io\","        \
-	     "\"clientConfig\":{\"service\":{\"namespace\":\"guard\",\"name\":\"guard\"}}" more    \
-	     "}]}")
-#define RULES(group, resource, op)                                                                 \
-	",\"rules\":[{\"apiGroups\":[\"" group "\"],\"apiVersions\":[\"*\"],\"operations\":[\"" op \
-	"\"],\"resources\":[\"" resource "\"]}]"
-#define SLICES "/apis/discovery.k8s.io/v1/namespaces/guard/endpointslices"
-#define NOT_READY "{\"items\":[{\"endpoints\":[{\"conditions\":{\"ready\":false}}]}]}"
-#define READY "{\"items\":[{\"endpoints\":[{\"conditions\":{\"ready\":true}}]}]}"
-#define NAME_IN(op, v)                                                                             \
-	",\"namespaceSelector\":{\"matchExpressions\":[{\"key\":\"kubernetes.io/metadata.name\","  \
-	"\"operator\":\"" op "\",\"values\":[\"" v "\"]}]}"
-#define REQUESTED(group, version, resource, removed)                                               \
-	"# TYPE apiserver_requested_deprecated_apis gauge\n"                                       \
-	"apiserver_requested_deprecated_apis{group=\"" group "\",removed_release=\"" removed       \
-	"\",resource=\"" resource "\",subresource=\"\",version=\"" version "\"} 1\n"               \
-	"apiserver_requested_deprecated_apisx{group=\"x\"} 1\n"
-#define GROUP(name, version, resource)                                                             \
-	"{\"kind\":\"APIGroupDiscoveryList\",\"items\":[{\"metadata\":{\"name\":\"" name           \
-	"\"},\"versions\":[{\"version\":\"" version "\",\"resources\":[{\"resource\":\"" resource  \
-	"\"}]}]}]}"
-#define COUNT(items, rest) "{\"metadata\":{\"remainingItemCount\":" rest "},\"items\":[" items "]}"
-#define CRD(more)                                                                                  \
-	LIST("{\"metadata\":{\"name\":\"widgets.example.io\"},\"spec\":{\"conversion\":{"          \
-	     "\"strategy\":\"Webhook\",\"webhook\":{\"clientConfig\":{\"service\":{"               \
-	     "\"namespace\":\"guard\",\"name\":\"guard\"}}}},\"versions\":[]}" more "}")
 
 static const struct {
 	const char *name;
@@ -179,9 +118,7 @@ static const struct {
 		.extras = { { ADMISSION "validatingwebhookconfigurations",
 				    HOOK(RULES("", "pods", "CREATE")) },
 			{ SLICES, READY } } },
-	{ "conversion webhook is away",
-		{ { "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD("") },
-			{ SLICES, NOT_READY } },
+	{ "conversion webhook is away", { { KUBEADM_CRDS_PATH, CRD("") }, { SLICES, NOT_READY } },
 		"warn", "webhook", "the conversion webhook of widgets.example.io does not answer" },
 	{ "APIService is away",
 		{ { "/apis/apiregistration.k8s.io/v1/apiservices",

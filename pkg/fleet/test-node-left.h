@@ -6,7 +6,7 @@
 static inline void node_left(GString *s, const FakeNode *n)
 {
 	for (unsigned i = 0; i < n->n_backups && !n->sets_gone; i++)
-		g_string_append_printf(s, "backup %s-x.%u 00 %u\n",
+		g_string_append_printf(s, "backup %s-x.%u 0011 %u\n",
 			n->sets[i] ? n->sets[i] : "1.35.4-to-1.36.3", i, i + 1);
 	for (size_t i = 0; i < n->n_jobs; i++)
 		g_string_append_printf(s, "job %" G_GINT64_FORMAT " %s %s\n",

@@ -12,15 +12,29 @@ typedef struct NodeAnswer {
 	bool crash;
 } NodeAnswer;
 
+static inline json_t *node_set_said(const FakeNode *n, const char *command)
+{
+	bool own = n->n_backups > 0 && !n->sets_gone && !strstr(command, ".etcd");
+	bool there = n->put || own;
+	g_autofree char *text =
+		g_strdup_printf("shiplock-set 1\n%s%s%send\n", there ? "sha256 " : "",
+			!there       ? ""
+			: n->damaged ? "ffff"
+				     : "0011",
+			there ? "\n" : "");
+	return node_said(true, text, "");
+}
+
 /* Looks, by what they ask for. */
 static inline json_t *node_told(FakeNodes *f, FakeNode *n, const char *command)
 {
-	static const char none[] = "shiplock-set 1\nend\n",
-			  set[] = "shiplock-set 1\nsha256 0011\nend\n";
+	static const char images[] = "shiplock-images 1\nimage yes Never a:v1\nend\n";
 	if (strstr(command, "shiplock-etcd 1"))
 		return node_etcd(f, n);
 	if (strstr(command, "shiplock-set 1"))
-		return node_said(true, n->put ? set : none, "");
+		return node_set_said(n, command);
+	if (strstr(command, "shiplock-images 1"))
+		return node_said(true, f->images ? f->images : images, "");
 	if (strstr(command, "shiplock-made 1"))
 		return nodes_stopped(f) ? node_said(false, "", "no API server")
 					: node_said(true, node_made(f), "");

@@ -26,6 +26,7 @@ typedef struct FakeNode {
 	size_t n_jobs;
 	unsigned n_backups; /* their keys: sets, or those of an earlier run */
 	char *sets[NODE_SETS_MAX];
+	bool damaged; /* its sets */
 	bool away; /* nobody reaches it by SSH */
 	/* What the machine calls itself and its boot; NULL: as the Node object has it. */
 	const char *host, *boot;
@@ -61,6 +62,7 @@ typedef struct FakeNodes {
 	bool restored; /* it came back */
 	bool dark; /* no API server answers, whatever the nodes do */
 	const char *alarm; /* etcd's; NULL: none */
+	const char *images; /* what a look at them says; NULL: all are there */
 	const char *gone; /* this version's software is not at hand; NULL: all is */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;

@@ -53,14 +53,6 @@ static const Api additions[] = {
 	{ "admissionregistration.k8s.io", "v1", "mutatingadmissionpolicybindings", 36, NULL },
 };
 
-char *kubeadm_removal(size_t n)
-{
-	return n >= G_N_ELEMENTS(removals)
-		       ? NULL
-		       : g_strdup_printf("%s/%s %s %d", removals[n].group, removals[n].version,
-				 removals[n].resource, removals[n].minor);
-}
-
 static char *path_of(const Api *a)
 {
 	return g_strdup_printf("/apis/%s/%s/%s", a->group, a->version, a->resource);

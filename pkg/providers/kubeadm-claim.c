@@ -1,6 +1,7 @@
 /* The claim on a cluster without an object of its own for it: a ConfigMap of ours. Its version is
  * the fence, as ClusterVersion's is elsewhere. */
 #include "base/num.h"
+#include "objects/version.h"
 #include "providers/kubeadm.h"
 #include <string.h>
 
@@ -11,29 +12,53 @@ static int64_t highest_epoch(const View *v)
 	return g_ascii_string_to_signed(text, 10, 0, INT64_MAX, &n, NULL) ? n : 0;
 }
 
-static json_t *data_of(int64_t epoch)
+/* The higher of what stands there and what the server says now. */
+static const char *higher(const char *stands, const char *is)
+{
+	is = *is == 'v' ? is + 1 : is;
+	return *is && (!*stands || version_compare_text(is, stands) > 0) ? is : stands;
+}
+
+/* Besides the epoch the high-water marks of the cluster: what an older version could not read may
+ * have been stored at any time since. */
+static json_t *data_of(Item *it, const View *v, int64_t epoch)
 {
 	g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, epoch);
-	return json_pack("{s:s}", "epoch", text);
+	const json_t *old = v->json ? json_object_get(v->json, "data") : NULL;
+	const View *version = fact_peek(it, &fact_object, KUBEADM_VERSION);
+	const json_t *is = version ? version->json : NULL;
+	const char *compat = json_path_str(is, "minCompatibilityMinor", ""),
+		   *stands = json_path_str(old, "highestCompat", "");
+	const char *highest =
+		higher(json_path_str(old, "highest", ""), json_path_str(is, "gitVersion", ""));
+	if (hop_crossed(it, "control-plane")) /* back again, or not: it has been there */
+		highest = higher(highest, kubeadm_to(it));
+	bool more = g_ascii_strtoll(compat, NULL, 10) > g_ascii_strtoll(stands, NULL, 10);
+	json_t *data = json_pack("{s:s}", "epoch", text);
+	if (*highest)
+		json_object_set_new(data, "highest", json_string(highest));
+	if (more || *stands)
+		json_object_set_new(data, "highestCompat", json_string(more ? compat : stands));
+	return data;
 }
 
 /* It is not there yet: made with the claim in it. Twice is refused by the server. */
-static void create(json_t *annotations, int64_t epoch, ActRequest *ret)
+static void create(json_t *annotations, json_t *data, ActRequest *ret)
 {
 	ret->method = "POST";
 	ret->path = g_strdup(KUBEADM_CLAIMS);
 	ret->body = json_pack("{s:s, s:s, s:{s:s, s:s, s:o}, s:o}", "apiVersion", "v1", "kind",
 		"ConfigMap", "metadata", "name", "shiplock-claim", "namespace", "kube-system",
-		"annotations", annotations, "data", data_of(epoch));
+		"annotations", annotations, "data", data);
 }
 
 static void patch(
-	const char *key, const View *v, json_t *annotations, int64_t epoch, ActRequest *ret)
+	const char *key, const View *v, json_t *annotations, json_t *data, ActRequest *ret)
 {
 	ret->method = "PATCH";
 	ret->path = g_strdup(key);
 	ret->body = json_pack("{s:{s:s, s:o}, s:o}", "metadata", "resourceVersion", view_version(v),
-		"annotations", annotations, "data", data_of(epoch));
+		"annotations", annotations, "data", data);
 }
 
 void kubeadm_claim_request(Item *it, const char *key, const View *v, ActRequest *ret)
@@ -44,9 +69,9 @@ void kubeadm_claim_request(Item *it, const char *key, const View *v, ActRequest 
 	g_autofree char *text = claim_new_text(it, epoch);
 	json_t *annotations = json_pack("{s:s}", CLAIM_ANNOTATION, text);
 	if (v->missing)
-		create(annotations, epoch, ret);
+		create(annotations, data_of(it, v, epoch), ret);
 	else
-		patch(key, v, annotations, epoch, ret);
+		patch(key, v, annotations, data_of(it, v, epoch), ret);
 	ret->want = json_pack("{s:I, s:s*}", "epoch", (json_int_t)epoch, "holder", t->holder);
 }
 
@@ -72,9 +97,9 @@ static bool release_build(
 		return false;
 	}
 	if (v->missing) /* somebody deleted it: a claim of ours still on its way then meets this */
-		create(json_object(), epoch, ret);
+		create(json_object(), data_of(it, v, epoch), ret);
 	else
-		patch(key, v, json_pack("{s:n}", CLAIM_ANNOTATION), epoch, ret);
+		patch(key, v, json_pack("{s:n}", CLAIM_ANNOTATION), data_of(it, v, epoch), ret);
 	return true;
 }
 

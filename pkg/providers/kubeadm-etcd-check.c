@@ -43,8 +43,9 @@ bool kubeadm_etcd_said(Item *it, const json_t *machines, const json_t **ret, cha
 		if (!json_path_bool(o, "controlPlane", false))
 			continue;
 		g_autofree char *key = node_key(json_path_str(o, "address", ""), KUBEADM_ETCD);
-		const View *v = fact(it, &fact_node_look, key);
-		const GError *err = v ? NULL : fact_error(it, &fact_node_look, key);
+		/* Not the row of the steps: before they restart a member they ask anew. */
+		const View *v = fact(it, &fact_node_try, key);
+		const GError *err = v ? NULL : fact_error(it, &fact_node_try, key);
 		if (!v && (!err || provider_may_pass(it, err)))
 			return false;
 		if (v && json_path_bool(v->json, "ok", false)) {

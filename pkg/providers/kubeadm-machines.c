@@ -3,6 +3,7 @@
 #include "providers/clusterversion.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
+#include "providers/kubeadm-readiness.h"
 #include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-shelf.h"
 #include "providers/kubeadm-software.h"
@@ -198,6 +199,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 		return node_set_text(what + strlen(KUBEADM_SET));
 	if (g_str_has_prefix(what, KUBEADM_MADE))
 		return kubeadm_made_text(what + strlen(KUBEADM_MADE));
+	if (g_str_has_prefix(what, KUBEADM_IMAGES))
+		return node_images_text(what + strlen(KUBEADM_IMAGES));
 	if (g_str_has_prefix(what, KUBEADM_TRY) && ops)
 		return ops->simulate(software, what + strlen(KUBEADM_TRY));
 	return NULL;
@@ -211,6 +214,8 @@ json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 		return kubeadm_set_looked(out, err);
 	if (g_str_has_prefix(what, KUBEADM_MADE))
 		return kubeadm_made_looked(out, err);
+	if (g_str_has_prefix(what, KUBEADM_IMAGES))
+		return node_images_looked(out, err);
 	return strcmp(what, KUBEADM_DISCOVER) == 0 ? node_discovered(out, err) : json_object();
 }
 

@@ -34,12 +34,17 @@ bool kubeadm_check_maker(Item *it, const char *git_version, bool *ret_other, jso
 /* APIs that the minor version of to does not serve any more and that somebody still asks for, or
  * that still hold objects. */
 bool kubeadm_check_apis(Item *it, const char *now, const char *to, json_t *findings);
-/* The table for a test: the n-th removal as "GROUP/VERSION RESOURCE MINOR"; NULL past the end.
- * Caller frees. */
-char *kubeadm_removal(size_t n);
 /* Objects of kinds that the version does not serve: [{"what", "count"}], of those that came with a
  * later minor version up to now. New reference in *ret. */
 bool kubeadm_hidden(Item *it, const char *now, const char *back_to, json_t **ret);
+
+/* ---- kubeadm-picture.c ---- */
+
+/* What is served and defined now, for the memo "picture": {"served": {GROUP/VERSION: [RESOURCE]},
+ * "crds": {NAME: {"stored", "storage"}}}. New reference in *ret. */
+bool kubeadm_picture(Item *it, json_t **ret);
+/* Appends what a way back of this hop would leave: "; leaves ...". now: version of the server. */
+bool kubeadm_leaves(Item *it, const json_t *hop, const char *now, GString *s);
 
 /* ---- kubeadm-hooks.c ---- */
 

@@ -2,6 +2,7 @@
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-level.h"
+#include "providers/kubeadm-ready.h"
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
@@ -19,6 +20,21 @@ static void cross_for_moved(Item *it, Batch *b, const json_t *nodes)
 		hop_cross(b, it, "workers");
 }
 
+/* Before the first server moves: later the picture would show what is new already. */
+static bool note_picture(Item *it, Batch *b)
+{
+	const View *version = fact(it, &fact_object, KUBEADM_VERSION);
+	json_t *picture = NULL;
+	if (!version)
+		return false;
+	if (!kubeadm_same(json_path_str(version->json, "gitVersion", ""), kubeadm_from(it)))
+		return true;
+	if (!kubeadm_picture(it, &picture))
+		return false;
+	batch_memo(b, it, "picture", picture);
+	return true;
+}
+
 static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 {
 	const json_t *known = json_object_get(item_memo(it), "machines");
@@ -29,6 +45,8 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 		return step_done(0);
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
 	if (!nodes)
+		return step_read(it);
+	if (!note_picture(it, b))
 		return step_read(it);
 	batch_memo(b, it, "machines",
 		json_pack("{s:s, s:o}", "to", hop, "list", kubeadm_machines(nodes->json)));

@@ -3,6 +3,7 @@
  * tests in e2e/ get what they run on real machines. */
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
+#include "providers/kubeadm-readiness.h"
 #include "providers/kubeadm-repair.h"
 #include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-software.h"
@@ -100,6 +101,11 @@ static char *etcd_restore(const json_t *a)
 	return etcd_restore_text(key(a), a);
 }
 
+static char *images(const json_t *a)
+{
+	return node_images_text(json_path_str(a, "version", "1.35.4"));
+}
+
 static char *etcd_look(const json_t *a)
 {
 	return etcd_look_text();
@@ -149,6 +155,7 @@ static const struct {
 	{ "stop", stop, "{}" },
 	{ "start", start, "{}" },
 	{ "etcd-restore", etcd_restore, "{}" },
+	{ "images", images, "{}" },
 	{ "etcd-look", etcd_look, "{}" },
 	{ "simulate", simulate, "{\"from\":\"https://x/{{version}}\"}" },
 	{ "install", install, "{\"from\":\"/x y/{{version}}\"}" },

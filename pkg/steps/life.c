@@ -101,8 +101,10 @@ static bool look_ahead(Item *it, json_t *findings, json_t **ret_hop, json_t **re
 	const json_t *back = cluster_takes_back(it);
 	*ret_offer = json_null();
 	if (back) {
+		if (!look_back(it, back, findings, ret_offer))
+			return false;
 		*ret_hop = json_incref((json_t *)back);
-		return look_back(it, back, findings, ret_offer);
+		return true;
 	}
 	if (!target_of(it)->provider->next_hop(it, ret_hop, &why))
 		return false;
