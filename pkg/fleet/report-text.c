@@ -176,6 +176,28 @@ static void add_observed(GString *s, const json_t *c)
 			json_path_str(o, "doneAt", "not done"));
 }
 
+/* What the data of before did not know. */
+static void add_lost(GString *s, const json_t *c)
+{
+	size_t i;
+	json_t *o;
+	const json_t *lost = json_object_get(c, "lost");
+	if (!lost || json_is_null(lost))
+		return;
+	g_string_append_printf(s, "\nObjects lost with the data since the snapshot: %zu.",
+		json_array_size(json_object_get(lost, "objects")));
+	if (*str(lost, "note"))
+		g_string_append_c(s, ' ');
+	cell(s, str(lost, "note"));
+	g_string_append_c(s, '\n');
+	if (json_array_size(json_object_get(lost, "objects")) == 0)
+		return;
+	heading(s, "| kind | namespace | name | uid |", "|---|---|---|---|");
+	json_array_foreach (json_object_get(lost, "objects"), i, o)
+		ROW(s, str(o, "resource"), or_dash(str(o, "namespace")), str(o, "name"),
+			str(o, "uid"));
+}
+
 /* The names by which other systems know it. */
 static void add_aliases(GString *s, const json_t *c)
 {
@@ -208,6 +230,7 @@ static void add_cluster(GString *s, const json_t *c)
 	add_gates(s, c);
 	add_disruption(s, c);
 	add_observed(s, c);
+	add_lost(s, c);
 }
 
 char *report_markdown(const json_t *run)

@@ -18,6 +18,7 @@ typedef struct Cluster {
 	char *target; /* where a way back would lead, or led; NULL: none was offered */
 	json_t *hop;
 	json_t *observed; /* memo of a cluster that is only observed; NULL: none */
+	json_t *lost; /* {"objects", "cut", "note"} by a restore of data; NULL: none */
 	int64_t since_usec, began_usec, ended_usec;
 	json_t *open; /* holds that stand: cause -> {"reason","by","since"} */
 } Cluster;
@@ -57,7 +58,7 @@ static void cluster_free(void *p)
 {
 	Cluster *c = p;
 	json_t *const owned[] = { c->states, c->holds, c->gates, c->writes, c->moves, c->hop,
-		c->open, c->observed };
+		c->open, c->observed, c->lost };
 	for (size_t i = 0; i < G_N_ELEMENTS(owned); i++)
 		json_decref(owned[i]);
 	g_free(c->name);
@@ -223,6 +224,11 @@ static void take_memo(Cluster *c, const json_t *memo)
 	json_t *hop = json_object_get(memo, "hop"), *seen = json_object_get(memo, "observed");
 	json_t *moves = json_path(memo, "disruption.namespaces");
 	const char *target = json_path_str(memo, "offer.target", NULL);
+	json_t *lost = json_object_get(memo, "lost");
+	if (lost) {
+		json_decref(c->lost);
+		c->lost = json_incref(lost);
+	}
 	if (moves) {
 		json_decref(c->moves);
 		c->moves = json_incref(moves);
@@ -483,7 +489,7 @@ static json_t *cluster_json(const Cluster *c)
 		version = c->target && *c->target ? c->target : json_path_str(c->hop, "from", NULL);
 	return json_pack(
 		"{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s?, s:o, s:o, s:O, s:O, s:O, s:O, "
-		"s:o, s:o, s:o, s:s, s:s, s:O?, s:O?}",
+		"s:o, s:o, s:o, s:s, s:s, s:O?, s:O?, s:O?}",
 		"name", c->name, "wave", str(c->entry, "wave"), "service",
 		json_path_str(c->entry, "spec.aliases.billing", c->name), "outcome", c->outcome,
 		"from", json_path_str(c->hop, "from", NULL), "ordered",
@@ -493,7 +499,7 @@ static json_t *cluster_json(const Cluster *c)
 		"disruption", disruption_of(c), "outage", outage_of(c), "observed",
 		report_observed(c->observed), "provider", str(c->entry, "spec.provider"),
 		"timeZone", json_path_str(c->entry, "spec.timeZone", "UTC"), "window", window_of(c),
-		"aliases", json_path(c->entry, "spec.aliases"));
+		"aliases", json_path(c->entry, "spec.aliases"), "lost", c->lost);
 }
 
 static const Run *find_run(const Report *r, int64_t id)

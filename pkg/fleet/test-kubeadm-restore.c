@@ -55,6 +55,16 @@ static const json_t *lost(const FakeNodes *f)
 	return json_object_get(item_memo(story_item(f->r, "k")), "lost");
 }
 
+/* What people read of it afterwards. */
+static void expect_report(FakeNodes *f)
+{
+	g_autoptr(json_t) run = fleet_report(f->r->fleet, f->r->run);
+	g_autofree char *text = report_markdown(run);
+	g_test_message("%s", text);
+	g_assert_nonnull(strstr(text, "Objects lost with the data since the snapshot: 1."));
+	g_assert_nonnull(strstr(text, "| pods | default | lost | u1 |"));
+}
+
 /* Ordered by one, approved by another; what was made since is named; the epoch rose. */
 static void test_ordered(void)
 {
@@ -76,6 +86,7 @@ static void test_ordered(void)
 	g_assert_true(f->restored);
 	g_assert_cmpuint(json_array_size(json_object_get(lost(f), "objects")), ==, 1);
 	g_assert_cmpstr(json_path_str(lost(f), "objects.0.name", ""), ==, "lost");
+	expect_report(f);
 }
 
 /* Stage by stage over all members, kubelets first where one has moved. */
