@@ -1,5 +1,6 @@
 /* T3 on simulated nodes: the data of the snapshot back, by order and with approvals, through
  * crashes at every word to a node. */
+#include "fleet/report.h"
 #include "fleet/test-kubeadm-judge.h"
 
 #define LEADS                                                                                      \
