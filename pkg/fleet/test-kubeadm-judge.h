@@ -26,7 +26,7 @@ static inline void judge_end(FakeNodes *f, const char *outcome, const char *want
 	g_test_message("%s\n%s", f->log->str, f->r->story->str);
 	g_assert_cmpstr(story_outcome(f->r, "k"), ==, outcome);
 	g_assert_cmpstr(is, ==, want);
-	g_assert_null(f->broken);
+	g_assert_cmpstr(f->broken, ==, NULL);
 	g_assert_cmpuint(outside_cordoned(f->r, "k"), ==, 0);
 	g_assert_nonnull(claim_map(f));
 	g_assert_null(json_object_get(

@@ -106,6 +106,8 @@ static void test_three(void)
 					     "down-t3-etcd on k-master-0 -> 1.35.4\n"));
 	g_assert_nonnull(strstr(f->log->str, "down-t3-etcd on k-master-2 -> 1.35.4\n"
 					     "down-helpers on k-master-0 -> 1.35.4\n"));
+	g_assert_nonnull(strstr(f->log->str, "down-t3-clean on k-master-2 -> 1.35.4\n"));
+	g_assert_null(strstr(f->log->str, "down-t3-clean on k-master-0"));
 	for (size_t i = 1; i < 3; i++) /* the snapshot of the first on every member */
 		g_assert_true(g_str_has_suffix(f->nodes[i].put, ".etcd/set.tar"));
 }
@@ -201,9 +203,37 @@ static void test_stuck(void)
 	story_reach(f->r, "k", "rollback", "node-command");
 	g_assert_true(give(f, "rollback", "ann", "T3"));
 	g_assert_true(give(f, "approve", "bob", "T3"));
+	while (!f->nodes[0].stopped)
+		story_pass(f->r, 1);
+	g_assert_false(story_command(f->r, "abort", "k")); /* nothing serves now */
+	g_assert_nonnull(strstr(f->r->err->message, "can only go on"));
 	g_assert_cmpint(story_rest(f->r), ==, 4);
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
 	g_assert_true(f->restored);
+}
+
+#define ONE_LEAD                                                                                   \
+	HEAD("ApprovalPolicy", "two-leads")                                                        \
+	"spec:\n  quorum: 1\n  groups:\n    - {name: leads, users: [ann, bob], need: 1}\n" HEAD(   \
+		"RollbackPolicy", "data") "spec:\n  approval: {T3: two-leads}\n"
+
+/* Whoever orders it is never the only one who wants it, and what is asked stays what is asked. */
+static void test_second_person(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, GATES_K CLUSTER_K("") ONE_LEAD PLAN_DATA);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_true(give(f, "rollback", "ann", "T3"));
+	g_assert_nonnull(strstr(f->r->says, "another one than who orders it"));
+	g_assert_false(give(f, "approve", "ann", "T3"));
+	worker_fails(f);
+	story_pass(f->r, 120); /* a gate fails, and T2 would be offered now */
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1);
+	worker_is_well(f);
+	g_assert_true(give(f, "approve", "bob", "T3"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 T3_LOG_1);
 }
 
 /* The only API server is away and the controller begins anew: what the journal holds is enough to
@@ -340,6 +370,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/kubeadm-restore/refused", test_refused);
 	g_test_add_func("/kubeadm-restore/did-not-help", test_did_not_help);
 	g_test_add_func("/kubeadm-restore/stuck", test_stuck);
+	g_test_add_func("/kubeadm-restore/second-person", test_second_person);
 	g_test_add_func("/kubeadm-restore/blind", test_blind);
 	g_test_add_func("/kubeadm-restore/only-server-lost", test_only_server_lost);
 	g_test_add_func("/kubeadm-restore/every-word", test_every_word);

@@ -185,6 +185,22 @@ static bool helpers_at(const json_t *look, const char *version)
 	       kubeadm_same(kubeadm_image_version(look, "kube-controller-manager"), version);
 }
 
+/* They ask the API server of their own node: where that is what is broken they cannot be Ready, and
+ * its way back comes after theirs. Their manifests are proof enough then. */
+static bool helpers_proven(Item *it, int64_t now, const Machine *m, StepResult *ret)
+{
+	const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	const GError *err = pods ? NULL : fact_error(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	*ret = step_read(it);
+	if (!pods && !g_error_matches(err, SL_ERROR, SL_ERR_RETRY))
+		return false;
+	if (pods && kubeadm_server_ready(pods->json, m->name))
+		return back_proven(
+			it, now, m, kubeadm_command_seen_usec(it, m, "down-helpers"), true, ret);
+	const json_t *look = kubeadm_look_after(it, now, m);
+	return look && helpers_at(look, kubeadm_from(it));
+}
+
 static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	const json_t *job, *look;
@@ -195,13 +211,11 @@ static bool helpers_back(Item *it, int64_t now, Batch *b, const Machine *m, Step
 			return false;
 		if (helpers_at(look, kubeadm_from(it)))
 			return true;
-		if (!kubeadm_quorum_stands(it, now, m, ret))
-			return false;
 	}
 	if (!saved(it, now, b, m, ret) ||
 		!kubeadm_command(it, now, b, m, "down-helpers", &job, ret))
 		return false;
-	return back_proven(it, now, m, kubeadm_command_seen_usec(it, m, "down-helpers"), true, ret);
+	return helpers_proven(it, now, m, ret);
 }
 
 static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b)
@@ -277,15 +291,50 @@ static bool control_plane_back(Item *it, int64_t now, Batch *b, const Machine *m
 	return commanded(it, now, b, m, &since, ret) && back_proven(it, now, m, since, false, ret);
 }
 
+static bool is_next(const Item *it, const Machine *m)
+{
+	return m->control_plane && !kubeadm_is_noted(it, m, "down-control-plane");
+}
+
+static bool one_begun(const Item *it, Machine *ret)
+{
+	for (size_t i = 0; kubeadm_machine(it, i, ret); i++)
+		if (is_next(it, ret) && (kubeadm_command_begun(it, ret, "down-control-plane") ||
+						kubeadm_command_begun(it, ret, "down-manifests")))
+			return true;
+	return false;
+}
+
+/* Which one is next: what was begun, then one whose restart etcd can bear, so that a broken member
+ * comes first, whose way back may mend it. False: all are back. */
+static bool next_back(Item *it, int64_t now, Machine *ret)
+{
+	Machine m;
+	StepResult r;
+	bool found = false;
+	if (one_begun(it, ret))
+		return true;
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
+		if (!is_next(it, &m))
+			continue;
+		bool may = kubeadm_quorum_stands(it, now, &m, &r) || r.verb == STEP_READ;
+		if (!found || may)
+			*ret = m;
+		found = true;
+		if (may)
+			return true;
+	}
+	return found;
+}
+
 static StepResult control_plane_back_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
-	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++)
-		if (!kubeadm_is_noted(it, &m, "down-control-plane"))
-			return control_plane_back(it, now, b, &m, &r)
-				       ? kubeadm_note(it, now, b, &m, "down-control-plane")
-				       : r;
+	if (next_back(it, now, &m))
+		return control_plane_back(it, now, b, &m, &r)
+			       ? kubeadm_note(it, now, b, &m, "down-control-plane")
+			       : r;
 	item_set_reason(it, "the control plane runs %s again", kubeadm_from(it));
 	return step_done(0);
 }

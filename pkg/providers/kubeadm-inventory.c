@@ -79,8 +79,12 @@ static const json_t *look(Item *it, int64_t since_usec, const char **ret_why)
 	g_autofree char *key = node_key(m.address, what);
 	const View *v = since_usec ? fact_since(it, &fact_node_try, key, since_usec)
 				   : fact(it, &fact_node_try, key);
+	/* A list is no reason to let the way back wait: one that cannot be had is said so. */
+	const GError *err = v ? NULL : fact_error(it, &fact_node_try, key);
 	if (v && !json_path_bool(v->json, "ok", false))
 		*ret_why = json_path_str(v->json, "err", "it does not say why");
+	else if (err)
+		*ret_why = err->message;
 	return v ? json_object_get(v->json, "parsed") : NULL;
 }
 

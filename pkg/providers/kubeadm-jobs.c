@@ -188,6 +188,7 @@ static const Command commands[] = {
 	{ "down-t3-stop", "the stop of the API server", 600, false, text_stop },
 	{ "down-t3-etcd", "the restore of etcd", 1800, false, kubeadm_restore_text },
 	{ "down-t3-manifests", "the saved manifests", 600, false, text_restore_manifests },
+	{ "down-t3-clean", "the removal of the copy", 300, false, kubeadm_restore_clean_text },
 	{ "down-t3-start", "the start of the API server", 600, false, text_start },
 };
 
@@ -376,6 +377,16 @@ bool kubeadm_asked(Item *it, Batch *b, const char *key, const char *why, StepRes
 	return false;
 }
 
+/* Static pods are restarted by these, a member of etcd among them; each attempt asks anew, and a
+ * drain may have taken long since it was asked last. */
+static bool may_restart(Item *it, int64_t now, const Machine *m, const char *kind, StepResult *ret)
+{
+	bool restarts =
+		g_str_has_suffix(kind, "-control-plane") || g_str_has_suffix(kind, "-kubelet");
+	return !m->control_plane || !restarts || kubeadm_restoring(it) ||
+	       kubeadm_quorum_stands(it, now, m, ret);
+}
+
 static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Machine *m, int n,
 	const json_t *job, StepResult *ret)
 {
@@ -390,6 +401,8 @@ static void failed(Item *it, int64_t now, Batch *b, const Command *c, const Mach
 	if (verdict && t->failing(it, now, b, 0, NULL, ret))
 		return;
 	bool due = often && !verdict ? kubeadm_asked(it, b, key, why, ret) : now >= again;
+	if (due && !may_restart(it, now, m, c->kind, ret))
+		return;
 	if (due)
 		*ret = kubeadm_mend_and_begin(it, now, b, m, c->kind, next);
 	else if (often && !verdict)
@@ -408,7 +421,7 @@ bool kubeadm_command(Item *it, int64_t now, Batch *b, const Machine *m, const ch
 	g_autofree char *key = kubeadm_command_key(it, m, kind, n);
 	const Act *a = act_find(it, &act_node_command, key);
 	if (!a || act_state(a) != ACT_DONE) {
-		if (kubeadm_is_itself(it, now, b, m, ret))
+		if (kubeadm_is_itself(it, now, b, m, ret) && may_restart(it, now, m, kind, ret))
 			*ret = step_act(it, &act_node_command, key, b);
 		return false;
 	}

@@ -271,6 +271,16 @@ char *kubeadm_pods_behind(
 	return NULL;
 }
 
+bool kubeadm_server_ready(const json_t *pods, const char *node)
+{
+	size_t i;
+	json_t *p;
+	json_array_foreach (json_object_get(pods, "items"), i, p)
+		if (on_node(p, node) && is_component(p, components[0]))
+			return pod_ready(p);
+	return false;
+}
+
 char *kubeadm_etcd_unready(const json_t *pods)
 {
 	size_t i;

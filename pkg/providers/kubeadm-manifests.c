@@ -69,7 +69,8 @@ static const char stop[] =
 	"\t{ mv -f \"$f\" \"$parked\" && durable \"$manifests\" \"$etc\"; } || die \"cannot move "
 	"$f to $parked\"\n"
 	"fi\n"
-	"[ -e \"$parked\" ] || die \"there is no API server on this node: $f is missing\"\n"
+	"# None at all (it was lost) is as good: the set brings one back.\n"
+	"[ -e \"$parked\" ] || warn \"there is no manifest of the API server on this node\"\n"
 	"gone kube-apiserver\n"
 	"say \"the API server of this node is stopped\"\n";
 

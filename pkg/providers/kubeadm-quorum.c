@@ -4,7 +4,7 @@
 #include "providers/kubeadm.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, LOOK_SEC = 30 };
+enum { POLL_SEC = 2, LOOK_SEC = 15 };
 
 /* "https://10.0.0.1:2379,..." names the machine. */
 static bool is_at(const char *urls, const char *address)

@@ -171,6 +171,12 @@ char *kubeadm_restore_text(const Item *it, const Machine *m)
 	return etcd_restore_text(key, q);
 }
 
+char *kubeadm_restore_clean_text(const Item *it, const Machine *m)
+{
+	g_autofree char *key = kubeadm_restore_key(it, m);
+	return node_backup_remove_text(key);
+}
+
 /* ---- the claim, the first thing that is written ---- */
 
 /* The journal outranks what the snapshot says: it is older than our claim at any rate. A claim with
@@ -273,6 +279,20 @@ static bool etcd_is_up(Item *it, int64_t now, Batch *b, StepResult *ret)
 	return false;
 }
 
+static bool cleaned(Item *it, int64_t now, Batch *b, StepResult *ret)
+{
+	Machine m;
+	const json_t *job;
+	for (size_t i = 0; kubeadm_machine(it, i, &m) && m.control_plane; i++) {
+		if (is_source(it, &m) || kubeadm_is_noted(it, &m, "down-t3-clean"))
+			continue;
+		if (kubeadm_command(it, now, b, &m, "down-t3-clean", &job, ret))
+			*ret = kubeadm_note(it, now, b, &m, "down-t3-clean");
+		return false;
+	}
+	return true;
+}
+
 static bool claimed(Item *it, Batch *b, StepResult *ret)
 {
 	const Act *a = act_find(it, &act_kubeadm_reclaim, KUBEADM_CLAIM);
@@ -319,6 +339,11 @@ bool kubeadm_restoring(const Item *it)
 	const Act *a = act_find(it, &act_kubeadm_reclaim, KUBEADM_CLAIM);
 	return plan_of(it) && kubeadm_machine(it, 0, &m) &&
 	       kubeadm_command_begun(it, &m, "down-t3-stop") && !(a && act_state(a) == ACT_DONE);
+}
+
+bool kubeadm_must_end(Item *it)
+{
+	return kubeadm_restoring(it);
 }
 
 static bool restored(const Item *it)
@@ -378,7 +403,8 @@ static StepResult restore_tick(Item *it, int64_t now, Batch *b)
 	}
 	if (!begun(it, now, b, &r) || !prepared(it, now, b, &r) || !data_back(it, now, b, &r) ||
 		!claimed(it, b, &r) || !is_back(it, now, &r) ||
-		!kubeadm_etcd_stands(it, now, NULL, 0, &r) || !kubeadm_losses(it, now, b, &r))
+		!kubeadm_etcd_stands(it, now, NULL, 0, &r) || !kubeadm_losses(it, now, b, &r) ||
+		!cleaned(it, now, b, &r))
 		return r;
 	return finish(it, now, b);
 }
@@ -405,10 +431,31 @@ static bool kubelets_undrained(Item *it, int64_t now, Batch *b, StepResult *ret)
 	return true;
 }
 
+/* Nothing answers, and on no node does its container run: a read that failed once says less.
+ * False: not known yet. */
+static bool is_dead(Item *it, int64_t now, bool *ret)
+{
+	Machine m;
+	*ret = !fact(it, &fact_list, KUBEADM_NODES) &&
+	       g_error_matches(fact_error(it, &fact_list, KUBEADM_NODES), SL_ERROR, SL_ERR_RETRY);
+	for (size_t i = 0; *ret && kubeadm_machine(it, i, &m) && m.control_plane; i++) {
+		const json_t *is = kubeadm_look_after(it, now, &m);
+		if (!is)
+			return false;
+		const json_t *server =
+			json_object_get(json_object_get(is, "manifests"), "kube-apiserver");
+		*ret = !json_is_integer(json_object_get(server, "startedAt"));
+	}
+	return true;
+}
+
 bool kubeadm_restore_kubelets(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
-	bool there = fact(it, &fact_list, KUBEADM_NODES) != NULL;
-	if (!there && fact_error(it, &fact_list, KUBEADM_NODES))
+	bool dead = false;
+	*ret = step_read(it);
+	if (!is_dead(it, now, &dead))
+		return false;
+	if (dead)
 		return kubelets_undrained(it, now, b, ret);
 	*ret = step_kubelets_back.tick(it, now, b);
 	return ret->verb == STEP_DONE;

@@ -9,6 +9,7 @@
 extern const ActRow act_kubeadm_reclaim;
 extern const StepOps step_restore;
 void kubeadm_restorable(Item *it, RollbackOffer *ret);
+bool kubeadm_must_end(Item *it); /* for Provider.must_end */
 /* Since the API servers were stopped for it until our claim stands again. */
 bool kubeadm_restoring(const Item *it);
 /* For ActRow.blind: nobody else can claim either, since nothing answers: the only API server, or
@@ -16,6 +17,8 @@ bool kubeadm_restoring(const Item *it);
 bool kubeadm_goes_blind(Item *it);
 /* Text of the command on this machine; the memo "restore" says from what. Caller frees. */
 char *kubeadm_restore_text(const Item *it, const Machine *m);
+/* Afterwards: a set of another node does not stay. Caller frees. */
+char *kubeadm_restore_clean_text(const Item *it, const Machine *m);
 /* What the set with the snapshot is called on this machine. Caller frees. */
 char *kubeadm_restore_key(const Item *it, const Machine *m);
 

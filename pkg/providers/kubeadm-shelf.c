@@ -184,13 +184,15 @@ bool kubeadm_set_on(
 	const Act *a = act_find(it, &act_node_set, act_key);
 	if (a && act_state(a) == ACT_DONE)
 		return true;
-	const json_t *look = a ? NULL : kubeadm_look_after(it, now, m);
+	const json_t *kept = kubeadm_set_for(it, m, key);
+	const json_t *look = a || kept ? NULL : kubeadm_look_after(it, now, m);
+	const View *v = !a && kept ? fact(it, &fact_node_look, act_key) : NULL;
 	*ret = step_read(it);
-	if (!a && !look)
+	if (!a && !look && !v)
 		return false;
-	if (look && set_in(look, key))
-		return true;
-	if (!kubeadm_set_for(it, m, key)) {
+	if ((look && set_in(look, key)) || (v && set_classify(kept, v) == CLASS_DONE))
+		return true; /* whole: by its digest, where that is known */
+	if (!kept) {
 		*ret = step_hold_person(it, "no-backup",
 			"the backup set %s is neither on %s nor in the state folder; put it back "
 			"to " NODE_BACKUP_DIR "/%s, then resume",

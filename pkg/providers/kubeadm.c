@@ -121,6 +121,7 @@ const Provider provider_kubeadm = {
 	.next_hop = kubeadm_next_hop,
 	.path = kubeadm_path,
 	.restorable = kubeadm_restorable,
+	.must_end = kubeadm_must_end,
 	.probe = kubeadm_probe,
 	.probe_return = kubeadm_probe_return,
 	.bound = kubeadm_bound,

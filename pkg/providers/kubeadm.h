@@ -68,6 +68,7 @@ char *kubeadm_pods_behind(
  * NULL: step_read; a server that is away is asked again soon: commands of ours restart it. */
 const View *kubeadm_list_within(
 	Item *it, int64_t now_usec, const char *path, int age_sec, int64_t since_usec);
+bool kubeadm_server_ready(const json_t *pods, const char *node); /* its API server's pod */
 /* NULL: every etcd member that runs as a pod here is Ready; else which is not. Caller frees. */
 char *kubeadm_etcd_unready(const json_t *pods);
 char *kubeadm_look_text(const Target *t, const char *what);

@@ -112,6 +112,9 @@ struct Provider {
 	/* The data of before (T3) of a run that has begun, by what the memo says: *ret is the
 	 * offer, or at T0 why there is none. NULL: there never is. */
 	void (*restorable)(Item *it, RollbackOffer *ret);
+	/* What has been begun can only be brought to its end: nothing serves meanwhile. NULL:
+	 * never. */
+	bool (*must_end)(Item *it);
 	/* Could this hop, done earlier, be taken back now? */
 	bool (*probe_return)(Item *it, const json_t *hop, RollbackOffer *ret);
 	/* How long a hop takes at least, where no earlier one of this cluster is known. */

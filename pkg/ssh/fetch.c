@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
 	PART_BYTES = 4 << 20,
 	READ_BYTES = 256 << 10,
 	NO_SUCH_FILE = 66, /* exit code of the text below */
+	RESERVE_BYTES = 256 << 20, /* the journal lies on the same disk */
 };
 
 typedef struct Fetch {
@@ -104,6 +106,19 @@ static int64_t open_part(Fetch *f, GError **err)
 	return st.st_size;
 }
 
+static bool has_room(const Fetch *f, GError **err)
+{
+	struct statvfs s;
+	if (fstatvfs(f->fd, &s) < 0)
+		return fail_file(f->part, err);
+	int64_t room = (int64_t)s.f_bavail * (int64_t)s.f_frsize;
+	return room >= f->max_bytes + RESERVE_BYTES ||
+	       sl_fail(err, SL_ERR_RETRY,
+		       "%s: %d MiB are free and %d of them stay free for the journal: make room, "
+		       "or remove old sets",
+		       f->folder, (int)(room >> 20), (int)(RESERVE_BYTES >> 20));
+}
+
 static bool add_part(const Fetch *f, int64_t at, const GByteArray *bytes, GError **err)
 {
 	for (size_t done = 0; done < bytes->len;) {
@@ -165,7 +180,8 @@ json_t *ssh_op_fetch(const json_t *request, GError **err)
 	if (is_here(&f, &have))
 		return fetch_prune(request, f.to, err) ? done_answer(have) : NULL;
 	have = open_part(&f, err);
-	if (have < 0 || !ask_part(&f, request, have, &r, err) || !add_part(&f, have, r.out, err))
+	if (have < 0 || !has_room(&f, err) || !ask_part(&f, request, have, &r, err) ||
+		!add_part(&f, have, r.out, err))
 		return NULL;
 	have += r.out->len;
 	if (r.out->len == (size_t)f.max_bytes) {

@@ -46,7 +46,8 @@ static bool open_file(Content *c, const char *path, GError **err)
 		return sl_fail(err, errno == ENOENT ? SL_ERR_NOT_FOUND : SL_ERR_REFUSED, "%s: %s",
 			path, g_strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size > SSH_MAX_PUT_BYTES)
-		return sl_fail(err, SL_ERR_INVALID, "%s: is no file, or larger than %d bytes", path,
+		return sl_fail(err, SL_ERR_INVALID,
+			"%s: is no file, or larger than %" G_GINT64_FORMAT " bytes", path,
 			SSH_MAX_PUT_BYTES);
 	return true;
 }

@@ -51,8 +51,9 @@ enum {
 	SSH_MAX_COMMAND_BYTES = 1 << 20, /* of start; of run: SSH_MAX_RUN_BYTES */
 	SSH_MAX_RUN_BYTES = 16 << 10,
 	SSH_MAX_ANSWER_BYTES = 16 << 20, /* maxBytes goes no higher */
-	SSH_MAX_PUT_BYTES = INT32_MAX, /* above what etcd's data is by default */
 	SSH_MAX_JOB_KEY = 120,
 };
+
+#define SSH_MAX_PUT_BYTES (INT64_C(16) << 30) /* above any data of etcd */
 
 json_t *ssh_verb(const json_t *request, GError **err) SL_MUST_USE;

@@ -212,6 +212,12 @@ static bool stuck(const Item *it)
 static bool do_abort(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
 {
 	unsigned s = item_state(it);
+	const Provider *p = target_of(it)->provider;
+	if (p->must_end && p->must_end(it))
+		return refuse(err,
+			"%s stands between two states and nothing serves there: it can only go on; "
+			"shiplock why %s says what holds it, shiplock resume %s tries again",
+			item_name(it), item_name(it), item_name(it));
 	if ((s == CL_ROLLBACK || s == CL_ROLLED_BACK) && stuck(it)) {
 		cluster_record(it, b, c);
 		clear_holds(it, b, c);
@@ -356,18 +362,28 @@ static bool do_restore(Item *it, Batch *b, const Command *c, char **ret_says, GE
 	g_autofree char *reason = g_strdup_printf("rollback by T3 asked for by %s%s%s", c->who,
 		c->reason && *c->reason ? ": " : "", c->reason ? c->reason : "");
 	question_tier(it, TIER_T3, reason, &q);
+	/* Whoever orders it may be one of those who are asked, and is never all of them. */
 	bool counts = question_answer(&q, b, c, &r, NULL);
 	cluster_record(it, b, c);
-	batch_memo(b, it, "offer", cluster_offer_json(it, &o));
-	if (counts && r.state == APPROVAL_GIVEN) {
-		step_down_by(it, b, c, TIER_T3, o.how, ret_says);
-		return true;
-	}
+	batch_memo(b, it, "askedTier", json_string(tier_name(TIER_T3)));
 	g_autofree char *name = question_name(&q);
 	batch_hold(b, it, "rollback-wanted", "person", true, reason);
-	*ret_says = g_strdup_printf("%s waits for %s before it goes back by T3: %s", item_name(it),
-		name, counts ? r.text : "nobody has said yes yet");
+	*ret_says = g_strdup_printf("%s waits for %s before it goes back by T3 (%s): %s",
+		item_name(it), name, o.how,
+		!counts                     ? "nobody has said yes yet"
+		: r.state == APPROVAL_GIVEN ? "another one than who orders it has to say yes"
+					    : r.text);
 	return true;
+}
+
+/* All have said yes; what it was asked for on may have gone meanwhile, and then it holds there. */
+static void restore_down(Item *it, Batch *b, const Command *c, char **ret_says)
+{
+	g_auto(RollbackOffer) o = { 0 };
+	const Provider *p = target_of(it)->provider;
+	if (p->restorable)
+		p->restorable(it, &o);
+	step_down_by(it, b, c, TIER_T3, o.how ? o.how : "", ret_says);
 }
 
 static bool do_rollback(Item *it, Batch *b, const Command *c, char **ret_says, GError **err)
@@ -405,6 +421,8 @@ static char *rejected(Item *it, Batch *b, const Command *c)
 	g_autofree char *text = g_strdup_printf("rejected by %s: %s", c->who, c->reason);
 	if (strcmp(asked->by, "person") == 0)
 		batch_unhold(b, it, asked->cause, text);
+	if (json_is_string(json_object_get(item_memo(it), "askedTier")))
+		batch_memo(b, it, "askedTier", json_null());
 	return g_strdup_printf("the rollback of %s is %s", item_name(it), text);
 }
 
@@ -425,6 +443,8 @@ static bool do_approve(Item *it, Batch *b, const Command *c, char **ret_says, GE
 	else if (r.state != APPROVAL_GIVEN)
 		*ret_says = g_strdup_printf(
 			"the rollback of %s waits for %s: %s", item_name(it), name, r.text);
+	else if (data)
+		restore_down(it, b, c, ret_says);
 	else
 		step_down(it, b, c, ret_says);
 	return true;

@@ -72,7 +72,9 @@ bool question_wave(Item *run, const char *wave, Question *ret)
 void question_rollback(Item *cluster, const char *reason, Question *ret)
 {
 	Tier tier = TIER_T0;
-	tier_parse(json_path_str(item_memo(cluster), "offer.tier", "T0"), &tier);
+	/* Asked for by name, it stays that, whatever is offered since. */
+	const char *offered = json_path_str(item_memo(cluster), "offer.tier", "T0");
+	tier_parse(json_path_str(item_memo(cluster), "askedTier", offered), &tier);
 	question_tier(cluster, tier, reason, ret);
 }
 
