@@ -23,7 +23,10 @@
 	"down-t3-etcd on k-master-0 -> 1.35.4\n"                                                   \
 	"down-helpers on k-master-0 -> 1.35.4\n"                                                   \
 	"down-t3-manifests on k-master-0 -> 1.35.4\n"                                              \
-	"down-t3-start on k-master-0 -> 1.35.4\n"
+	"down-t3-start on k-master-0 -> 1.35.4\n"                                                  \
+	"down-t3-refresh on k-master-0 -> 1.35.4\n"                                                \
+	"down-t3-refresh on k-worker-0 -> 1.35.4\n"                                                \
+	"down-t3-refresh on k-worker-1 -> 1.35.4\n"
 
 static bool give(FakeNodes *f, const char *verb, const char *who, const char *subject)
 {

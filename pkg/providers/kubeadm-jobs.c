@@ -158,6 +158,11 @@ static char *text_stop(const Item *it, const Machine *m)
 	return apiserver_stop_text();
 }
 
+static char *text_refresh(const Item *it, const Machine *m)
+{
+	return kubelet_restart_text();
+}
+
 static char *text_start(const Item *it, const Machine *m)
 {
 	return apiserver_start_text();
@@ -188,6 +193,7 @@ static const Command commands[] = {
 	{ "down-t3-stop", "the stop of the API server", 600, false, text_stop },
 	{ "down-t3-etcd", "the restore of etcd", 1800, false, kubeadm_restore_text },
 	{ "down-t3-manifests", "the saved manifests", 600, false, text_restore_manifests },
+	{ "down-t3-refresh", "the kubelet's restart", 300, false, text_refresh },
 	{ "down-t3-clean", "the removal of the copy", 300, false, kubeadm_restore_clean_text },
 	{ "down-t3-start", "the start of the API server", 600, false, text_start },
 };

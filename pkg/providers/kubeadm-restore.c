@@ -14,7 +14,7 @@
 #include "providers/kubeadm-shelf.h"
 #include <string.h>
 
-enum { POLL_SEC = 2, SETTLE_SEC = 600 };
+enum { POLL_SEC = 2, SETTLE_SEC = 600, AWAY_SEC = 900 };
 
 #define RESTORE "restore"
 #define COPY_SUFFIX ".etcd" /* the set of another node, beside a node's own */
@@ -279,6 +279,26 @@ static bool etcd_is_up(Item *it, int64_t now, Batch *b, StepResult *ret)
 	return false;
 }
 
+/* Who watched goes on from a revision that is no more, some of them after minutes: kubelets begin
+ * anew, their pods run on. A worker that cannot be reached does so when it is back by itself. */
+static bool refreshed(Item *it, int64_t now, Batch *b, StepResult *ret)
+{
+	Machine m;
+	const json_t *job;
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
+		g_autofree char *look = node_key(m.address, KUBEADM_DISCOVER);
+		if (kubeadm_is_noted(it, &m, "down-t3-refresh"))
+			continue;
+		bool away = !m.control_plane &&
+			    item_observed_usec(it) > AWAY_SEC * SL_USEC_PER_SEC &&
+			    !kubeadm_look(it, &m, 0) && fact_error(it, &fact_node_look, look);
+		if (away || kubeadm_command(it, now, b, &m, "down-t3-refresh", &job, ret))
+			*ret = kubeadm_note(it, now, b, &m, "down-t3-refresh");
+		return false;
+	}
+	return true;
+}
+
 static bool cleaned(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
 	Machine m;
@@ -402,7 +422,7 @@ static StepResult restore_tick(Item *it, int64_t now, Batch *b)
 		return step_done(0);
 	}
 	if (!begun(it, now, b, &r) || !prepared(it, now, b, &r) || !data_back(it, now, b, &r) ||
-		!claimed(it, b, &r) || !is_back(it, now, &r) ||
+		!claimed(it, b, &r) || !refreshed(it, now, b, &r) || !is_back(it, now, &r) ||
 		!kubeadm_etcd_stands(it, now, NULL, 0, &r) || !kubeadm_losses(it, now, b, &r) ||
 		!cleaned(it, now, b, &r))
 		return r;
