@@ -86,7 +86,8 @@ static inline uint64_t node_start(void *self, const char *verb, const void *inpu
 	NodeAnswer *a = g_new0(NodeAnswer, 1);
 	*a = (NodeAnswer){ .f = f, .done = done, .ud = ud };
 	NodeWireFault fault = f->fault ? f->fault(f->n_requests++, f->ud) : NODE_FAULT_NONE_YET;
-	bool lost = fault == NODE_NOT_SENT || node_at(f, json_path_str(q, "host", ""))->away;
+	bool lost = fault == NODE_NOT_SENT || node_at(f, json_path_str(q, "host", ""))->away ||
+		    (f->no_fetch && strcmp(json_path_str(q, "op", ""), "fetch") == 0);
 	g_autoptr(json_t) v = lost ? NULL : node_serve(f, q);
 	a->text = v && fault != NODE_CUT ? json_canonical(v) : NULL;
 	bool starts = strcmp(json_path_str(q, "op", ""), "start") == 0;

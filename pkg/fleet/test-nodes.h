@@ -60,6 +60,7 @@ typedef struct FakeNodes {
 	int64_t restart_usec; /* static pods restart then, by a new kubelet: no leader for 15 s */
 	json_t *saved; /* the claim in the snapshot */
 	bool restored; /* it came back */
+	bool no_fetch; /* nothing can be brought off the nodes */
 	bool dark; /* no API server answers, whatever the nodes do */
 	const char *alarm; /* etcd's; NULL: none */
 	const char *images; /* what a look at them says; NULL: all are there */
