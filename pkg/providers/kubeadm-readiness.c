@@ -320,8 +320,8 @@ static void look_etcd(Readiness *r)
 		const GError *err;
 		if (!is_control_plane(m))
 			continue;
-		const View *v = ask(r, r->after ? &fact_node_look : &fact_node_try, m,
-			KUBEADM_ETCD, &err);
+		const View *v =
+			ask(r, r->after ? &fact_node_look : &fact_node_try, m, KUBEADM_ETCD, &err);
 		if (!v && !err)
 			return;
 		if (v && json_path_bool(v->json, "ok", false)) {
