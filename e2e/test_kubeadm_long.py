@@ -94,10 +94,10 @@ def test_asks(t):
 
 def second_worker(up):
     """Waits until the second of the workers is cordoned by the run; its name."""
-    workers = [m.name for m in up.cluster.workers]
+    workers, journal = [m.name for m in up.cluster.workers], up.fleet.journal()
 
     def probe():
-        acts = up.fleet.journal().find("intent", row="cordon")
+        acts = journal.find("intent", row="cordon")
         names = [a["key"].rpartition("/")[2] for a in acts]
         return [n for n in names if n in workers][1:]
 

@@ -37,10 +37,13 @@ def _layer(path, programs):
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             tar.addfile(entry)
         for program in programs:
-            entry = tarfile.TarInfo("usr/local/bin/" + os.path.basename(program))
-            entry.mode, entry.size = 0o755, os.path.getsize(program)
-            with open(program, "rb") as f:
-                tar.addfile(entry, f)
+            name = os.path.basename(program)
+            # The true sandbox image has its program at /pause, and people start it by that path.
+            for path in ["usr/local/bin/" + name] + (["pause"] if name == "pause" else []):
+                entry = tarfile.TarInfo(path)
+                entry.mode, entry.size = 0o755, os.path.getsize(program)
+                with open(program, "rb") as f:
+                    tar.addfile(entry, f)
 
 
 def archive(folder, names, programs, command):

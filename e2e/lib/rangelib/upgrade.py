@@ -5,6 +5,7 @@ SimFleet: the same behind `shiplock-sim serve`, for what needs many runs and no 
 Journal: reads a daemon's records from outside, also while the daemon is stopped or dead.
 """
 
+import functools
 import json
 import os
 import re
@@ -173,6 +174,10 @@ class Fleet:
 
     daemon = None
 
+    @functools.cached_property
+    def journals(self):
+        return {}
+
     def status(self):
         code, answer = self.daemon.call("GET", "/v1/status")
         equal(code, 200, "status")
@@ -182,8 +187,11 @@ class Fleet:
         return self.daemon.cluster(name)
 
     def journal(self):
-        j = Journal(self.daemon.state)
-        self.t.defer(j.close)
+        """The same one for every call: each holds files open."""
+        j = self.journals.get(self.daemon.state)
+        if not j:
+            j = self.journals[self.daemon.state] = Journal(self.daemon.state)
+            self.t.defer(j.close)
         return j
 
     def wait(self, name, what, condition, timeout=UP_SEC):
