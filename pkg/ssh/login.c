@@ -1,6 +1,10 @@
+#include "base/file.h"
 #include "ssh/key.h"
 #include "ssh/session-private.h"
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static bool check_key(const SshTarget *t, GError **err)
 {
@@ -96,6 +100,31 @@ static bool try_identities(
 		s->host, s->port, name);
 }
 
+static bool no_agent(const char *name, GError **err)
+{
+	return sl_fail(err, SL_ERR_REFUSED, "%s: no SSH agent answers there", name);
+}
+
+/* libssh2 waits for an agent without a bound: it is asked for its keys once before, within ours. */
+static bool agent_answers(const Ssh *s, const char *name, GError **err)
+{
+	static const char list_keys[] = { 0, 0, 0, 1, 11 };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	SL_AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (strlen(name) >= sizeof at.sun_path)
+		return sl_fail(err, SL_ERR_INVALID,
+			"%s: the path of an agent's socket has at most %zu characters", name,
+			sizeof at.sun_path - 1);
+	g_strlcpy(at.sun_path, name, sizeof at.sun_path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) < 0 ||
+		send(fd, list_keys, sizeof list_keys, MSG_NOSIGNAL) != sizeof list_keys)
+		return no_agent(name, err);
+	return deadline_wait(s->whole, NULL, fd, POLLIN, -1) == WAIT_READY ||
+	       sl_fail(err, SL_ERR_RETRY,
+		       "%s: the SSH agent there does not answer within %u.%03u s", name,
+		       s->whole->msec / 1000, s->whole->msec % 1000);
+}
+
 static bool login_by_agent(Ssh *s, const SshTarget *t, GError **err)
 {
 	const char *name = t->agent ? t->agent : g_getenv("SSH_AUTH_SOCK");
@@ -104,11 +133,13 @@ static bool login_by_agent(Ssh *s, const SshTarget *t, GError **err)
 		return sl_fail(err, SL_ERR_REFUSED,
 			"%s: no key is given and no agent is named (SSH_AUTH_SOCK is not set)",
 			s->host);
-	if (t->agent)
+	if (!agent_answers(s, name, err))
+		return false;
+	if (agent && t->agent)
 		libssh2_agent_set_identity_path(agent, t->agent);
 	if (!agent || libssh2_agent_connect(agent) != 0 ||
 		libssh2_agent_list_identities(agent) != 0)
-		return sl_fail(err, SL_ERR_REFUSED, "%s: no SSH agent answers there", name);
+		return no_agent(name, err);
 	return try_identities(s, t, agent, name, err);
 }
 

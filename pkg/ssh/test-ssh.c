@@ -218,6 +218,27 @@ static void test_agent(void)
 	sshd_end(&s);
 }
 
+/* An agent that takes the question and says nothing: not longer than the session. */
+static void test_silent_agent(void)
+{
+	Sshd s;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	sshd_begin(&s, "");
+	g_autofree char *path = sshd_in(&s, "agent");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_strlcpy(at.sun_path, path, sizeof at.sun_path);
+	g_assert_cmpint(bind(fd, (struct sockaddr *)&at, sizeof at), ==, 0);
+	g_assert_cmpint(listen(fd, 1), ==, 0);
+	json_t *r = with(run(&s, "echo in"), "key", json_pack("{s:s}", "agent", path));
+	expect_error(with(r, "sessionMsec", json_integer(1500)), SL_ERR_RETRY,
+		"agent there does not answer within 1.500 s");
+	g_autofree char *long_path = g_strnfill(200, 'x');
+	r = with(run(&s, "echo in"), "key", json_pack("{s:s}", "agent", long_path));
+	expect_error(r, SL_ERR_INVALID, "at most 107 characters");
+	close(fd);
+	sshd_end(&s);
+}
+
 /* Both lists of each kind in which the two have nothing in common. */
 static void test_algorithms(void)
 {
@@ -383,6 +404,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/ssh/ecdsa-host", test_ecdsa_host);
 	g_test_add_func("/ssh/keys", test_keys);
 	g_test_add_func("/ssh/agent", test_agent);
+	g_test_add_func("/ssh/silent-agent", test_silent_agent);
 	g_test_add_func("/ssh/algorithms", test_algorithms);
 	g_test_add_func("/ssh/silent", test_silent);
 	g_test_add_func("/ssh/deadlines", test_deadlines);
