@@ -140,8 +140,10 @@ static void expect_back(FakeNodes *f)
 	const char *why = story_held(f->r, "k", "takeover");
 	g_test_message("%s", why);
 	g_assert_nonnull(strstr(why, "the newest command on the nodes was one of a way back"));
+	g_string_truncate(f->log, 0);
 	g_assert_true(story_command(f->r, "resume", "k"));
 	int code = story_rest(f->r);
+	g_assert_nonnull(strstr(f->log->str, "fence on k-master-0"));
 	g_test_message("%s\n%s", item_reason(story_item(f->r, "k")), f->r->story->str);
 	g_assert_cmpint(code, ==, 4);
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");

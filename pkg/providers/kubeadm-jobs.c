@@ -179,7 +179,14 @@ static char *text_restore_manifests(const Item *it, const Machine *m)
 	return g_string_free(s, FALSE);
 }
 
+/* It is the guard that acts: from now on it refuses every lower epoch. */
+static char *text_fence(const Item *it, const Machine *m)
+{
+	return g_strdup("echo 'controllers with a lower epoch are refused here'\n");
+}
+
 static const Command commands[] = {
+	{ "fence", "the fence", 60, true, text_fence },
 	{ "mend", "mending", 600, false, kubeadm_mend_text },
 	{ "up-backup", "the backup set", 900, true, text_backup },
 	{ "up-control-plane", "kubeadm upgrade", 1800, false, text_control_plane },

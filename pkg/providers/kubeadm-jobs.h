@@ -35,3 +35,7 @@ const char *kubeadm_foreign_job(const Item *it, const json_t *look);
 /* After a takeover: the cordons of the holder before, who is fenced off, are taken away. A drain of
  * ours cordons again. False: *ret. */
 bool kubeadm_marks_lifted(Item *it, int64_t now, Batch *b, StepResult *ret);
+/* After a takeover, before anything else: each node has heard of our epoch, so that who held the
+ * cluster before begins no command there any more, even where only the nodes hear him. False: *ret.
+ */
+bool kubeadm_fenced(Item *it, int64_t now, Batch *b, bool workers, StepResult *ret);

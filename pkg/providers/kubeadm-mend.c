@@ -422,13 +422,15 @@ static StepResult all_whole(Item *it, int64_t now, Batch *b, const char *when, b
 static StepResult mend_tick(Item *it, int64_t now, Batch *b)
 {
 	StepResult r;
-	return kubeadm_marks_lifted(it, now, b, &r) ? all_whole(it, now, b, AT_START, true) : r;
+	bool ours = kubeadm_fenced(it, now, b, true, &r) && kubeadm_marks_lifted(it, now, b, &r);
+	return ours ? all_whole(it, now, b, AT_START, true) : r;
 }
 
 static StepResult mend_back_tick(Item *it, int64_t now, Batch *b)
 {
 	StepResult r;
-	bool begun = kubeadm_turned(it, now, b, &r) && kubeadm_marks_lifted(it, now, b, &r);
+	bool begun = kubeadm_fenced(it, now, b, false, &r) && kubeadm_turned(it, now, b, &r) &&
+		     kubeadm_marks_lifted(it, now, b, &r);
 	return begun ? all_whole(it, now, b, AT_TURN, false) : r;
 }
 

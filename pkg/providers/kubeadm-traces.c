@@ -105,3 +105,21 @@ bool kubeadm_marks_lifted(Item *it, int64_t now, Batch *b, StepResult *ret)
 	}
 	return true;
 }
+
+/* ---- the fence ---- */
+
+bool kubeadm_fenced(Item *it, int64_t now, Batch *b, bool workers, StepResult *ret)
+{
+	const json_t *job;
+	Machine m;
+	if (!json_object_get(item_memo(it), "takeover"))
+		return true;
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
+		if ((!workers && !m.control_plane) || kubeadm_is_noted(it, &m, "fence"))
+			continue;
+		if (kubeadm_command(it, now, b, &m, "fence", &job, ret))
+			*ret = kubeadm_note(it, now, b, &m, "fence");
+		return false;
+	}
+	return true;
+}

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/un.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /* Access to a real sshd: host keys, logins, deadlines, bounds. */
 #include "ssh/test-sshd.h"
 #include <stdlib.h>
+#include <sys/un.h>
 
 /* libssh2 1.10 loses two numbers of each ECDSA key it reads; the worker reads one and ends. */
 const char *__lsan_default_suppressions(void);
