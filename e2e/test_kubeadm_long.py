@@ -131,6 +131,8 @@ def test_rounds(t):
         t.note(f"round {i + 1}: {len(sample)} objects equal")
         if i + 1 < ROUNDS:
             up.fleet.change(name=f"up-{i + 2}", cpSoak="2s")
+            done = up.fleet.cli("resume", "--fleet")  # a rollback stops the fleet
+            equal(done.returncode, 0, f"resume: {done.stdout}{done.stderr}")
             newest = f"up-{i + 2}#"
             wait_for("the next run", lambda: newest in json.dumps(up.fleet.status()), STATE_SEC)
     up.check_end(up.cluster.version)
