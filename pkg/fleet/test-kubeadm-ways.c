@@ -187,10 +187,53 @@ static void test_taken_over_up(void)
 	}
 }
 
+/* ---- what stands in the way ---- */
+
+/* Held while a pause stands: nothing is tried again and again, and the word ends it. */
+static void test_paused_on_the_way_back(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	until(f, "up-control-plane", false);
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_true(story_command(f->r, "pause", "k"));
+	uint64_t events = loop_sim_events(f->r->loop);
+	story_pass(f->r, 3600);
+	events = loop_sim_events(f->r->loop) - events;
+	g_test_message("%u events", (unsigned)events);
+	g_assert_cmpuint(events, <, 200000);
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+}
+
+/* A node whose looks end with an error has told nothing: it is held, with its words, and goes on.
+ */
+static void test_mute_nodes(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	until(f, "up-backup", false);
+	f->mute = true;
+	story_pass(f->r, 1200);
+	const Item *it = fleet_newest_of(f->r->fleet, "k");
+	g_test_message("%s", item_reason(it));
+	g_assert_true(item_held(it));
+	g_assert_nonnull(strstr(item_reason(it), "sudo: a password is required"));
+	g_assert_nonnull(strstr(item_reason(it), "k-master-0"));
+	f->mute = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/ways/two-hops", test_two_hops);
+	g_test_add_func("/ways/paused-on-the-way-back", test_paused_on_the_way_back);
+	g_test_add_func("/ways/mute-nodes", test_mute_nodes);
 	g_test_add_func("/ways/back-from-the-second-hop", test_back_from_the_second_hop);
 	g_test_add_func("/ways/ordered-in-a-command", test_ordered_in_a_command);
 	g_test_add_func("/ways/taken-over-back", test_taken_over_back);

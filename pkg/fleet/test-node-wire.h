@@ -53,6 +53,8 @@ static inline json_t *node_serve(FakeNodes *f, const json_t *q)
 	g_assert_cmpuint(strspn(key, allowed), ==, strlen(key)); /* as ssh/job.c */
 	g_assert_cmpuint(strlen(key), <=, 120);
 	const char *command = json_path_str(q, "command", "");
+	if (strcmp(op, "run") == 0 && f->mute)
+		return node_said(false, "", "sudo: a password is required");
 	json_t *said = strcmp(op, "run") == 0 ? node_told(f, n, command) : NULL;
 	if (said)
 		return said;

@@ -61,6 +61,7 @@ typedef struct FakeNodes {
 	json_t *saved; /* the claim in the snapshot */
 	bool restored; /* it came back */
 	bool no_fetch; /* nothing can be brought off the nodes */
+	bool mute; /* looks at nodes end with an error */
 	bool dark; /* no API server answers, whatever the nodes do */
 	const char *alarm; /* etcd's; NULL: none */
 	const char *images; /* what a look at them says; NULL: all are there */

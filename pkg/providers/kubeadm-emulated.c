@@ -2,6 +2,7 @@
  * node in turn a command edits the three manifests and waits for their containers. */
 #include "base/num.h"
 #include "objects/version.h"
+#include "providers/kubeadm-jobs.h"
 #include "providers/kubeadm-level.h"
 #include "providers/preflight.h"
 #include <string.h>
@@ -68,7 +69,7 @@ static bool changed(
 			return false;
 		if (kubeadm_look_at_level(look, c->level))
 			return proven(it, now, m, c, 0, ret);
-		if (!may_begin(it, b, ret))
+		if (!kubeadm_is_itself(it, now, b, m, ret) || !may_begin(it, b, ret))
 			return false;
 	}
 	if (!kubeadm_command(it, now, b, m, c->kind, &job, ret))

@@ -1,6 +1,7 @@
 /* Up: what there is, then the control plane node by node; after the soak every kubelet. */
 #include "base/num.h"
 #include "providers/kubeadm-commands.h"
+#include "providers/kubeadm-jobs.h"
 #include "providers/kubeadm-level.h"
 #include "providers/kubeadm-ready.h"
 #include "providers/kubeadm-shelf.h"
@@ -43,6 +44,8 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 	bool kept = kubeadm_raises(kubeadm_hop(it)) && json_object_get(item_memo(it), "backups");
 	if (strcmp(json_path_str(known, "to", ""), hop) == 0)
 		return step_done(0);
+	if (item_held(it)) /* the pivot that may go with it would not be stored */
+		return step_wait(it, 0, "held before the machines are noted");
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
 	if (!nodes)
 		return step_read(it);
@@ -187,7 +190,8 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 		(!level || kubeadm_look_at_level(look, level)))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
 	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
-			      !kubeadm_quorum_stands(it, now, m, ret) || !may_begin(it, b, ret)))
+			      !kubeadm_quorum_stands(it, now, m, ret) ||
+			      !kubeadm_is_itself(it, now, b, m, ret) || !may_begin(it, b, ret)))
 		return false;
 	if (!kubeadm_command(it, now, b, m, "up-control-plane", &job, ret)) {
 		say_alone(it, ret);

@@ -100,19 +100,41 @@ static json_t *look_view(const Target *t, const char *what, const json_t *v, GEr
 	return view;
 }
 
-static void on_look(const char *answer, size_t len, const GError *job_err, void *ud)
+static bool said_all(const json_t *v, GError **err)
 {
-	Pending *p = ud;
+	if (json_path_bool(v, "ok", false))
+		return true;
+	const char *words = json_path_str(v, "err", "");
+	return sl_fail(err, SL_ERR_RETRY, "the look ended with exit code %d: %s",
+		(int)json_path_int(v, "exitCode", -1), *words ? words : "it said nothing");
+}
+
+static void on_looked(
+	const char *answer, size_t len, const GError *job_err, Pending *p, bool may_say_no)
+{
 	p->job = 0;
 	g_autoptr(GError) err = NULL;
 	g_autoptr(json_t) v = pending_answer(answer, len, job_err, &err);
-	json_t *view = v ? look_view(p->t, what_of(fact_read_key(p->read)), v, &err) : NULL;
+	bool good = v && (may_say_no || said_all(v, &err));
+	json_t *view = good ? look_view(p->t, what_of(fact_read_key(p->read)), v, &err) : NULL;
 	fact_read_done(p->read, view ? view_new(view) : NULL, err);
 	pending_done(p);
 }
 
+/* A look that did not come to its end has told nothing: no tick waits for its answer for ever. */
+static void on_look(const char *answer, size_t len, const GError *job_err, void *ud)
+{
+	on_looked(answer, len, job_err, ud, false);
+}
+
+static void on_try(const char *answer, size_t len, const GError *job_err, void *ud)
+{
+	on_looked(answer, len, job_err, ud, true);
+}
+
 /* times: members of the request that say how long it may take; taken. */
-static void start_look(Site *site, const char *key, FactRead *r, json_t *times, int job_msec)
+static void start_look(
+	Site *site, const char *key, FactRead *r, json_t *times, int job_msec, JobDone *done)
 {
 	g_autoptr(json_t) body = times;
 	Target *t = site_ctx(site);
@@ -128,12 +150,12 @@ static void start_look(Site *site, const char *key, FactRead *r, json_t *times, 
 	g_autofree char *text = whole_request(p, key, json_incref(body));
 	if (text)
 		p->job = t->job.ops->start(
-			t->job.self, "node", text, strlen(text), job_msec, on_look, p);
+			t->job.self, "node", text, strlen(text), job_msec, done, p);
 }
 
 static void read_look(Site *site, const char *key, FactRead *r)
 {
-	start_look(site, key, r, json_object(), LOOK_JOB_MSEC);
+	start_look(site, key, r, json_object(), LOOK_JOB_MSEC, on_look);
 }
 
 static void read_try(Site *site, const char *key, FactRead *r)
@@ -141,7 +163,7 @@ static void read_try(Site *site, const char *key, FactRead *r)
 	start_look(site, key, r,
 		json_pack("{s:i, s:i}", "sessionMsec", (int)TRY_SESSION_MSEC, "commandMsec",
 			(int)TRY_COMMAND_MSEC),
-		TRY_JOB_MSEC);
+		TRY_JOB_MSEC, on_try);
 }
 
 const FactRow fact_node_look = {

@@ -161,11 +161,12 @@ static void on_timer(void *ud)
 }
 
 /* What passed already is dealt with in this turn, or waits behind an open act whose end wakes the
- * item: a timer for it would fire for ever. */
-static void arm(Item *it, const StepResult *r, int64_t now, bool recorded)
+ * item: a timer for it would fire for ever. So would "at once" of a tick that is held from storing
+ * what it waits for: the end of the hold wakes it. */
+static void arm(Item *it, const StepResult *r, int64_t now, bool recorded, bool frozen)
 {
 	int64_t at = INT64_MAX;
-	if (r->until_usec)
+	if (r->until_usec && !(frozen && !recorded && r->until_usec <= now))
 		at = r->until_usec;
 	if (it->retry_usec)
 		at = MIN(at, it->retry_usec);
@@ -220,5 +221,5 @@ void item_serve(Item *it, int64_t now, Batch *b)
 	/* A second early, so that a tick once a minute and the note are one. */
 	if (silent && !untimed && now - it->recorded_usec > (NOTE_EVERY_SEC - 1) * SL_USEC_PER_SEC)
 		batch_add(b, "note", batch_body(b, it));
-	arm(it, &r, now, b->records->len > n_before);
+	arm(it, &r, now, b->records->len > n_before, frozen);
 }
