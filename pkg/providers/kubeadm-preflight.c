@@ -167,8 +167,8 @@ static void check_programs(const Machine *m, const json_t *look, const char *now
 	if (m->control_plane && !json_object_get(manifests, "etcd") &&
 		json_path_int(look, "dataBytes", 0) == 0)
 		finding_add(findings, "block", "later", "use stacked etcd",
-			"%s runs no etcd member: external etcd has no backup by Shiplock in this "
-			"version",
+			"%s runs no etcd member: neither the way up nor the way back has been "
+			"proven with external etcd in this version",
 			m->name);
 }
 
