@@ -8,12 +8,23 @@ enum {
 	READ_TIMEOUT_MSEC = 20000,
 	REQUESTED_MAX = 500,
 	AGE_SEC = 60,
+	LIST_AGE_SEC = 10,
 };
 
 static void answered(Pending *p, json_t *v, const GError *err)
 {
 	fact_read_done(p->read, v ? view_new(v) : NULL, err);
 	pending_done(p);
+}
+
+/* True: the server does not know the kind, and the read is over. */
+static bool unknown_kind(Pending *p, const KubeAnswer *a)
+{
+	if (a->status != 404 || a->code == SL_ERR_RETRY)
+		return false;
+	fact_read_done(p->read, view_new_missing(), NULL);
+	pending_done(p);
+	return true;
 }
 
 /* ---- what is served ---- */
@@ -97,11 +108,8 @@ static void on_count(const KubeAnswer *a, void *ud)
 {
 	Pending *p = ud;
 	g_autoptr(GError) err = NULL;
-	if (a->status == 404 && a->code != SL_ERR_RETRY) {
-		fact_read_done(p->read, view_new_missing(), NULL);
-		pending_done(p);
+	if (unknown_kind(p, a))
 		return;
-	}
 	if (!kube_answer_check(a, fact_read_key(p->read), &err)) {
 		answered(p, NULL, err);
 		return;
@@ -225,6 +233,8 @@ static void on_crds_end(const KubeList *l, void *ud)
 {
 	Pending *p = ud;
 	g_autoptr(GError) err = NULL;
+	if (unknown_kind(p, l->answer))
+		return;
 	if (kube_answer_check(l->answer, fact_read_key(p->read), &err))
 		answered(p, json_pack("{s:O}", "crds", p->items), NULL);
 	else
@@ -245,3 +255,45 @@ static void read_crds(Site *site, const char *key, FactRead *r)
 }
 
 const FactRow fact_crds = { .name = "crds", .max_age_sec = AGE_SEC, .read = read_crds };
+
+/* ---- lists of kinds that may not be there ---- */
+
+static void on_items(json_t *items, bool first, void *ud)
+{
+	Pending *p = ud;
+	size_t i;
+	json_t *o;
+	if (first)
+		json_array_clear(p->items);
+	json_array_foreach (items, i, o)
+		json_array_append_new(p->items, target_slim(o, false));
+}
+
+static void on_items_end(const KubeList *l, void *ud)
+{
+	Pending *p = ud;
+	g_autoptr(GError) err = NULL;
+	if (unknown_kind(p, l->answer))
+		return;
+	if (kube_answer_check(l->answer, fact_read_key(p->read), &err))
+		answered(p, json_pack("{s:O}", "items", p->items), NULL);
+	else
+		answered(p, NULL, err);
+}
+
+static void read_maybe_list(Site *site, const char *key, FactRead *r)
+{
+	Target *t = site_ctx(site);
+	KubeListOptions o = { 0 };
+	if (!t->kube) {
+		target_fail_read(t, r);
+		return;
+	}
+	Pending *p = pending_new(t, r);
+	p->items = json_array();
+	p->lister = kube_list(t->kube, key, &o, on_items, on_items_end, p);
+}
+
+const FactRow fact_maybe_list = {
+	.name = "maybe-list", .max_age_sec = LIST_AGE_SEC, .read = read_maybe_list
+};

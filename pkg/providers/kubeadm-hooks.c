@@ -141,8 +141,8 @@ static bool check_webhooks(
 	const View *list;
 	size_t i, k;
 	json_t *config, *hook;
-	bool all = provider_settled(it, &fact_list, path, true, &list, findings);
-	json_array_foreach (list ? json_object_get(list->json, "items") : NULL, i, config)
+	bool all = provider_settled(it, &fact_maybe_list, path, true, &list, findings);
+	json_array_foreach (json_object_get(list ? list->json : NULL, "items"), i, config)
 		json_array_foreach (json_object_get(config, "webhooks"), k, hook) {
 			const json_t *s = json_path(hook, "clientConfig.service");
 			bool fine = true;
@@ -161,7 +161,7 @@ static bool check_conversions(Item *it, json_t *findings)
 	size_t i;
 	json_t *crd;
 	bool all = provider_settled(it, &fact_crds, KUBEADM_CRDS, true, &v, findings);
-	json_array_foreach (v ? json_object_get(v->json, "crds") : NULL, i, crd) {
+	json_array_foreach (json_object_get(v ? v->json : NULL, "crds"), i, crd) {
 		const char *service = json_path_str(crd, "service", NULL);
 		bool fine = true;
 		if (!service)
@@ -184,8 +184,8 @@ static bool check_api_services(Item *it, json_t *findings)
 	const View *v;
 	size_t i;
 	json_t *o;
-	bool all = provider_settled(it, &fact_list, API_SERVICES, true, &v, findings);
-	json_array_foreach (v ? json_object_get(v->json, "items") : NULL, i, o)
+	bool all = provider_settled(it, &fact_maybe_list, API_SERVICES, true, &v, findings);
+	json_array_foreach (json_object_get(v ? v->json : NULL, "items"), i, o)
 		if (strcmp(condition_status(o, "Available"), "False") == 0)
 			finding_add(findings, "warn", "api-service", "mend it, or take it away",
 				"APIService %s is not available: %s",
