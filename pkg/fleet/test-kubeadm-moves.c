@@ -346,6 +346,82 @@ static void test_left_out_then_back(void)
 	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
 }
 
+/* Aborted while its command runs: the node is not given back under it. */
+static void test_abort_while_it_runs(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0();
+	g_assert_true(story_command(f->r, "abort", "k"));
+	story_pass(f->r, 2);
+	g_assert_cmpuint(outside_cordoned(f->r, "k"), ==, 1);
+	story_pass(f->r, 600);
+	g_assert_cmpuint(f->nodes[2].n_jobs, ==, 0);
+	g_assert_true(story_command(f->r, "resume", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* A member of etcd breaks while the node of another one is drained: that one is not restarted. */
+static bool master_0_is_drained(void *ud)
+{
+	FakeNodes *f = ud;
+	return strstr(f->r->story->str, "up-kubelet on k-worker-1") == NULL &&
+	       sim_store_find(sim_cluster_store(f->c), SIM_NODES, NULL, "k-master-0")
+		       ->node.cordoned;
+}
+
+static void test_quorum_lost_in_a_drain(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(3, 2);
+	start(f);
+	g_assert_true(loop_sim_run(f->r->loop, master_0_is_drained, f,
+		loop_boot_usec(f->world) + 24 * 3600 * RIG_SEC));
+	f->nodes[1].etcd_off = true;
+	story_reach(f->r, "k", "nodes", "etcd");
+	g_assert_cmpstr(f->nodes[0].kubelet, ==, "1.35.4");
+	f->nodes[1].etcd_off = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3/1.36.3 1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* ---- nobody leads ---- */
+
+static void test_nobody_leads(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	f->leaderless = true;
+	start(f);
+	story_reach(f->r, "k", "nodes", "leaders");
+	g_assert_cmpuint(outside_cordoned(f->r, "k"), ==, 0);
+	f->leaderless = false;
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* The new controller manager does not lead, which may be why one goes back: the old one first. */
+static bool helpers_are_old(void *ud)
+{
+	return strstr(((FakeNodes *)ud)->log->str, "down-helpers") != NULL;
+}
+
+static void test_back_without_a_leader(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	start(f);
+	worker_0_moved(f);
+	f->leaderless = true;
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_true(loop_sim_run(
+		f->r->loop, helpers_are_old, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
+	f->leaderless = false;
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpstr(f->log->str, ==,
+		UP_LOG_1 "up-kubelet on k-worker-0 -> 1.36.3\n"
+			 "down-helpers on k-master-0 -> 1.35.4\n"
+			 "down-kubelet on k-worker-0 -> 1.35.4\n"
+			 "down-control-plane on k-master-0 -> 1.35.4\n");
+}
+
 /* ---- installed, and not started ---- */
 
 /* The new kubelet lies on a worker that this run never touched: asked, then brought back. */
@@ -385,6 +461,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/moves/away-with-its-command", test_away_with_its_command);
 	g_test_add_func("/moves/left-out-knowingly", test_left_out_knowingly);
 	g_test_add_func("/moves/left-out-then-back", test_left_out_then_back);
+	g_test_add_func("/moves/abort-while-it-runs", test_abort_while_it_runs);
+	g_test_add_func("/moves/quorum-lost-in-a-drain", test_quorum_lost_in_a_drain);
+	g_test_add_func("/moves/nobody-leads", test_nobody_leads);
+	g_test_add_func("/moves/back-without-a-leader", test_back_without_a_leader);
 	g_test_add_func("/moves/installed-before", test_installed_before);
 	return g_test_run();
 }

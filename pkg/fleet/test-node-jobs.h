@@ -128,6 +128,8 @@ static inline json_t *node_run(FakeNodes *f, FakeNode *n)
 		s, "hostname %s\nboot %s\n", n->host ? n->host : n->name, node_boot(f, n));
 	g_string_append_printf(s, "program kubeadm v%s\nprogram kubelet v%s\n", n->kubeadm,
 		n->installed ? n->installed : n->kubelet);
+	if (n->done)
+		g_string_append_printf(s, "kubeadm-done v%s\n", n->done);
 	node_manifests(s, n);
 	trouble_look(s, &n->t);
 	if (n->control_plane)

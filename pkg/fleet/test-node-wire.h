@@ -31,6 +31,8 @@ static inline json_t *node_told(FakeNodes *f, FakeNode *n, const char *command)
 	static const char images[] = "shiplock-images 1\nimage yes Never a:v1\nend\n";
 	if (strstr(command, "shiplock-etcd 1"))
 		return node_etcd(f, n);
+	if (strstr(command, "shiplock-objects 1"))
+		return node_said(true, f->objects ? f->objects : "shiplock-objects 0\n", "");
 	if (strstr(command, "shiplock-set 1"))
 		return node_set_said(n, command);
 	if (strstr(command, "shiplock-images 1"))

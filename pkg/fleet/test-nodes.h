@@ -30,6 +30,7 @@ typedef struct FakeNode {
 	bool away; /* nobody reaches it by SSH */
 	/* What the machine calls itself and its boot; NULL: as the Node object has it. */
 	const char *host, *boot;
+	const char *done; /* whose kubeadm came to its end last, "1.36.3"; NULL: none */
 	const char *installed; /* a kubelet that does not run yet; NULL: the one that runs */
 	bool etcd_off; /* its member does not answer */
 	NodeTrouble t;
@@ -66,6 +67,7 @@ typedef struct FakeNodes {
 	const char *alarm; /* etcd's; NULL: none */
 	const char *images; /* what a look at them says; NULL: all are there */
 	const char *gone; /* this version's software is not at hand; NULL: all is */
+	const char *objects; /* those of the backup sets, as a look tells them; NULL: none */
 	const char *broken; /* a rule that was broken */
 } FakeNodes;
 

@@ -110,12 +110,19 @@ static bool none_waits(Item *it, int64_t now, Batch *b, StepResult *ret)
 	return true;
 }
 
+static StepResult helpers_back_tick(Item *it, int64_t now, Batch *b);
+
 static StepResult kubelets_back_tick(Item *it, int64_t now, Batch *b)
 {
 	Machine m;
 	StepResult r;
 	if (!kubeadm_turned(it, now, b, &r))
 		return r;
+	if (json_path_bool(item_memo(it), "helpersFirst", false)) {
+		r = helpers_back_tick(it, now, b);
+		if (r.verb != STEP_DONE)
+			return r;
+	}
 	for (int control_plane = 0; control_plane < 2 && kubelets_moved(it); control_plane++)
 		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
 			if (m.control_plane == control_plane &&

@@ -138,6 +138,8 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 	bool live = kubeadm_leaders_live(it, now, b, m, purpose, &led); /* read beside the next */
 	if (!kubeadm_is_itself(it, now, b, m, &closed))
 		return closed;
+	if (!live && led.verb == STEP_HOLD)
+		return led;
 	if (item_held(it))
 		return step_wait(it, 0, "held before node %s", m->name);
 	if (!live)
@@ -151,8 +153,7 @@ static StepResult begin(Item *it, int64_t now, Batch *b, const Machine *m, const
 	return step_wait(it, 0, "node %s is drained", m->name);
 }
 
-/* Going back, the saved configuration is looked for first. False: *ret. */
-static bool key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
+bool kubeadm_key_known(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	const json_t *keys = json_object_get(item_memo(it), "backupKeys");
 	if (!going_back(it) || json_object_get(keys, m->name))
@@ -174,7 +175,15 @@ static bool change(Item *it, int64_t now, Batch *b, const Machine *m, const char
 	const char *purpose, StepResult *ret)
 {
 	const json_t *job;
-	return key_known(it, now, b, m, ret) &&
+	/* The drain may have taken an hour: asked again before the member here is restarted. */
+	bool begun = kubeadm_command_begun(it, m, kind_of(it));
+	int64_t fresh = now - FRESH_SEC * SL_USEC_PER_SEC;
+	if (m->control_plane && !begun && !kubeadm_etcd_stands(it, now, m, fresh, ret)) {
+		if (ret->verb == STEP_WAIT)
+			kubeadm_quorum_stands(it, now, m, ret);
+		return false;
+	}
+	return kubeadm_key_known(it, now, b, m, ret) &&
 	       kubeadm_command(it, now, b, m, kind_of(it), &job, ret) &&
 	       came(it, now, b, m, version, purpose, ret);
 }

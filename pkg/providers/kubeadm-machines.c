@@ -1,6 +1,7 @@
 /* What is there: machines, their versions, the pods that a control plane is made of. */
 #include "objects/version.h"
 #include "providers/clusterversion.h"
+#include "providers/kubeadm-addons.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
 #include "providers/kubeadm-readiness.h"
@@ -193,6 +194,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 	const SoftwareOps *ops = software_find(json_path_str(software, "method", ""));
 	if (strcmp(what, KUBEADM_DISCOVER) == 0)
 		return node_discover_text();
+	if (g_str_has_prefix(what, KUBEADM_OBJECTS))
+		return kubeadm_objects_text(what + strlen(KUBEADM_OBJECTS));
 	if (strcmp(what, KUBEADM_ETCD) == 0)
 		return etcd_look_text();
 	if (g_str_has_prefix(what, KUBEADM_SET))
@@ -208,6 +211,8 @@ char *kubeadm_look_text(const Target *t, const char *what)
 
 json_t *kubeadm_look_parsed(const char *what, const char *out, GError **err)
 {
+	if (g_str_has_prefix(what, KUBEADM_OBJECTS))
+		return kubeadm_objects_parsed(out, err);
 	if (strcmp(what, KUBEADM_ETCD) == 0)
 		return etcd_looked(out, err);
 	if (g_str_has_prefix(what, KUBEADM_SET))

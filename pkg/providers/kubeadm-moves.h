@@ -52,6 +52,9 @@ bool kubeadm_is_left_out(const Item *it, const char *node);
 void kubeadm_take_up_again(Item *it, Batch *b, const char *node);
 int kubeadm_times_taken_up(const Item *it, const char *node);
 
-/* kubeadm-kubelets.c: *ret_version is that of a newer kubelet on the machine's disk, which the
+/* kubeadm-kubelets.c: memo "backupKeys" has the machine on the way back: the key of its set, or
+ * null where it has none. False: *ret. */
+bool kubeadm_key_known(Item *it, int64_t now_usec, Batch *b, const Machine *m, StepResult *ret);
+/* *ret_version is that of a newer kubelet on the machine's disk, which the
  * caller frees; NULL: none, or it is away. False: not read yet. */
 bool kubeadm_installed_ahead(Item *it, const Machine *m, const char *version, char **ret_version);

@@ -9,6 +9,7 @@ static const char discover[] =
 	"say \"boot $(cat /proc/sys/kernel/random/boot_id)\"\n"
 	"for p in kubeadm kubelet kubectl; do say \"program $p $(version $p)\"; done\n"
 	"! systemctl is-active --quiet kubelet 2>/dev/null || say \"kubelet-active\"\n"
+	"[ ! -e \"$ours/kubeadm-done\" ] || say \"kubeadm-done $(cat \"$ours/kubeadm-done\")\"\n"
 	"mtime() { stat -Lc %Y \"$1\"; }\n"
 	"# When the running container began, as its runtime tells it.\n"
 	"started() {\n"
@@ -152,6 +153,11 @@ static void see_program(Look *l, char **w)
 static void see_active(Look *l, char **w)
 {
 	json_object_set_new(l->node, "kubeletActive", json_true());
+}
+
+static void see_kubeadm_done(Look *l, char **w)
+{
+	json_object_set_new(l->node, "kubeadmDone", text_or_null(w[0]));
 }
 
 /* Several minors may have written the same bytes: that of the kubelet goes first. */
@@ -302,6 +308,7 @@ static const struct {
 	{ "clock", 1, see_clock },
 	{ "program", 2, see_program },
 	{ "kubelet-active", 0, see_active },
+	{ "kubeadm-done", 1, see_kubeadm_done },
 	{ "config-minor", 1, see_config_minor },
 	{ "manifest", 4, see_manifest },
 	{ "flag", 3, see_flag },

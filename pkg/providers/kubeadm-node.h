@@ -8,6 +8,7 @@ char *node_discover_text(void); /* for run; caller frees */
  * {"hostname", "bootId", "clockUsec" (of the node's wall clock, at the end of the look),
  *  "kubelet": "v1.35.4", "kubeadm", "kubectl" (what the programs on PATH say; null: none),
  *  "kubeletActive": bool,
+ *  "kubeadmDone": "v1.36.3" (whose upgrade by a text of ours came to its end last; absent: none),
  *  "kubeletConfigMinor": "1.35" (which minor wrote /var/lib/kubelet/config.yaml, as recorded by our
  *    own texts; null: it is none that they saw),
  *  "manifests": {"kube-apiserver": {"image", "sha256", "emulated": "1.35" or null,

@@ -1,5 +1,6 @@
 /* Up: what there is, then the control plane node by node; after the soak every kubelet. */
 #include "base/num.h"
+#include "providers/kubeadm-addons.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-jobs.h"
 #include "providers/kubeadm-level.h"
@@ -47,7 +48,7 @@ static StepResult survey_tick(Item *it, int64_t now, Batch *b)
 	if (item_held(it)) /* the pivot that may go with it would not be stored */
 		return step_wait(it, 0, "held before the machines are noted");
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
-	if (!nodes)
+	if (!nodes || !kubeadm_addons_before(it, b))
 		return step_read(it);
 	if (!note_picture(it, b))
 		return step_read(it);
@@ -176,6 +177,13 @@ static void say_alone(Item *it, StepResult *ret)
 		it, "%s (the only API server restarts: refused connections are expected)", text);
 }
 
+/* New manifests alone say nothing of kubeadm's later phases: where it was killed there it is run
+ * again, which does no harm. */
+static bool is_done(const Item *it, const json_t *look)
+{
+	return kubeadm_same(json_path_str(look, "kubeadmDone", ""), kubeadm_to(it));
+}
+
 static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	bool begun = kubeadm_command_begun(it, m, "up-control-plane");
@@ -187,7 +195,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 	}
 	const char *level = kubeadm_emulated(kubeadm_hop(it));
 	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)) &&
-		(!level || kubeadm_look_at_level(look, level)))
+		(!level || kubeadm_look_at_level(look, level)) && is_done(it, look))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
 	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
 			      !kubeadm_quorum_stands(it, now, m, ret) ||
@@ -232,6 +240,8 @@ static StepResult kubelets_tick(Item *it, int64_t now, Batch *b)
 		item_set_reason(it, "no kubelet moves before the feature level is raised");
 		return step_done(0);
 	}
+	if (!hop_crossed(it, "workers") && !kubeadm_addons_stand(it, now, 0, &r))
+		return r;
 	for (int control_plane = 0; control_plane < 2; control_plane++)
 		for (size_t i = 0; kubeadm_machine(it, i, &m); i++)
 			if (m.control_plane == control_plane &&

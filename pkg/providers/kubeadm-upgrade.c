@@ -34,7 +34,12 @@ static const char run_kubeadm[] =
 	"kubeadm \"$@\" </dev/null\n"
 	"code=$?\n"
 	"[ $code -eq 0 ] || die \"kubeadm $2 ended with exit code $code; its words stand above\"\n"
-	"stamp \"$(minor \"$have\")\"\n";
+	"stamp \"$(minor \"$have\")\"\n"
+	"# Of its last phase: manifests alone do not tell that it came so far.\n"
+	"new=$ours/.kubeadm-done.new\n"
+	"{ mkdir -p \"$ours\" && say \"$have\" >\"$new\" && durable \"$new\" &&\n"
+	"\tmv -f \"$new\" \"$ours/kubeadm-done\"; } || die \"cannot write "
+	"$ours/kubeadm-done\"\n";
 
 static const char restart[] =
 	"systemctl daemon-reload || die \"systemctl daemon-reload failed\"\n"

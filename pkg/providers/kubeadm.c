@@ -1,5 +1,6 @@
 /* Plain Kubernetes by kubeadm, over SSH. */
 #include "providers/judge.h"
+#include "providers/kubeadm-addons.h"
 #include "providers/kubeadm-moves.h"
 #include "providers/kubeadm-restore.h"
 #include "providers/kubeadm-shelf.h"
@@ -10,7 +11,7 @@ static const StepOps *const up[] = { &step_survey, &step_mend, &step_control_pla
 /* Who took the cluster over after its control plane was done begins here. */
 static const StepOps *const nodes[] = { &step_survey, &step_mend, &step_kubelets, NULL };
 static const StepOps *const down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
-	&step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
+	&step_addons_back, &step_helpers_back, &step_control_plane_back, &step_mend_end, NULL };
 static const StepOps *const level_down[] = { &step_survey, &step_mend_back, &step_kubelets_back,
 	&step_level_back, &step_mend_end, NULL };
 /* As many as the longest list has: it may be ordered in the middle of another way back, and what is
@@ -19,7 +20,7 @@ static const StepOps *const data_back[] = { &step_survey, &step_restore, &step_r
 	&step_restore, &step_restore, &step_restore, &step_restore, &step_restore, NULL };
 static const ActRow *const rows[] = { &act_kubeadm_claim, &act_kubeadm_release,
 	&act_kubeadm_take_over, &act_node_command, &act_node_set, &act_kubeadm_reclaim,
-	&act_kubeadm_trial, &act_kubeadm_untrial, NULL };
+	&act_kubeadm_trial, &act_kubeadm_untrial, &act_kubeadm_addon, NULL };
 
 static const WakeRow wakes[] = { { 0 } };
 
@@ -37,8 +38,10 @@ const RightRow kubeadm_rights[] = {
 	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "kubeadm-config", NULL },
 	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "kubelet-config", NULL },
 	{ RIGHT_SPARE, "get", "", "namespaces", "", "kube-system", NULL },
-	{ RIGHT_SPARE, "get", "apps", "deployments", "kube-system", "coredns", NULL },
-	{ RIGHT_SPARE, "get", "apps", "daemonsets", "kube-system", "kube-proxy", NULL },
+	{ RIGHT_READ, "get", "apps", "deployments", "kube-system", "coredns", NULL },
+	{ RIGHT_READ, "get", "apps", "daemonsets", "kube-system", "kube-proxy", NULL },
+	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "coredns", NULL },
+	{ RIGHT_READ, "get", "", "configmaps", "kube-system", "kube-proxy", NULL },
 	{ RIGHT_SPARE, "list", "apiregistration.k8s.io", "apiservices", "", "", NULL },
 	{ RIGHT_SPARE, "list", "apiextensions.k8s.io", "customresourcedefinitions", "", "", NULL },
 	{ RIGHT_SPARE, "list", "discovery.k8s.io", "endpointslices", "", "", NULL },
@@ -54,6 +57,11 @@ const RightRow kubeadm_rights[] = {
 	{ RIGHT_WRITE, "patch", "", "nodes", "", "", NULL },
 	{ RIGHT_WRITE, "create", "", "pods/eviction", "", "", NULL },
 	{ RIGHT_WRITE, "delete", "", "pods", "", "", NULL },
+	/* The addons, put back as they were saved. */
+	{ RIGHT_WRITE, "patch", "apps", "deployments", "kube-system", "coredns", NULL },
+	{ RIGHT_WRITE, "patch", "apps", "daemonsets", "kube-system", "kube-proxy", NULL },
+	{ RIGHT_WRITE, "patch", "", "configmaps", "kube-system", "coredns", NULL },
+	{ RIGHT_WRITE, "patch", "", "configmaps", "kube-system", "kube-proxy", NULL },
 	/* A pod of ours that is tried out on a node. */
 	{ RIGHT_READ, "get", "", "pods", "kube-system", "", NULL },
 	{ RIGHT_WRITE, "create", "", "pods", "kube-system", "", NULL },

@@ -1,4 +1,5 @@
 /* Manifests of static pods and etcd's data: changed by rename, whole at every instant. */
+#include "providers/kubeadm-addons.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/test-kubeadm-cluster.h"
 
@@ -350,6 +351,30 @@ static void test_etcd_look(void)
 	root_end(&r);
 }
 
+/* The addons out of the set, or that there are none. */
+static void test_objects(void)
+{
+	g_autoptr(GError) err = NULL;
+	g_autoptr(json_t) none = kubeadm_objects_parsed("shiplock-objects 0\n", &err);
+	g_assert_no_error(err);
+	g_assert_cmpuint(json_object_size(none), ==, 0);
+	g_autoptr(json_t) some = kubeadm_objects_parsed(
+		"shiplock-objects 1\n{\"items\": [{\"kind\": \"ConfigMap\", \"metadata\": "
+		"{\"name\": "
+		"\"coredns\"}, \"data\": {\"Corefile\": \"x\"}}, {\"kind\": \"Secret\"}]}\n",
+		&err);
+	g_assert_no_error(err);
+	g_assert_cmpuint(json_object_size(some), ==, 1);
+	g_assert_null(kubeadm_objects_parsed("nothing of the kind", &err));
+	g_assert_error(err, SL_ERROR, SL_ERR_INVALID);
+	Root r;
+	root_begin(&r);
+	node_upgraded(&r);
+	root_expect(&r, kubeadm_objects_text("k"), true, "shiplock-objects 1\n{}");
+	root_expect(&r, kubeadm_objects_text("other"), false, "no backup set other");
+	root_end(&r);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -370,5 +395,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/manifests/etcd-restore-refused", test_etcd_restore_refused);
 	g_test_add_func("/manifests/etcd-restore-crash", test_etcd_restore_crash);
 	g_test_add_func("/manifests/etcd-look", test_etcd_look);
+	g_test_add_func("/manifests/objects", test_objects);
 	return g_test_run();
 }

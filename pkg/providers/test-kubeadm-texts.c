@@ -1,6 +1,7 @@
 /* Every text for a node as a shell reads it: correct in POSIX sh, in bash, and clean for
  * shellcheck where that is installed. With --text NAME JSON it prints one of them instead: so the
  * tests in e2e/ get what they run on real machines. */
+#include "providers/kubeadm-addons.h"
 #include "providers/kubeadm-commands.h"
 #include "providers/kubeadm-node.h"
 #include "providers/kubeadm-readiness.h"
@@ -19,6 +20,11 @@ static const char *word(const json_t *a, const char *name)
 static const char *key(const json_t *a)
 {
 	return json_path_str(a, "key", "it's $(a) `key`");
+}
+
+static char *objects(const json_t *a)
+{
+	return kubeadm_objects_text(key(a));
 }
 
 static char *discover(const json_t *a)
@@ -139,6 +145,7 @@ static const struct {
 	const char *arguments; /* for the check */
 } texts[] = {
 	{ "discover", discover, "{}" },
+	{ "objects", objects, "{}" },
 	{ "backup", backup, "{}" },
 	{ "backup-part", backup_part, "{}" },
 	{ "backup-remove", backup_remove, "{}" },
@@ -208,7 +215,8 @@ static void test_texts(void)
 /* The looks go with "run", which takes no more. */
 static void test_sizes(void)
 {
-	static const char *const looks[] = { "discover", "etcd-look", "simulate", "backup-part" };
+	static const char *const looks[] = { "discover", "objects", "etcd-look", "simulate",
+		"backup-part" };
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
 		g_autoptr(json_t) a = json_loads(texts[i].arguments, 0, NULL);
 		g_autofree char *text = texts[i].text(a);

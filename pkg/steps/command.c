@@ -1,5 +1,6 @@
 /* What a person's command does in each state: the table of the design ("What a command does
  * where"), row by row. */
+#include "steps/drain.h"
 #include "steps/internal.h"
 #include "steps/question.h"
 #include <string.h>
@@ -177,10 +178,18 @@ static bool do_resume(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 
 /* ---- abort ---- */
 
+/* What the provider runs on a node that is empty for it comes to its end first: resume, or the way
+ * back, puts the node back then. */
+static bool must_stay(const Item *it, const Item *child)
+{
+	return target_of(it)->provider->settle && item_kind(child) == &drain_node_kind &&
+	       item_state(child) == DN_DRAINED;
+}
+
 static bool ask_instead(Item *it, Batch *b, const Command *c, char **ret_says)
 {
 	for (size_t i = 0; i < item_n_children(it); i++)
-		if (!item_ended(item_child(it, i)))
+		if (!item_ended(item_child(it, i)) && !must_stay(it, item_child(it, i)))
 			drain_withdraw(item_child(it, i), b);
 	g_autofree char *text =
 		g_strdup_printf("aborted by %s: stopped here; shiplock rollback %s or resume %s",
