@@ -280,14 +280,19 @@ static bool worker_0_has_a_job(void *ud)
 	return ((FakeNodes *)ud)->nodes[1].n_jobs > 0;
 }
 
-static FakeNodes *in_worker_0(void)
+static FakeNodes *in_worker_0_of(unsigned n_workers)
 {
-	FakeNodes *f = nodes_new(1, 2);
+	FakeNodes *f = nodes_new(1, n_workers);
 	rig_start(f->r);
 	story_submit(f->r, DOCUMENTS_SKIP);
 	g_assert_true(loop_sim_run(
 		f->r->loop, worker_0_has_a_job, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
 	return f;
+}
+
+static FakeNodes *in_worker_0(void)
+{
+	return in_worker_0_of(2);
 }
 
 /* Left out while its command runs: that one ends before the next node is touched (two at once break
@@ -422,6 +427,31 @@ static void test_back_without_a_leader(void)
 			 "down-control-plane on k-master-0 -> 1.35.4\n");
 }
 
+/* A worker that is deleted while it is away with its command: nothing is waited for any more. */
+static void test_deleted_while_away(void)
+{
+	g_autoptr(FakeNodes) f = in_worker_0_of(3);
+	f->nodes[1].away = true;
+	story_reach(f->r, "k", "nodes", "node-away");
+	sim_store_remove(sim_cluster_store(f->c),
+		sim_store_find(sim_cluster_store(f->c), SIM_NODES, NULL, "k-worker-0"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	g_assert_cmpstr(f->nodes[2].kubelet, ==, "1.36.3");
+}
+
+/* The way back does without a trial that does not run. */
+static void test_back_without_a_trial(void)
+{
+	g_autoptr(FakeNodes) f = with_trials();
+	start(f);
+	worker_0_moved(f);
+	trials.slow = true;
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+	g_assert_cmpuint(trials_left(f), ==, 0);
+}
+
 /* ---- installed, and not started ---- */
 
 /* The new kubelet lies on a worker that this run never touched: asked, then brought back. */
@@ -465,6 +495,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/moves/quorum-lost-in-a-drain", test_quorum_lost_in_a_drain);
 	g_test_add_func("/moves/nobody-leads", test_nobody_leads);
 	g_test_add_func("/moves/back-without-a-leader", test_back_without_a_leader);
+	g_test_add_func("/moves/deleted-while-away", test_deleted_while_away);
+	g_test_add_func("/moves/back-without-a-trial", test_back_without_a_trial);
 	g_test_add_func("/moves/installed-before", test_installed_before);
 	return g_test_run();
 }

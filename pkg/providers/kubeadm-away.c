@@ -40,27 +40,31 @@ static bool is_settled(const Item *it, const Machine *m, const Act *a)
 	       (strcmp(kind, "up-backup") == 0 && json_object_get(sets, m->name));
 }
 
+/* At the end nothing more is done there, and what runs ends by itself. */
+static bool is_undone(const Item *it)
+{
+	return item_kind(it)->states[item_state(it)].puts_back;
+}
+
 /* Of a node of the control plane only the kubelet can be left as it is. */
 static bool may_be_left(const Item *it, const Machine *m)
 {
-	return !m->control_plane || hop_crossed(it, "workers");
+	return !m->control_plane || hop_crossed(it, "workers") || is_undone(it);
 }
 
 static StepResult away(
 	Item *it, int64_t now, Batch *b, const Machine *m, const char *what, const GError *err)
 {
 	bool may = may_be_left(it, m);
-	g_autofree char *leave =
-		may ? g_strdup_printf("; to leave the node as it is: shiplock skip "
-				      "%s --node %s --reason TEXT, where the "
-				      "DrainPolicy says nodes.maySkip",
-			      item_name(it), m->name)
-		    : g_strdup("");
+	g_autofree char *leave = g_strdup_printf(
+		"; to leave the node as it is: shiplock skip %s --node %s --reason TEXT%s",
+		item_name(it), m->name,
+		is_undone(it) ? "" : ", where the DrainPolicy says nodes.maySkip");
 	if (may && strcmp(json_path_str(item_memo(it), "awayNode", ""), m->name) != 0)
 		batch_memo(b, it, "awayNode", json_string(m->name));
 	StepResult r = step_hold(it, KUBEADM_AWAY,
 		"node %s cannot be reached, %s (%s); it goes on by itself when the node is back%s",
-		m->name, what, err->message, leave);
+		m->name, what, err->message, may ? leave : "");
 	r.until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
 	return r;
 }
@@ -87,15 +91,31 @@ StepResult kubeadm_unread(Item *it, int64_t now, Batch *b, const Machine *m)
 	return away(it, now, b, m, "and nothing is begun before it answers", err);
 }
 
+bool kubeadm_is_gone(Item *it, const Machine *m)
+{
+	const View *nodes = fact_peek(it, &fact_list, KUBEADM_NODES);
+	return nodes && !kubeadm_node_named(nodes->json, m->name);
+}
+
 bool kubeadm_at_rest(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
 {
 	const Act *a = newest_on(it, m->name);
 	if (!a || is_settled(it, m, a) ||
-		is_named(json_object_get(item_memo(it), "leftNodes"), m->name))
+		is_named(json_object_get(item_memo(it), "leftNodes"), m->name) ||
+		kubeadm_is_gone(it, m))
 		return true;
 	const View *v = kubeadm_command_look(it, act_key(a));
 	if (v && strcmp(json_path_str(v->json, "state", ""), "running") != 0)
 		return true;
+	if (v && json_path_bool(v->json, "overdue", false)) {
+		*ret = step_hold(it, "node-command",
+			"%s on %s runs for %d s, longer than it may; it is never killed, and "
+			"nothing else is done before its end",
+			json_path_str(act_want(a), "kind", "a command"), m->name,
+			(int)json_path_int(v->json, "seconds", 0));
+		ret->until_usec = now + POLL_SEC * SL_USEC_PER_SEC;
+		return false;
+	}
 	*ret = v ? step_wait(it, now + POLL_SEC * SL_USEC_PER_SEC,
 			   "%s on %s comes to its end first",
 			   json_path_str(act_want(a), "kind", "a command"), m->name)

@@ -96,7 +96,9 @@ static bool none_waits(Item *it, int64_t now, Batch *b, StepResult *ret)
 {
 	Machine m;
 	char *version = NULL;
-	for (size_t i = 0; kubeadm_machine(it, i, &m) && !kubelets_moved(it); i++) {
+	for (size_t i = 0; kubeadm_machine(it, i, &m); i++) {
+		if (kubelets_moved(it) && !kubeadm_is_left_out(it, m.name))
+			continue;
 		if (!kubeadm_installed_ahead(it, &m, kubeadm_from(it), &version)) {
 			*ret = step_read(it);
 			return false;

@@ -272,6 +272,8 @@ bool kubeadm_kubelet_to(
 	NodeDrain drain = drains->state(it, m->name, purpose, &text);
 	bool there;
 	*ret = step_read(it);
+	if (kubeadm_is_gone(it, m))
+		return true;
 	if (kubeadm_is_left_out(it, m->name))
 		return kubeadm_at_rest(it, now, b, m, ret);
 	if (!is_there(it, m, version, drain, &there))

@@ -41,6 +41,8 @@ bool kubeadm_trials_swept(Item *it, Batch *b, StepResult *ret);
 
 /* kubeadm-away.c. A hold with this cause names in memo "awayNode" whom a person may leave out. */
 #define KUBEADM_AWAY "node-away"
+/* Somebody deleted the node: there is nothing to move on it, and nothing to wait for. */
+bool kubeadm_is_gone(Item *it, const Machine *m);
 /* No command of ours runs on the machine, or it was left out knowingly. False: *ret. */
 bool kubeadm_at_rest(Item *it, int64_t now_usec, Batch *b, const Machine *m, StepResult *ret);
 /* What a tick returns while this command cannot be looked at; the same for the machine itself. */

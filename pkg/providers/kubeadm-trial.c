@@ -20,6 +20,12 @@ static const json_t *memo_of(const Item *it)
 	return json_object_get(item_memo(it), "trial");
 }
 
+/* There a trial that fails is said, and bars nothing. */
+static bool going_back(const Item *it)
+{
+	return item_pivot_crossed(it, "rollback");
+}
+
 static const char *node_of(const json_t *memo)
 {
 	return json_path_str(memo, "node", "");
@@ -120,13 +126,23 @@ static json_t *container_of(const json_t *memo)
 	return c;
 }
 
-static json_t *spec_of(const json_t *memo, const json_t *node)
+/* On the way back the scheduler may be what is broken: it is not asked. */
+static void place(json_t *spec, const char *node, bool back)
 {
-	json_t *spec = json_pack("{s:s, s:i, s:b, s:b, s:i, s:s, s:o, s:o, s:[o]}", "restartPolicy",
+	if (back)
+		json_object_set_new(spec, "nodeName", json_string(node));
+	else
+		json_object_set_new(spec, "affinity", affinity_to(node));
+}
+
+static json_t *spec_of(const json_t *memo, const json_t *node, bool back)
+{
+	json_t *spec = json_pack("{s:s, s:i, s:b, s:b, s:i, s:s, s:o, s:[o]}", "restartPolicy",
 		"Never", "activeDeadlineSeconds", LIFE_SEC, "automountServiceAccountToken", 0,
 		"enableServiceLinks", 0, "terminationGracePeriodSeconds", 1, "priorityClassName",
-		"system-node-critical", "affinity", affinity_to(node_of(memo)), "tolerations",
-		tolerations_of(node), "containers", container_of(memo));
+		"system-node-critical", "tolerations", tolerations_of(node), "containers",
+		container_of(memo));
+	place(spec, node_of(memo), back);
 	json_t *secrets = json_object_get(memo, "secrets");
 	if (json_is_array(secrets))
 		json_object_set(spec, "imagePullSecrets", secrets);
@@ -178,7 +194,7 @@ static bool trial_build(
 	ret->body = json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}, s:{s:s}}, s:o}", "apiVersion",
 		"v1", "kind", "Pod", "metadata", "name", name, "namespace", "kube-system", "labels",
 		"app.kubernetes.io/managed-by", "shiplock", POD_TRIAL_LABEL, "true", "annotations",
-		TRIAL_NOTE, note, "spec", spec_of(memo, node));
+		TRIAL_NOTE, note, "spec", spec_of(memo, node, going_back(it)));
 	ret->want = json_pack("{s:s}", "note", note);
 	return true;
 }
@@ -313,9 +329,22 @@ static StepResult follow(Item *it, int64_t now, Batch *b, const Machine *m, cons
 		batch_memo(b, it, "trial", changed(it, "ok", json_true()));
 		return step_wait(it, now, "%s ran a trial pod to its end", m->name);
 	}
+	/* Another program is in that image: it was placed, with its network, and told to start. */
+	bool other = strcmp(json_path_str(memo_of(it), "command.0", ""), "/pause") == 0 &&
+		     strstr(words, "no such file");
+	if (pod && other && strcmp(phase, "Failed") == 0) {
+		batch_memo(b, it, "trial", changed(it, "ok", json_true()));
+		return step_wait(
+			it, now, "the trial pod on %s was begun: its image has no /pause", m->name);
+	}
 	if (!pod || strcmp(phase, "Failed") == 0) {
 		batch_memo(b, it, "trial", changed(it, "failed", json_string(words)));
 		return step_wait(it, now, "the trial pod on %s: %s", m->name, words);
+	}
+	if (is_late(it, pod) && going_back(it)) {
+		batch_memo(b, it, "trial", changed(it, "ok", json_true()));
+		return step_wait(
+			it, now, "the trial pod on %s: %s; the way back goes on", m->name, words);
 	}
 	StepResult r =
 		is_late(it, pod)
@@ -336,6 +365,10 @@ static StepResult again(Item *it, int64_t now, Batch *b, const Machine *m, const
 	g_autofree char *why = g_strdup_printf("the trial pod on %s failed (attempt %d): %s",
 		m->name, (int)n, json_path_str(memo, "failed", "?"));
 	StepResult r;
+	if (going_back(it)) {
+		batch_memo(b, it, "trial", changed(it, "none", json_true()));
+		return step_wait(it, now, "%s; the way back goes on", why);
+	}
 	if (n < TRIES && now < at)
 		return step_wait(it, at, "%s; it is tried again", why);
 	if (n >= TRIES && !kubeadm_asked(it, b, act_key(a), why, &r))
@@ -362,6 +395,8 @@ bool kubeadm_tried(Item *it, int64_t now, Batch *b, const Machine *m, const char
 	const Act *a = act_find(it, &act_kubeadm_trial, path);
 	bool stands = a && act_state(a) == ACT_DONE, ok = json_path_bool(memo, "ok", false);
 	bool failed = json_object_get(memo, "failed") != NULL;
+	if (going_back(it) && a && act_state(a) == ACT_REFUSED)
+		return true;
 	if (ok && !stands)
 		return true;
 	if (stands && (ok || failed))

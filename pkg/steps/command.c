@@ -523,7 +523,8 @@ static bool skip_node(Item *it, Batch *b, const Command *c, char **ret_says, GEr
 	bool in_work = node && !item_ended(node), away = is_away(it, c->node);
 	if (!in_work && !away)
 		return refuse(err, "%s has no node %s in work", item_name(it), c->node);
-	if (!json_path_bool(cluster_policy(it, "drain"), "nodes.maySkip", false))
+	bool over = item_state(it) == CL_UNDO; /* nothing more is done there */
+	if (!over && !json_path_bool(cluster_policy(it, "drain"), "nodes.maySkip", false))
 		return refuse(err,
 			"nodes of %s may not be skipped: the DrainPolicy does not say "
 			"nodes.maySkip",
