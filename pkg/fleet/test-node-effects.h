@@ -24,6 +24,8 @@ static inline void node_kubeadm_ran(FakeNodes *f, FakeNode *n, const NodeJob *j)
 		n->t.config = g_str_has_prefix(j->to, "1.36") ? "1.36" : "1.35";
 	if (!j->code && strstr(j->kind, "-kubelet"))
 		n->t.half = NULL;
+	if (!j->code && control_plane)
+		n->done = g_str_has_prefix(j->to, "1.36") ? "1.36.3" : "1.35.4";
 }
 
 static inline void node_mend(FakeNodes *f, FakeNode *n, const NodeJob *j)
@@ -67,8 +69,6 @@ static inline void node_apply(FakeNodes *f, FakeNode *n, NodeJob *j)
 		node_set(&n->kubelet, j->to), n->installed = NULL, node_show_kubelet(f, n);
 	if (kubelet || pods)
 		node_set(&n->kubeadm, j->to);
-	if (pods)
-		n->done = g_str_has_prefix(j->to, "1.36") ? "1.36.3" : "1.35.4";
 	pods = pods || strstr(j->kind, "-manifests");
 	node_level(f, n, j);
 	if (pods)
