@@ -181,7 +181,10 @@ static void say_alone(Item *it, StepResult *ret)
  * again, which does no harm. */
 static bool is_done(const Item *it, const json_t *look)
 {
-	return kubeadm_same(json_path_str(look, "kubeadmDone", ""), kubeadm_to(it));
+	const char *level = kubeadm_emulated(kubeadm_hop(it));
+	return kubeadm_control_plane_at(look, kubeadm_to(it)) &&
+	       (!level || kubeadm_look_at_level(look, level)) &&
+	       kubeadm_same(json_path_str(look, "kubeadmDone", ""), kubeadm_to(it));
 }
 
 static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResult *ret)
@@ -193,9 +196,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 		*ret = step_read(it);
 		return false;
 	}
-	const char *level = kubeadm_emulated(kubeadm_hop(it));
-	if (!begun && kubeadm_control_plane_at(look, kubeadm_to(it)) &&
-		(!level || kubeadm_look_at_level(look, level)) && is_done(it, look))
+	if (!begun && is_done(it, look))
 		return proven(it, now, m, kubeadm_to(it), since, ret);
 	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
 			      !kubeadm_quorum_stands(it, now, m, ret) ||
