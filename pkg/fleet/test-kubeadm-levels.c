@@ -52,6 +52,9 @@ static void test_two_hops(void)
 		json_path_str(memo_of(f), "path.0", ""), ==, "1.36.3 at feature level 1.35");
 	g_assert_cmpstr(json_path_str(memo_of(f), "path.1", ""), ==, "1.36.3");
 	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T2");
+	/* two soaks of 2 min; the control plane once, its level once, three kubelets once */
+	g_assert_cmpint(
+		json_path_int(memo_of(f), "about.workSeconds", 0), ==, 2 * 120 + 330 + 60 + 3 * 90);
 	reach_second_soak(f);
 	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG);
 	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T1");
@@ -225,6 +228,15 @@ static void test_instead_of_version(void)
 	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
 	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 LEVEL_LOG);
 	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+	worker_heals(f);
+	g_assert_true(story_command(f->r, "retry", "k")); /* by the plan as it is: not above it */
+	g_assert_cmpint(story_rest(f->r), ==, 5);
+	story_submit(f->r, STEPPED);
+	story_pass(f->r, 60); /* until it is heard, and left out: this target went back before */
+	g_assert_true(story_command(f->r, "retry", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 LEVEL_LOG RAISE_LOG KUBELETS_LOG);
 }
 
 /* A kubelet stands above the level, and what it ran before is gone: there is no T1 either. */
@@ -303,6 +315,58 @@ static void test_first_run_again(void)
 	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
 	g_assert_cmpint(story_rest(f->r), ==, 0);
 	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+}
+
+/* Stopped in the soak of the first and tried again: what is due is the second. */
+static void test_retry_after_abort(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_true(story_command(f->r, "abort", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 7);
+	g_assert_true(story_command(f->r, "retry", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 0);
+	judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG KUBELETS_LOG);
+}
+
+#define STRICT                                                                                     \
+	HEAD("GatePolicy", "few")                                                                  \
+	"spec:\n  gates:\n    - {name: nodes, when: [cp-soak, verify], onFail: rollback, "         \
+	"interval: "                                                                               \
+	"20s, invariant: nodes}\n"
+
+/* The level is back and the fault is still there: it is said, and nothing more is done. */
+static void test_did_not_help(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STRICT CLUSTER_K("") PLAN_STEPPED(""));
+	reach_second_soak(f);
+	worker_fails(f);
+	story_reach(f->r, "k", "rolled-back", "rollback-did-not-help");
+	g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG LEVEL_LOG);
+	worker_heals(f);
+	g_assert_true(story_command(f->r, "abort", "k"));
+	story_rest(f->r);
+	g_assert_cmpstr(story_outcome(f->r, "k"), ==, "PartiallyRolledBack");
+	g_assert_true(story_command(f->r, "rollback", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.4");
+}
+
+/* With a configuration of its own kubeadm takes no patches: refused beforehand. */
+static void test_with_config(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r,
+		GATES_K CLUSTER_K("    kubeadm: {config: /etc/upgrade.yaml}\n") PLAN_STEPPED(""));
+	g_assert_cmpint(story_rest(f->r), ==, 5);
+	g_autofree char *findings = json_canonical(json_object_get(memo_of(f), "findings"));
+	g_assert_nonnull(strstr(findings, "nodeAccess.kubeadm.config do not go together"));
 }
 
 /* ---- a flag that was set by hand ---- */
@@ -505,6 +569,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/levels/three", test_three);
 	g_test_add_func("/levels/raise-fails", test_raise_fails);
 	g_test_add_func("/levels/first-run-again", test_first_run_again);
+	g_test_add_func("/levels/retry-after-abort", test_retry_after_abort);
+	g_test_add_func("/levels/did-not-help", test_did_not_help);
+	g_test_add_func("/levels/with-config", test_with_config);
 	g_test_add_func("/levels/by-hand-raised", test_by_hand_raised);
 	g_test_add_func("/levels/by-hand-left", test_by_hand_left);
 	g_test_add_func("/levels/taken-over", test_taken_over);

@@ -285,31 +285,30 @@ static void check_first(const Item *it, const json_t *hop, json_t *findings)
 			a.major, a.minor, (int)LEVEL_MIN_MINOR);
 }
 
-/* A level that is not of this plan: whoever set it decides. */
-static void check_foreign(
-	const Servers *s, const json_t *nodes, const json_t *hop, json_t *findings)
+/* A level that this plan does not ask for: whoever set it decides. */
+static void check_foreign(const Servers *s, const json_t *hop, json_t *findings)
 {
 	const char *to = json_path_str(hop, "to", "");
+	bool stays = hop && kubeadm_same(to, s->high);
+	g_autofree char *is =
+		g_strdup_printf("the API servers run %s at feature level %s (--emulated-version, "
+				"set by hand or by an earlier T1)",
+			s->high, s->level);
 	if (!hop)
 		finding_add(findings, "warn", "feature-level",
 			"emulatedStep: true in the plan lets it be raised",
-			"the API servers run %s at feature level %s by a flag that this plan has "
-			"not set: it is left as it is",
-			s->high, s->level);
-	else if (kubeadm_same(to, s->high))
+			"%s: it is left as it is", is);
+	else if (stays)
 		finding_add(findings, "block", "feature-level",
 			"emulatedStep: true in the plan lets it be raised first; or take "
 			"--emulated-version out of the manifests by hand",
-			"the API servers run %s at feature level %s, and no kubelet may be above "
-			"it: the kubelets cannot go to %s",
-			s->high, s->level, to);
+			"%s, and no kubelet may be above it: the kubelets cannot go to %s", is, to);
 	else
 		finding_add(findings, "warn", "feature-level",
 			"name the flag in kubeadm's ClusterConfiguration, if it shall stay",
-			"the API servers run %s at feature level %s: kubeadm writes their "
-			"manifests "
-			"anew, and the flag stays only where its ClusterConfiguration names it",
-			s->high, s->level);
+			"%s: kubeadm writes their manifests anew, and the flag stays only where "
+			"its ClusterConfiguration names it",
+			is);
 }
 
 void kubeadm_check_level(const Item *it, const json_t *pods, const json_t *nodes, const json_t *hop,
@@ -322,7 +321,7 @@ void kubeadm_check_level(const Item *it, const json_t *pods, const json_t *nodes
 	if (kubeadm_is_stepped(it) && hop)
 		check_first(it, hop, findings);
 	else if (s.n_below > 0)
-		check_foreign(&s, nodes, hop, findings);
+		check_foreign(&s, hop, findings);
 	json_array_foreach (s.n_below > 0 ? json_object_get(nodes, "items") : NULL, i, n) {
 		const char *is = json_path_str(n, "status.nodeInfo.kubeletVersion", "");
 		if (kubeadm_above(is, s.level))
