@@ -220,9 +220,9 @@ static void offer(const json_t *hop, const char *level, RollbackOffer *ret)
 	*ret = (RollbackOffer){ .tier = TIER_T1,
 		.target = g_strdup_printf("%s at feature level %s", to, level),
 		.how = g_strdup_printf(
-			"T1 to %s at feature level %s (--emulated-version, seconds for each API "
-			"server; nothing stored is lost, what only a newer level serves is hidden "
-			"until it is raised again; vendor: supported)",
+			"T1 to %s at feature level %s (--emulated-version, a minute or two for "
+			"each control-plane node; nothing stored is lost, what only a newer level "
+			"serves is hidden until it is raised again; vendor: supported)",
 			to, level),
 		.expires = g_strdup("the next hop") };
 }
