@@ -249,9 +249,8 @@ static void test_no_level_either(void)
 	story_reach(f->r, "k", "cp-soak", NULL);
 	set_kubelet(f, 1, "1.36.3");
 	worker_fails(f);
-	story_reach(f->r, "k", "cp-soak", "gate-failed");
-	g_assert_false(story_command(f->r, "rollback", "k"));
-	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T0");
+	story_reach(f->r, "k", "cp-soak", "rollback-wanted");
+	g_assert_cmpstr(json_path_str(memo_of(f), "offer.tier", ""), ==, "T3");
 	g_assert_null(strstr(f->log->str, "down-"));
 }
 
@@ -425,6 +424,17 @@ static void lose_journal(FakeNodes *f)
 	g_assert_true(story_command(f->r, "resume", "k"));
 }
 
+/* What ran, without the words by which nodes hear of a new epoch. Caller frees. */
+static char *ran(const FakeNodes *f)
+{
+	g_auto(GStrv) lines = g_strsplit(f->log->str, "\n", -1);
+	GString *s = g_string_new(NULL);
+	for (size_t i = 0; lines[i]; i++)
+		if (*lines[i] && !g_str_has_prefix(lines[i], "fence "))
+			g_string_append_printf(s, "%s\n", lines[i]);
+	return g_string_free(s, FALSE);
+}
+
 static void test_taken_over(void)
 {
 	static const struct {
@@ -442,8 +452,104 @@ static void test_taken_over(void)
 		lose_journal(f);
 		g_assert_cmpint(story_rest(f->r), ==, 0);
 		judge_end(f, "Succeeded", "1.36.3/1.36.3 1.36.3 1.36.3");
-		g_assert_cmpstr(f->log->str, ==, FIRST_LOG RAISE_LOG KUBELETS_LOG);
+		g_autofree char *log = ran(f);
+		g_assert_cmpstr(log, ==, FIRST_LOG RAISE_LOG KUBELETS_LOG);
 	}
+}
+
+/* In mid-way of T1: who takes over goes on down by T1, and the binaries stay. */
+static bool level_goes_down(void *ud)
+{
+	const FakeNode *n = &((FakeNodes *)ud)->nodes[0];
+	return n->n_jobs > 0 && strcmp(n->jobs[n->n_jobs - 1].kind, "down-level") == 0;
+}
+
+static void test_taken_over_back(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	reach_second_soak(f);
+	worker_fails(f);
+	g_assert_true(loop_sim_run(
+		f->r->loop, level_goes_down, f, loop_boot_usec(f->world) + 3600 * RIG_SEC));
+	lose_journal(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.36.3 1.35.4 1.35.4");
+	g_autofree char *log = ran(f);
+	g_assert_cmpstr(log, ==, FIRST_LOG RAISE_LOG LEVEL_LOG);
+	g_assert_cmpstr(f->nodes[0].level, ==, "1.35");
+}
+
+/* ---- where an earlier run stopped ---- */
+
+/* It had moved the control plane, and one kubelet was older than the others: back to what the
+ * backup set says, by itself, for no worker has moved. */
+static void test_older_kubelet(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(1, 2);
+	set_kubelet(f, 2, "1.35.2");
+	rig_start(f->r);
+	story_submit(f->r, DOCUMENTS);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_true(story_command(f->r, "abort", "k"));
+	g_assert_cmpint(story_rest(f->r), ==, 7);
+	g_assert_true(story_command(f->r, "retry", "k"));
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_cmpstr(json_path_str(memo_of(f), "hop.from", ""), ==, "1.35.4");
+	worker_fails(f);
+	g_assert_cmpint(story_rest(f->r), ==, 4);
+	judge_end(f, "RolledBack", "1.35.4/1.35.4 1.35.4 1.35.2");
+	g_assert_cmpstr(f->log->str, ==, UP_LOG_1 DOWN_LOG_1);
+}
+
+#define PLAN_TWO                                                                                   \
+	HEAD("UpgradePlan", "up")                                                                  \
+	"spec:\n  target: {version: 1.36.3, hops: [1.35.4, 1.36.3]}\n"                             \
+	"  waves: [{name: one, clusters: {names: [k]}, cpSoak: 2m, soak: 2m}]\n"                   \
+	"  policies: {gates: few}\n"
+
+/* Half of the control plane is a minor version up, and that half answers: the other half first. */
+static void test_half_a_control_plane(void)
+{
+	g_autoptr(FakeNodes) f = nodes_new(3, 1);
+	for (size_t i = 0; i < f->n; i++) {
+		FakeNode *n = &f->nodes[f->n - 1 - i]; /* the first is shown last, and answers */
+		bool up = n == &f->nodes[0];
+		node_set(&n->kubeadm, up ? "1.35.4" : "1.34.8");
+		node_set(&n->manifests, up ? "1.35.4" : "1.34.8");
+		node_set(&n->helpers, up ? "1.35.4" : "1.34.8");
+		node_set(&n->kubelet, "1.34.8");
+		node_show_kubelet(f, n);
+		if (n->control_plane)
+			node_show_control_plane(f, n);
+	}
+	rig_start(f->r);
+	story_submit(f->r, GATES_K CLUSTER_K("") PLAN_TWO);
+	story_reach(f->r, "k", "cp-soak", NULL);
+	g_assert_cmpstr(json_path_str(memo_of(f), "hop.to", ""), ==, "1.35.4");
+	for (size_t i = 0; i < 3; i++)
+		g_assert_cmpstr(f->nodes[i].manifests, ==, "1.35.4");
+}
+
+/* The level is raised already and a pod does not become Ready: it is said, and when. */
+static void test_raised_and_not_ready(void)
+{
+	g_autoptr(FakeNodes) f = at_level_by_hand();
+	*f->nodes[0].level = '\0';
+	node_show_control_plane(f, &f->nodes[0]);
+	SimObj *pod = sim_store_find(
+		sim_cluster_store(f->c), SIM_PODS, "kube-system", "kube-scheduler-k-master-0");
+	json_t *broken = json_deep_copy(pod->json);
+	json_object_set_new(
+		json_path(broken, "status.conditions.0"), "status", json_string("False"));
+	json_object_set_new(
+		json_path(broken, "metadata.annotations"), "sim/ready", json_string("900h"));
+	sim_store_put(sim_cluster_store(f->c), sim_kind(SIM_PODS), broken);
+	rig_start(f->r);
+	story_submit(f->r, STEPPED);
+	story_reach(f->r, "k", "control-plane", "control-plane");
+	g_assert_cmpstr(f->log->str, ==, "");
 }
 
 /* ---- crashes: after every word to a node, and words that are lost ---- */
@@ -575,6 +681,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/levels/by-hand-raised", test_by_hand_raised);
 	g_test_add_func("/levels/by-hand-left", test_by_hand_left);
 	g_test_add_func("/levels/taken-over", test_taken_over);
+	g_test_add_func("/levels/taken-over-back", test_taken_over_back);
+	g_test_add_func("/levels/older-kubelet", test_older_kubelet);
+	g_test_add_func("/levels/half-a-control-plane", test_half_a_control_plane);
+	g_test_add_func("/levels/raised-and-not-ready", test_raised_and_not_ready);
 	g_test_add_func("/levels/crashes-up", test_crashes_up);
 	g_test_add_func("/levels/crashes-back", test_crashes_back);
 	return g_test_run();

@@ -14,11 +14,25 @@ typedef struct Change {
 	const char *kind, *level;
 } Change;
 
-static StepResult behind(
-	Item *it, int64_t now, int64_t since, const Machine *m, const Change *c, const char *why)
+int64_t kubeadm_waited_usec(Item *it, Batch *b, const Machine *m, const char *kind)
+{
+	g_autofree char *what =
+		g_strdup_printf("%s %s %s", m->name, hop_key(kubeadm_hop(it)), kind);
+	const json_t *memo = json_object_get(item_memo(it), "waited");
+	int64_t now = item_observed_usec(it), at = json_path_int(memo, "observedUsec", 0);
+	if (strcmp(json_path_str(memo, "for", ""), what) == 0 && at <= now)
+		return now - at;
+	batch_memo(b, it, "waited",
+		json_pack("{s:s, s:I}", "for", what, "observedUsec", (json_int_t)now));
+	return 0;
+}
+
+static StepResult behind(Item *it, int64_t now, Batch *b, int64_t since, const Machine *m,
+	const Change *c, const char *why)
 {
 	StepResult r;
-	if (since && now > since + SETTLE_SEC * SL_USEC_PER_SEC)
+	int64_t waited = since ? now - since : kubeadm_waited_usec(it, b, m, c->kind);
+	if (waited > SETTLE_SEC * SL_USEC_PER_SEC)
 		r = step_hold(it, "control-plane", "%s: the feature level is %s, but %s", m->name,
 			c->level ? c->level : "raised", why);
 	else
@@ -28,8 +42,8 @@ static StepResult behind(
 }
 
 /* The pods of this machine are Ready and stand at the level, by reads after the command. */
-static bool proven(
-	Item *it, int64_t now, const Machine *m, const Change *c, int64_t since, StepResult *ret)
+static bool proven(Item *it, int64_t now, Batch *b, const Machine *m, const Change *c,
+	int64_t since, StepResult *ret)
 {
 	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	*ret = step_read(it);
@@ -40,7 +54,7 @@ static bool proven(
 		why = kubeadm_pods_level(pods->json, m->name, c->level);
 	if (!why)
 		return true;
-	*ret = behind(it, now, since, m, c, why);
+	*ret = behind(it, now, b, since, m, c, why);
 	return false;
 }
 
@@ -68,7 +82,7 @@ static bool changed(
 		if (!look)
 			return false;
 		if (kubeadm_look_at_level(look, c->level))
-			return proven(it, now, m, c, 0, ret);
+			return proven(it, now, b, m, c, 0, ret);
 		if (!kubeadm_is_itself(it, now, b, m, ret) || !may_begin(it, b, ret))
 			return false;
 	}
@@ -80,10 +94,10 @@ static bool changed(
 	if (!look)
 		return false;
 	if (!kubeadm_look_at_level(look, c->level)) {
-		*ret = behind(it, now, since, m, c, "the manifests on the node do not say so");
+		*ret = behind(it, now, b, since, m, c, "the manifests on the node do not say so");
 		return false;
 	}
-	return proven(it, now, m, c, since, ret);
+	return proven(it, now, b, m, c, since, ret);
 }
 
 /* Every machine of the control plane, one after the other. True: all are there. */

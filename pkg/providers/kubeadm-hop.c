@@ -46,33 +46,83 @@ static bool planned(const Item *it, const char *version, bool *ret_last)
 	return *ret_last;
 }
 
+/* The one that answered may be ahead of another: where they are two, the lower one counts. */
+static const char *lowest(const Servers *s, const json_t *version)
+{
+	return *s->low ? s->low : plain(json_path_str(version, "gitVersion", ""));
+}
+
 /* The second of two hops, where the first is done everywhere; NULL: it is not. */
-static json_t *raise_due(const Item *it, const json_t *nodes, const Servers *s)
+static json_t *raise_due(const Item *it, const json_t *nodes, const Servers *s, const char *saved)
 {
 	bool last = false, mixed = version_compare_text(s->low, s->high) < 0;
-	return !mixed && planned(it, s->high, &last) ? kubeadm_raise_hop(it, nodes, s, last) : NULL;
+	return !mixed && planned(it, s->high, &last) ? kubeadm_raise_hop(it, nodes, s, saved, last)
+						     : NULL;
+}
+
+/* What the control plane ran before its newest version, by the newest backup set on its machines;
+ * NULL: there is none. One that is away says nothing. False: not read. Caller frees. */
+static bool saved_from(Item *it, const json_t *nodes, const json_t *pods, char **ret)
+{
+	Servers s;
+	kubeadm_servers(pods, &s);
+	g_autofree char *words = g_strdup_printf("-to-%s-", s.high);
+	g_autoptr(json_t) machines = kubeadm_machines(nodes);
+	int64_t newest = -1;
+	bool all = true;
+	size_t i, k;
+	json_t *o, *set;
+	json_array_foreach (machines, i, o) {
+		Machine m = { json_path_str(o, "name", ""), json_path_str(o, "address", ""),
+			json_path_bool(o, "controlPlane", false) };
+		g_autofree char *key = node_key(m.address, KUBEADM_DISCOVER);
+		const json_t *look = m.control_plane ? kubeadm_look(it, &m, 0) : NULL;
+		all = all && (look || !m.control_plane || fact_error(it, &fact_node_look, key));
+		json_array_foreach (json_object_get(look, "backups"), k, set) {
+			const char *name = json_path_str(set, "key", ""), *at = strstr(name, words);
+			if (!at || json_path_int(set, "at", 0) <= newest)
+				continue;
+			newest = json_path_int(set, "at", 0);
+			g_free(*ret);
+			*ret = g_strndup(name, (size_t)(at - name));
+		}
+	}
+	return all;
+}
+
+/* What the cluster ran before: as its backup sets say, else the newest kubelet that has not moved.
+ * Borrowed. */
+static const char *old_version(const json_t *nodes, const char *saved, const char *now)
+{
+	const char *best = "";
+	size_t i;
+	json_t *n;
+	if (saved)
+		return saved;
+	json_array_foreach (json_object_get(nodes, "items"), i, n) {
+		const char *v = plain(json_path_str(n, "status.nodeInfo.kubeletVersion", ""));
+		if (version_compare_text(v, now) < 0 && version_compare_text(v, best) > 0)
+			best = v;
+	}
+	return *best ? best : now;
 }
 
 bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 {
 	const View *v = fact(it, &fact_object, KUBEADM_VERSION);
 	const View *nodes = fact(it, &fact_list, KUBEADM_NODES);
-	if (!v || !nodes)
+	const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	g_autofree char *saved = NULL;
+	if (!v || !nodes || !pods || !saved_from(it, nodes->json, pods->json, &saved))
 		return false;
-	const char *now = plain(json_path_str(v->json, "gitVersion", "")), *low, *high;
+	Servers s;
+	kubeadm_servers(pods->json, &s);
+	const char *now = lowest(&s, v->json), *low, *high;
 	int index = 0;
 	bool last = false;
-	if (kubeadm_is_stepped(it)) {
-		const View *pods = fact(it, &fact_list, KUBEADM_SYSTEM_PODS);
-		Servers s;
-		if (!pods)
-			return false;
-		kubeadm_servers(pods->json, &s);
-		now = *s.low ? s.low : now; /* the one that answered may be ahead of another */
-		*ret_hop = raise_due(it, nodes->json, &s);
-		if (*ret_hop)
-			return true;
-	}
+	*ret_hop = raise_due(it, nodes->json, &s, saved);
+	if (*ret_hop)
+		return true;
 	const char *to = wanted_next(it, now, &index, &last);
 	kubeadm_kubelets(nodes->json, &low, &high);
 	if (to) {
@@ -84,7 +134,8 @@ bool kubeadm_next_hop(Item *it, json_t **ret_hop, char **ret_why)
 	/* The control plane is there and kubelets are not: an earlier run stopped between the two.
 	 */
 	bool behind = planned(it, now, &last) && *low && version_compare_text(low, now) < 0;
-	*ret_hop = behind ? kubeadm_hop_json(low, now, 0, true) : json_null();
+	*ret_hop = behind ? kubeadm_hop_json(old_version(nodes->json, saved, now), now, 0, true)
+			  : json_null();
 	return true;
 }
 
@@ -97,7 +148,7 @@ static bool raise_first(Item *it, char **ret_now)
 	if (!nodes || !pods || !kubeadm_is_stepped(it))
 		return false;
 	kubeadm_servers(pods->json, &s);
-	g_autoptr(json_t) raise = raise_due(it, nodes->json, &s);
+	g_autoptr(json_t) raise = raise_due(it, nodes->json, &s, NULL);
 	if (raise && s.n_below > 0)
 		*ret_now = g_strdup_printf(AT_LEVEL, s.high, s.level);
 	return raise != NULL;
@@ -109,7 +160,10 @@ bool kubeadm_path(Item *it, json_t **ret_versions, char **ret_now)
 	const View *v = fact(it, &fact_object, KUBEADM_VERSION);
 	if (!v)
 		return false;
-	const char *now = plain(json_path_str(v->json, "gitVersion", ""));
+	const View *pods = fact_peek(it, &fact_list, KUBEADM_SYSTEM_PODS);
+	Servers s;
+	kubeadm_servers(pods ? pods->json : NULL, &s);
+	const char *now = lowest(&s, v->json);
 	*ret_now = NULL;
 	*ret_versions = json_array();
 	if (raise_first(it, ret_now))
@@ -190,7 +244,8 @@ static char *found_text(const Servers *s, const char *low, const char *high)
 		two ? high : "");
 }
 
-static void classify(Item *it, const json_t *nodes, const json_t *pods, Found *ret)
+static void classify(
+	Item *it, const json_t *nodes, const json_t *pods, const char *saved, Found *ret)
 {
 	const char *low, *high;
 	Servers s;
@@ -212,9 +267,10 @@ static void classify(Item *it, const json_t *nodes, const json_t *pods, Found *r
 		ret->class = FOUND_BEFORE_NODES;
 	else
 		ret->class = kubeadm_same(low, s.high) ? FOUND_DONE : FOUND_NODES;
-	ret->hop = kubeadm_found_step(it, nodes, &s, last, &ret->class);
+	ret->hop = kubeadm_found_step(it, nodes, &s, saved, last, &ret->class);
 	if (!ret->hop)
-		ret->hop = kubeadm_hop_json(mixed ? s.low : low, s.high, 0, last);
+		ret->hop = kubeadm_hop_json(
+			mixed ? s.low : old_version(nodes, saved, s.high), s.high, 0, last);
 }
 
 bool kubeadm_found(Item *it, int64_t since_usec, Found *ret)
@@ -224,10 +280,13 @@ bool kubeadm_found(Item *it, int64_t since_usec, Found *ret)
 	if (!nodes || !pods)
 		return false;
 	bool back;
-	if (!kubeadm_went_back(it, nodes->json, since_usec, &back))
+	Tier tier;
+	g_autofree char *saved = NULL;
+	if (!kubeadm_went_back(it, nodes->json, since_usec, &back, &tier) ||
+		!saved_from(it, nodes->json, pods->json, &saved))
 		return false;
-	*ret = (Found){ 0 };
-	classify(it, nodes->json, pods->json, ret);
+	*ret = (Found){ .tier = back ? tier : TIER_T0 };
+	classify(it, nodes->json, pods->json, saved, ret);
 	/* Versions alone look the same on both ways: between the two the nodes' commands tell. */
 	if (back && ret->class != FOUND_NOTHING) {
 		g_autofree char *text = g_steal_pointer(&ret->text);

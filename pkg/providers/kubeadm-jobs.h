@@ -29,7 +29,8 @@ bool kubeadm_is_itself(Item *it, int64_t now_usec, Batch *b, const Machine *m, S
 /* ---- kubeadm-traces.c ---- */
 bool kubeadm_is_down(const char *key);
 /* The newest command on any of the nodes was one of a way back. False: not read yet. */
-bool kubeadm_went_back(Item *it, const json_t *nodes, int64_t since_usec, bool *ret_back);
+bool kubeadm_went_back(
+	Item *it, const json_t *nodes, int64_t since_usec, bool *ret_back, Tier *ret_tier);
 /* The key of a command of another controller that still runs there; NULL: none. Borrowed. */
 const char *kubeadm_foreign_job(const Item *it, const json_t *look);
 /* After a takeover: the cordons of the holder before, who is fenced off, are taken away. A drain of

@@ -205,18 +205,21 @@ static bool level_below(const char *version, char buf[KUBEADM_LEVEL_BYTES])
 	return true;
 }
 
-/* What the first of the two hops left: of this run, or as the kubelets tell it. */
+/* What the first of the two hops left: of this run, by its backup sets, or as kubelets tell it. */
 static const char *left_behind(
-	const Item *it, const json_t *nodes, const char *to, const char *level)
+	const Item *it, const json_t *nodes, const char *to, const char *saved, const char *level)
 {
 	const json_t *before = kubeadm_hop(it);
 	bool ours = kubeadm_same(json_path_str(before, "to", ""), to) &&
 		    (kubeadm_emulated(before) || kubeadm_raises(before));
-	const char *from = ours ? json_path_str(before, "from", "") : kubelet_within(nodes, level);
+	const char *from = ours    ? json_path_str(before, "from", "")
+			   : saved ? saved
+				   : kubelet_within(nodes, level);
 	return *from ? from : to;
 }
 
-json_t *kubeadm_raise_hop(const Item *it, const json_t *nodes, const Servers *s, bool last)
+json_t *kubeadm_raise_hop(
+	const Item *it, const json_t *nodes, const Servers *s, const char *saved, bool last)
 {
 	char level[KUBEADM_LEVEL_BYTES];
 	const char *low, *high;
@@ -227,20 +230,20 @@ json_t *kubeadm_raise_hop(const Item *it, const json_t *nodes, const Servers *s,
 		g_strlcpy(level, s->level, sizeof level);
 	else if (!*low || kubeadm_above(low, level))
 		return NULL;
-	return second_hop(left_behind(it, nodes, s->high, level), s->high, level, last);
+	return second_hop(left_behind(it, nodes, s->high, saved, level), s->high, level, last);
 }
 
 /* ---- taking over ---- */
 
-json_t *kubeadm_found_step(
-	const Item *it, const json_t *nodes, const Servers *s, bool last, FoundClass *class)
+json_t *kubeadm_found_step(const Item *it, const json_t *nodes, const Servers *s, const char *saved,
+	bool last, FoundClass *class)
 {
 	const char *low, *high;
 	kubeadm_kubelets(nodes, &low, &high);
 	if (version_compare_text(s->low, s->high) < 0)
 		return kubeadm_splits(it, s->low, s->high) ? kubeadm_first_hop(s->low, s->high, 0)
 							   : NULL;
-	g_autoptr(json_t) raise = kubeadm_raise_hop(it, nodes, s, last);
+	g_autoptr(json_t) raise = kubeadm_raise_hop(it, nodes, s, saved, last);
 	if (!raise)
 		return NULL;
 	const char *from = json_path_str(raise, "from", "");

@@ -43,12 +43,18 @@ bool kubeadm_splits(const Item *it, const char *from, const char *to);
 /* {"from","fromImage","to","image","index","last"}; kubeadm-hop.c. New references. */
 json_t *kubeadm_hop_json(const char *from, const char *to, int index, bool last);
 json_t *kubeadm_first_hop(const char *from, const char *to, int index);
-/* NULL: no level need be raised here. from: what the kubelets run that it would move. */
-json_t *kubeadm_raise_hop(const Item *it, const json_t *nodes, const Servers *s, bool last);
+/* NULL: no level need be raised here. saved: what the control plane ran before, as its backup sets
+ * say; NULL: what the kubelets run that it would move. */
+json_t *kubeadm_raise_hop(
+	const Item *it, const json_t *nodes, const Servers *s, const char *saved, bool last);
 
 /* What a takeover goes on with; NULL: no hop of two. Changes *class where that is another one. */
-json_t *kubeadm_found_step(
-	const Item *it, const json_t *nodes, const Servers *s, bool last, FoundClass *class);
+json_t *kubeadm_found_step(const Item *it, const json_t *nodes, const Servers *s, const char *saved,
+	bool last, FoundClass *class);
 /* Levels that bar the hop or that people should know of. hop NULL: none is due. */
 void kubeadm_check_level(const Item *it, const json_t *pods, const json_t *nodes, const json_t *hop,
 	json_t *findings);
+
+/* kubeadm-emulated.c: how long the steps have waited for this on the machine, in observed time;
+ * where no command of ours tells it. The first time it is noted. */
+int64_t kubeadm_waited_usec(Item *it, Batch *b, const Machine *m, const char *kind);

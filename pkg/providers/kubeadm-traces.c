@@ -23,7 +23,15 @@ static bool has_way(const char *key)
 	return last_of(key, "-up-") || last_of(key, "-down-");
 }
 
-bool kubeadm_went_back(Item *it, const json_t *nodes, int64_t since_usec, bool *ret_back)
+/* Kubelets go back first both in T1 and T2: in the hop that raised a level it is T1. */
+static Tier tier_of(const char *key)
+{
+	return strstr(key, "-down-level.") || strstr(key, "-raised-down-kubelet.") ? TIER_T1
+										   : TIER_T2;
+}
+
+bool kubeadm_went_back(
+	Item *it, const json_t *nodes, int64_t since_usec, bool *ret_back, Tier *ret_tier)
 {
 	g_autoptr(json_t) machines = kubeadm_machines(nodes);
 	const char *newest = NULL;
@@ -47,6 +55,7 @@ bool kubeadm_went_back(Item *it, const json_t *nodes, int64_t since_usec, bool *
 		}
 	}
 	*ret_back = newest && kubeadm_is_down(newest);
+	*ret_tier = tier_of(newest ? newest : "");
 	return all;
 }
 

@@ -128,8 +128,8 @@ static char *pods_behind(const Item *it, const json_t *pods, const Machine *m, c
 }
 
 /* Everything of the control plane on this machine runs the version, by reads after the command. */
-static bool proven(Item *it, int64_t now, const Machine *m, const char *version, int64_t since,
-	StepResult *ret)
+static bool proven(Item *it, int64_t now, Batch *b, const Machine *m, const char *version,
+	int64_t since, StepResult *ret)
 {
 	const View *pods = kubeadm_list_within(it, now, KUBEADM_SYSTEM_PODS, POLL_SEC, since);
 	if (!pods) {
@@ -144,7 +144,8 @@ static bool proven(Item *it, int64_t now, const Machine *m, const char *version,
 		return false;
 	if (!behind && !etcd)
 		etcd = g_strdup(item_reason(it));
-	if (since && now > since + SETTLE_SEC * SL_USEC_PER_SEC)
+	int64_t waited = since ? now - since : kubeadm_waited_usec(it, b, m, "up-control-plane");
+	if (waited > SETTLE_SEC * SL_USEC_PER_SEC)
 		*ret = step_hold(it, "control-plane", "%s is upgraded, but %s", m->name,
 			behind ? behind : etcd);
 	else
@@ -197,7 +198,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 		return false;
 	}
 	if (!begun && is_done(it, look))
-		return proven(it, now, m, kubeadm_to(it), since, ret);
+		return proven(it, now, b, m, kubeadm_to(it), since, ret);
 	if (!begun && (!kubeadm_mended(it, now, b, m, "up-control-plane", ret) ||
 			      !kubeadm_quorum_stands(it, now, m, ret) ||
 			      !kubeadm_is_itself(it, now, b, m, ret) || !may_begin(it, b, ret)))
@@ -207,7 +208,7 @@ static bool upgraded(Item *it, int64_t now, Batch *b, const Machine *m, StepResu
 		return false;
 	}
 	since = kubeadm_command_seen_usec(it, m, "up-control-plane");
-	return proven(it, now, m, kubeadm_to(it), since, ret);
+	return proven(it, now, b, m, kubeadm_to(it), since, ret);
 }
 
 static StepResult control_plane_tick(Item *it, int64_t now, Batch *b)

@@ -51,6 +51,7 @@ typedef struct Found {
 	bool workers_moved;
 	bool between; /* NOTHING: a hop of the plan is wholly done, the next one was not ordered */
 	bool released; /* BACK: brakes were let go on the way down already */
+	Tier tier; /* BACK: by which it goes down; T0: it is not told, and T2 is meant */
 	json_t *hop; /* as next_hop gives it; NULL with NOTHING and FOREIGN */
 	char *text; /* one line for people */
 } Found;

@@ -127,9 +127,12 @@ static unsigned next_state(const Item *it, const Found *f)
 static StepResult go_on(Item *it, const Found *f, Batch *b)
 {
 	json_t *memo = json_pack("{s:o}", "takeover", with_found(it, f));
-	if (f->class == FOUND_BACK && !json_object_get(item_memo(it), "rollback"))
+	bool theirs = f->class == FOUND_BACK && !json_object_get(item_memo(it), "rollback");
+	if (theirs)
 		json_object_set_new(memo, "rollback",
 			json_pack("{s:s, s:s}", "by", "the controller before", "why", f->text));
+	if (theirs && f->tier > TIER_T0)
+		json_object_set_new(memo, "downTier", json_string(tier_name(f->tier)));
 	batch_move_memo(b, it, next_state(it, f), memo, "taken over: %s", f->text);
 	return (StepResult){ .verb = STEP_ACT };
 }
