@@ -36,7 +36,7 @@ static void test_waits_for_it(void)
 	f->no_fetch = true;
 	rig_start(f->r);
 	story_submit(f->r, DOCUMENTS);
-	story_reach(f->r, "k", "control-plane", "node-away");
+	story_reach(f->r, "k", "control-plane", "unreachable");
 	g_assert_cmpstr(f->log->str, ==, "up-backup on k-master-0 -> 1.36.3\n");
 	f->no_fetch = false;
 	g_assert_cmpint(story_rest(f->r), ==, 0);
