@@ -72,7 +72,7 @@ def test_asks(t):
     t.defer(old.stop)
     old.start()
     name = up.fleet.name
-    up.fleet.start(cpSoak="2s", soak="10m")
+    up.fleet.start(may_skip=True, cpSoak="2s", soak="10m")
     left = second_worker(up)
     done = up.fleet.cli("skip", "--node", left, "--reason", "one worker is enough here", name)
     equal(done.returncode, 0, f"skip: {done.stdout}{done.stderr}")

@@ -95,6 +95,12 @@ static bool foreign(Item *it, char **ret_why)
 	return true;
 }
 
+/* etcd that cannot be asked is what is asked for. */
+static bool look_may_say_no(const char *what)
+{
+	return strcmp(what, KUBEADM_ETCD) == 0;
+}
+
 static void brakes(const Item *it, json_t *standing)
 {
 }
@@ -117,6 +123,7 @@ const Provider provider_kubeadm = {
 	.drains = true,
 	.look_text = kubeadm_look_text,
 	.look_parsed = kubeadm_look_parsed,
+	.look_may_say_no = look_may_say_no,
 	.settle = kubeadm_settle,
 	.up = up,
 	.nodes = nodes,

@@ -87,6 +87,9 @@ struct Provider {
 	 * fact_node_look. NULL: there are no looks at nodes. */
 	char *(*look_text)(const Target *t, const char *what);
 	json_t *(*look_parsed)(const char *what, const char *out, GError **err);
+	/* The command of this look may say no: another exit code than 0 is an answer ("ok" false)
+	 * and no failed read. NULL: none may. */
+	bool (*look_may_say_no)(const char *what);
 	/* DONE: no command of ours runs on a node any more. First in every undo; NULL: there are
 	 * none. */
 	StepResult (*settle)(Item *it, int64_t now_usec, Batch *b);

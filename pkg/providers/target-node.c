@@ -124,7 +124,11 @@ static void on_looked(
 /* A look that did not come to its end has told nothing: no tick waits for its answer for ever. */
 static void on_look(const char *answer, size_t len, const GError *job_err, void *ud)
 {
-	on_looked(answer, len, job_err, ud, false);
+	Pending *p = ud;
+	const Provider *provider = p->t->provider;
+	bool may_say_no = provider->look_may_say_no &&
+			  provider->look_may_say_no(what_of(fact_read_key(p->read)));
+	on_looked(answer, len, job_err, p, may_say_no);
 }
 
 static void on_try(const char *answer, size_t len, const GError *job_err, void *ud)

@@ -8,8 +8,8 @@
 #define NODE_METHOD "NODE"
 /* Key "ADDRESS WHAT": what the provider's look_text of WHAT prints there. json: {"ok", "out",
  * "err", "atUsec": wall time of the answer, "parsed": by the provider's look_parsed}. The first
- * row fails where the command ends with another exit code than 0. The second is for what may be
- * some minutes old, and may say no ("ok" false). */
+ * row fails where the command ends with another exit code than 0 and may not say no. The second is
+ * for what may be some minutes old, and may say no ("ok" false). */
 extern const FactRow fact_node_look, fact_node_try;
 /* Key "ADDRESS JOB": a command of ours, as look of ssh/ssh.h tells it. For acts with EFFECT_BY_KEY:
  * NODE_METHOD, the same key. */

@@ -89,8 +89,9 @@ class KubeadmFleet(Fleet):
         self.folder = os.path.join(t.folder, "daemon")
         self.prometheus = t.kubeadm.prometheus or t.kubeadm.scraped()
 
-    def documents(self, gates=None, target=None, **plan_fields):
-        """gates: further ones; without it the rule on errors. target: more of the plan's."""
+    def documents(self, gates=None, target=None, may_skip=False, **plan_fields):
+        """gates: further ones; without it the rule on errors. target: more of the plan's.
+        may_skip: nodes may be left out."""
         c = self.cluster_of_nodes
         policy = gate_policy(*([error_gate(c)] if gates is None else gates))
         document = product.cluster_document(
@@ -98,7 +99,13 @@ class KubeadmFleet(Fleet):
         )
         plan = upgrade.plan([self.name], **{"cpSoak": "20s", "soak": "2s", **plan_fields})
         plan["spec"]["target"].update({"version": c.target, **(target or {})})
-        return product.documents(document, policy, plan)
+        drain = {
+            "kind": "DrainPolicy",
+            "metadata": {"name": "drain"},
+            "spec": {"nodes": {"maySkip": may_skip}},
+        }
+        plan["spec"]["policies"]["drain"] = "drain"
+        return product.documents(document, policy, drain, plan)
 
     def start(self, **plan_fields):
         """A merged plan, and a daemon that finds it."""
