@@ -219,6 +219,7 @@ static void test_broken(void)
 	g_assert_cmpint(age_of_read(w), >, 250 * SEC);
 	sim_api_deny(sim_cluster_api(w->c), "watch", "nodes");
 	sim_api_set_down(sim_cluster_api(w->c), true); /* streams end; it is back at once */
+	sim_api_set_down(sim_cluster_api(w->c), false);
 	for (int i = 0; i < 5; i++) {
 		pass(w, 61 * SEC);
 		g_assert_cmpint(age_of_read(w), <, 62 * SEC);

@@ -180,8 +180,8 @@ const View *fact_within(
 	int64_t now = loop_boot_usec(it->saga->loop);
 	if (!f || now - f->sent_usec <= age)
 		return v;
-	int64_t took = f->stored_usec - f->sent_usec;
-	if (now - f->stored_usec <= MAX(took, ARRIVED_USEC))
+	int64_t took = f->arrived_usec - f->sent_usec;
+	if (now - f->arrived_usec <= MAX(took, ARRIVED_USEC))
 		return v;
 	return want_read(it, fact_get(it->site, row, key));
 }
@@ -258,7 +258,7 @@ static void store(Fact *f, View *view, const GError *err, int64_t sent_usec)
 		view_unref(f->view);
 		f->view = view;
 		f->sent_usec = sent_usec;
-		f->stored_usec = now;
+		f->stored_usec = f->arrived_usec = now;
 		f->n_failures = 0;
 		f->count_usec = 0;
 	}

@@ -10,7 +10,8 @@ typedef struct Fact {
 	View *view; /* NULL: unread, or the last read failed */
 	GError *err;
 	int64_t sent_usec; /* of the read behind view; 0 = from a watch, or none */
-	int64_t stored_usec;
+	int64_t stored_usec; /* of the view: by a read, or by what followed it */
+	int64_t arrived_usec; /* of the last good read */
 	int64_t min_sent_usec; /* forgotten at this time: only a younger read counts */
 	int64_t retry_usec; /* after a failure: not before */
 	int64_t count_usec; /* a failure before this time is not counted: the read was hurried */
